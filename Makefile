@@ -1,0 +1,36 @@
+# The two commands of a newcomer are `make demo` and `make test`.
+
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --quiet
+CORES ?= all
+
+.PHONY: demo test lint env docs demo-weights envs
+
+demo: env  ## a small simulated cohort through the whole road
+	$(RUN) --no-dev python scripts/simulate_cohort.py demo/bids
+	$(RUN) --no-dev snakemake --directory demo --cores $(CORES)
+	@$(RUN) --no-dev python scripts/show_results.py demo/results
+
+test: env  ## every test that needs neither root nor a cluster
+	$(RUN) pytest -n 2 --dist loadgroup
+
+lint: env
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) mypy scripts
+	$(RUN) python scripts/write_docs.py --check
+	$(RUN) snakemake --lint
+
+docs: env  ## the pages and pictures that come from the code
+	$(RUN) python scripts/write_docs.py
+
+demo-weights: env  ## train the demo ensemble again, from its seed
+	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1
+
+env: $(filter .uv%,$(UV))
+	@$(UV) sync --frozen --quiet
+
+.uv/bin/uv:
+	python3 -m venv .uv || { echo "python3 -m venv does not work: install your system's python3-venv, or uv"; exit 1; }
+	.uv/bin/pip install --quiet uv

@@ -1,0 +1,64 @@
+"""From the lesions of each scan to the tables and the page of the cohort."""
+
+
+rule describe:
+    input:
+        folds=lambda wildcards: collect(
+            rules.import_fold.output.facts, fold=folds(wildcards), allow_missing=True
+        ),
+    output:
+        description="<results>/{model}/dataset_description.json",
+        labels="<results>/{model}/dseg.tsv",
+    log:
+        "<logs>/describe/{model}.log",
+    benchmark:
+        "<benchmarks>/describe/{model}.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("describe"),
+        card=card,
+    script:
+        "../scripts/describe.py"
+
+
+rule tabulate:
+    input:
+        plan=str(PLAN),
+        tables=every_run(f"results/{rules.count.output.table.removeprefix('<results>/')}"),
+    output:
+        cohort="<results>/cohort.csv",
+        cohort_dictionary="<results>/cohort.json",
+        lesions="<results>/lesions.csv",
+        lesions_dictionary="<results>/lesions.json",
+    log:
+        "<logs>/tabulate.log",
+    benchmark:
+        "<benchmarks>/tabulate.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("tabulate"),
+        cards=CARDS,
+    script:
+        "../scripts/tabulate.py"
+
+
+rule report:
+    input:
+        cohort=rules.tabulate.output.cohort,
+        lesions=rules.tabulate.output.lesions,
+        pictures=every_run("results/{model}/{folder}/{scan}_qc.png"),
+    output:
+        page="<results>/report.html",
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("report"),
+        cards=CARDS,
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,147 @@
+"""The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
+
+from lesionflow import provenance
+from lesionflow.cards import load_cards
+from lesionflow.headers import Memory
+from lesionflow.plan import plan_run
+from lesionflow.settings import checked
+from lesionflow.tables import STEPS, cohort_table, write_table
+from lesionflow.weights import check_available
+from lesionflow.whole import whole
+
+HOUSE = Path(workflow.basedir)
+PLAN = Path("work/cohort.json")
+
+
+def prepare_run():
+    """The settings, the cards and the plan of this run; a mistake of the user's in one line."""
+    try:
+        settings = checked(config, HOUSE / "config/schemas/config.schema.yaml")
+        cards = load_cards(settings, HOUSE / "config/models")
+        if workflow.is_main_process:
+            for card in cards.values():
+                check_available(card, Path(settings["models_dir"]))
+            memory = Memory(Path("work/headers.json"))
+            plan = plan_run(settings, cards, memory)
+            memory.save()
+            keep_plan(plan)
+        return settings, cards, json.loads(PLAN.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorkflowError(str(error))
+
+
+def keep_plan(plan):
+    """Write the plan for the jobs, which do not list the cohort again, if it is not there yet."""
+    text = json.dumps(plan, indent=0)
+    if not PLAN.is_file() or PLAN.read_text(encoding="utf-8") != text:
+        with whole(PLAN) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+
+SETTINGS, CARDS, SCANS = prepare_run()
+SCAN = {record["scan"]: record for record in SCANS}
+RUNS = [
+    (model, record["folder"], record["scan"])
+    for record in SCANS
+    for model in CARDS
+    if model not in record["problems"]
+]
+HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
+GPUS = int(SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and HAS_GPU))
+
+
+wildcard_constraints:
+    model="|".join(CARDS),
+    folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
+    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
+    channel=r"[a-z][a-z0-9]*",
+    fold=r"[0-9]+",
+
+
+def card(wildcards):
+    """The card of a job's model."""
+    return CARDS[wildcards.model]
+
+
+def channels(wildcards):
+    """The channels of a job's model, in the network's order."""
+    return card(wildcards)["input"]["channels"]
+
+
+def folds(wildcards):
+    """The folds of a job's model, from 1."""
+    return range(1, len(card(wildcards)["folds"]) + 1)
+
+
+def source(channel=None):
+    """Input function: a scan's own file for a channel; the reference (first) channel by default."""
+
+    def path(wildcards):
+        wanted = channel or wildcards.get("channel") or channels(wildcards)[0]
+        return SCAN[wildcards.scan]["files"][wanted]
+
+    return path
+
+
+def reference(wildcards):
+    """A scan's own file for its model's first channel: the grid to which all results go back."""
+    return SCAN[wildcards.scan]["files"][channels(wildcards)[0]]
+
+
+def beside(kind):
+    """Input function: the mask or regions that a scan brings, if it does and they are wanted."""
+
+    def path(wildcards):
+        wanted = kind != "mask" or SETTINGS["brain_mask"] != "none"
+        return SCAN[wildcards.scan]["files"].get(kind, []) if wanted else []
+
+    return path
+
+
+def content(wildcards):
+    """Marks of what is in a scan's files: new content under an old time is seen as well."""
+    return SCAN[wildcards.scan]["content"]
+
+
+def kept_if(name, path):
+    """An intermediate under work/ that goes when it is used, or under results/ if the user keeps it."""
+    if name in SETTINGS["keep"]:
+        return f"<results>/{path}.nii.gz"
+    return temp(f"work/{path}.nii")
+
+
+def code_digest(step):
+    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
+    return provenance.code_digest(HOUSE / "scripts" / f"{step}.py")
+
+
+def every_run(pattern):
+    """Paths of ``pattern`` for every scan and model that can be run."""
+    return [pattern.format(model=m, folder=f, scan=s) for m, f, s in RUNS]
+
+
+def write_partial_table():
+    """A row for every scan of a run that failed, with the step and the reason."""
+    table = cohort_table(SCANS, CARDS, Path("results"), Path("logs"))
+    write_table(Path("results/cohort.partial.csv"), table)
+    failed = table[table.status.str.startswith("failed")]
+    for row in failed.itertuples():
+        logger.error(f"{row.scan}: {row.status}: {row.reason}")
+    logger.error(
+        f"{len(failed)} of {len(table)} scans failed; results/cohort.partial.csv has a row for every "
+        "scan. The same command takes up what is missing; exclude a scan to go on without it."
+    )
+
+
+def forget_partial_table():
+    """What a whole run leaves behind is cohort.csv."""
+    Path("results/cohort.partial.csv").unlink(missing_ok=True)

@@ -1,0 +1,109 @@
+"""From probabilities to lesions, on the model's grid and on the scan's own."""
+
+
+rule threshold:
+    input:
+        probability=rules.average_folds.output.probability,
+    output:
+        labels="<results>/<scan>_space-model_desc-threshold_dseg.nii.gz",
+    log:
+        "<logs>/threshold/<scan>.log",
+    benchmark:
+        "<benchmarks>/threshold/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("threshold"),
+        activation=lambda wildcards: card(wildcards)["output"]["activation"],
+        threshold=lambda wildcards: card(wildcards)["postprocess"]["threshold"],
+    script:
+        "../scripts/threshold.py"
+
+
+rule count:
+    input:
+        labels=rules.threshold.output.labels,
+        probability=rules.average_folds.output.probability,
+        folds=rules.average_folds.input.folds,
+        mask=rules.crop.output.mask,
+        scan=reference,
+        regions=beside("regions"),
+        facts=[
+            rules.mask.output.facts,
+            rules.crop.output.facts,
+            rules.average_folds.output.facts,
+        ],
+        channel_facts=lambda wildcards: collect(
+            [rules.resample.output.facts, rules.normalize.output.facts],
+            channel=channels(wildcards),
+            allow_missing=True,
+        ),
+    output:
+        lesions="<results>/<scan>_space-model_desc-lesions_dseg.nii.gz",
+        labels="<results>/<scan>_space-model_dseg.nii.gz",
+        facts="<results>/<scan>_space-model_dseg.json",
+        table="<results>/<scan>_lesions.tsv",
+        volumes="<results>/<scan>_volumes.tsv",
+    log:
+        "<logs>/count/<scan>.log",
+    benchmark:
+        "<benchmarks>/count/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("count"),
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        output=lambda wildcards: card(wildcards)["output"],
+        postprocess=lambda wildcards: card(wildcards)["postprocess"],
+        version=lambda wildcards: card(wildcards)["version"],
+    script:
+        "../scripts/count.py"
+
+
+rule restore:
+    input:
+        scan=reference,
+        probability=rules.average_folds.output.probability,
+        lesions=rules.count.output.lesions,
+        table=rules.count.output.table,
+        labels=rules.count.output.labels,
+    output:
+        probability="<results>/<scan>_space-orig_probseg.nii.gz",
+        lesions="<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz",
+        labels="<results>/<scan>_space-orig_dseg.nii.gz",
+    log:
+        "<logs>/restore/<scan>.log",
+    benchmark:
+        "<benchmarks>/restore/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("restore"),
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        labels=lambda wildcards: card(wildcards)["output"]["labels"],
+    script:
+        "../scripts/restore.py"
+
+
+rule draw:
+    input:
+        images=rules.predict_fold.input.images,
+        mask=rules.crop.output.mask,
+        probability=rules.average_folds.output.probability,
+        lesions=rules.count.output.lesions,
+        table=rules.count.output.table,
+        facts=rules.count.output.facts,
+    output:
+        picture="<results>/<scan>_qc.png",
+    log:
+        "<logs>/draw/<scan>.log",
+    benchmark:
+        "<benchmarks>/draw/<scan>.tsv"
+    conda:
+        "../envs/pictures.yaml"
+    params:
+        code=code_digest("draw"),
+    script:
+        "../scripts/draw.py"

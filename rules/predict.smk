@@ -1,0 +1,73 @@
+"""From published weights to folds, and from folds to probabilities."""
+
+
+rule import_fold:
+    output:
+        facts=f"{SETTINGS['models_dir']}/{{model}}/fold-{{fold}}/fold.json",
+    log:
+        "<logs>/import_fold/{model}/fold-{fold}.log",
+    benchmark:
+        "<benchmarks>/import_fold/{model}/fold-{fold}.tsv"
+    conda:
+        "../envs/networks.yaml"
+    params:
+        code=code_digest("import_fold"),
+        card=card,
+        models_dir=SETTINGS["models_dir"],
+    script:
+        "../scripts/import_fold.py"
+
+
+rule predict_fold:
+    input:
+        images=lambda wildcards: collect(
+            rules.normalize.output.image, channel=channels(wildcards), allow_missing=True
+        ),
+        mask=rules.crop.output.mask,
+        fold=rules.import_fold.output.facts,
+    output:
+        probability="<results>/<scan>_space-model_desc-fold{fold}_probseg.nii.gz",
+        facts="<results>/<scan>_space-model_desc-fold{fold}_probseg.json",
+    log:
+        "<logs>/predict_fold/<scan>_fold-{fold}.log",
+    benchmark:
+        "<benchmarks>/predict_fold/<scan>_fold-{fold}.tsv"
+    conda:
+        "../envs/networks.yaml"
+    resources:
+        gpu=GPUS,
+    params:
+        code=code_digest("predict_fold"),
+        backend=SETTINGS["backend"],
+        device=SETTINGS["device"],
+        precision=SETTINGS["precision"],
+        mask=lambda wildcards: card(wildcards)["output"]["mask"],
+    script:
+        "../scripts/predict_fold.py"
+
+
+rule average_folds:
+    input:
+        folds=lambda wildcards: collect(
+            rules.predict_fold.output.probability, fold=folds(wildcards), allow_missing=True
+        ),
+        facts=lambda wildcards: collect(
+            rules.predict_fold.output.facts, fold=folds(wildcards), allow_missing=True
+        ),
+        mask=rules.crop.output.mask,
+    output:
+        probability="<results>/<scan>_space-model_probseg.nii.gz",
+        spread="<results>/<scan>_space-model_desc-folds_std.nii.gz",
+        facts="<results>/<scan>_space-model_probseg.json",
+    log:
+        "<logs>/average_folds/<scan>.log",
+    benchmark:
+        "<benchmarks>/average_folds/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("average_folds"),
+        n_folds=lambda wildcards: len(folds(wildcards)),
+        labels=lambda wildcards: card(wildcards)["output"]["labels"],
+    script:
+        "../scripts/average_folds.py"

@@ -1,0 +1,95 @@
+"""From a scan's files to what a network sees."""
+
+
+rule resample:
+    input:
+        image=source(),
+        reference=reference,
+    output:
+        image=kept_if("resampled", "<scan>_space-model_desc-resampled_{channel}"),
+        facts="<results>/<scan>_desc-source_{channel}.json",
+    log:
+        "<logs>/resample/<scan>_channel-{channel}.log",
+    benchmark:
+        "<benchmarks>/resample/<scan>_channel-{channel}.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("resample"),
+        content=content,
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        orientation=lambda wildcards: card(wildcards)["input"]["orientation"],
+        spacing_mm=lambda wildcards: card(wildcards)["input"]["spacing_mm"],
+        interpolation=lambda wildcards: card(wildcards)["input"]["interpolation"],
+    script:
+        "../scripts/resample.py"
+
+
+rule mask:
+    input:
+        image=lambda wildcards: collect(
+            rules.resample.output.image, channel=channels(wildcards)[0], allow_missing=True
+        ),
+        scan=reference,
+        mask=beside("mask"),
+    output:
+        mask=temp("work/<scan>_mask.nii"),
+        facts="<results>/<scan>_desc-brain_mask.json",
+    log:
+        "<logs>/mask/<scan>.log",
+    benchmark:
+        "<benchmarks>/mask/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("mask"),
+        content=content,
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+    script:
+        "../scripts/mask.py"
+
+
+rule crop:
+    input:
+        images=lambda wildcards: collect(
+            rules.resample.output.image, channel=channels(wildcards), allow_missing=True
+        ),
+        mask=rules.mask.output.mask,
+    output:
+        image=kept_if("cropped", "<scan>_space-model_desc-cropped"),
+        mask="<results>/<scan>_space-model_desc-brain_mask.nii.gz",
+        facts="<results>/<scan>_space-model_desc-brain_mask.json",
+    log:
+        "<logs>/crop/<scan>.log",
+    benchmark:
+        "<benchmarks>/crop/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("crop"),
+        shape=lambda wildcards: card(wildcards)["input"]["shape"],
+    script:
+        "../scripts/crop.py"
+
+
+rule normalize:
+    input:
+        image=rules.crop.output.image,
+        mask=rules.crop.output.mask,
+    output:
+        image="<results>/<scan>_space-model_desc-preproc_{channel}.nii.gz",
+        facts="<results>/<scan>_space-model_desc-preproc_{channel}.json",
+    log:
+        "<logs>/normalize/<scan>_channel-{channel}.log",
+    benchmark:
+        "<benchmarks>/normalize/<scan>_channel-{channel}.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("normalize"),
+        channels=channels,
+        steps=lambda wildcards: card(wildcards)["input"]["normalize"],
+    script:
+        "../scripts/normalize.py"

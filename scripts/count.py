@@ -1,0 +1,80 @@
+"""Rule count: from a label map to lesions, each one measured."""
+
+import numpy as np
+from lesionflow import __version__, facts
+from lesionflow.geometry import Grid
+from lesionflow.images import channels_last, load, read_scan, read_scan_grid, save
+from lesionflow.jobs import logged
+from lesionflow.lesions import (
+    claim_voxels,
+    components,
+    judge,
+    label_map,
+    measure,
+    summarize,
+)
+from lesionflow.resampling import resample
+from lesionflow.tables import lesion_rows, scan_facts, write_table
+from nibabel.affines import apply_affine
+
+
+def main(snakemake):
+    """Number the lesions, measure and judge them, and gather what is known of the scan."""
+    params = snakemake.params
+    rules, output = params.postprocess, params.output
+    names = dict(enumerate(output["labels"].values(), start=1))
+    with logged(snakemake):
+        image = load(snakemake.input.labels)
+        labels = np.asanyarray(image.dataobj)
+        first = 1 if output["activation"] == "softmax" else 0  # a background channel goes before
+        probability = channels_last(load(snakemake.input.probability))[..., first:]
+        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
+        folds = np.stack(
+            [
+                label_map(channels_last(load(path)), output["activation"], rules["threshold"])
+                for path in snakemake.input.folds
+            ]
+        )
+        regions = None
+        if given := snakemake.input.get("regions"):
+            atlas = read_scan(given, params.affine)
+            numbers = np.rint(np.asanyarray(atlas.dataobj)).astype(np.int32)
+            regions = resample(numbers, atlas.affine, Grid(image.affine, image.shape), "nearest")
+        lesions = components(labels, rules["connectivity"], image.affine)
+        found = measure(lesions, labels, probability, folds, image.affine, brain, names, regions)
+        found = judge(found, rules)
+        scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
+        peaks = apply_affine(image.affine, np.array(found.peak.tolist()).reshape(-1, 3))
+        voxels = claim_voxels(peaks, found.max_probability.to_numpy(), scan.affine, scan.shape)
+        table = lesion_rows(found, voxels, snakemake.wildcards.scan, snakemake.wildcards.model)
+        keep = np.array([False, *found.kept.astype(bool)])
+        values = np.array([0, *output["labels"]])
+        save(snakemake.output.lesions, lesions.astype(np.int32), image.affine)
+        save(
+            snakemake.output.labels,
+            values[np.where(keep[lesions], labels, 0)].astype(np.int16),
+            image.affine,
+        )
+        write_table(snakemake.output.table, table)
+        write_table(
+            snakemake.output.volumes, summarize(found, probability, dict(names))
+        )
+        gathered = {}
+        for path in [*snakemake.input.facts, *snakemake.input.channel_facts]:
+            gathered.update(facts.read(path))
+        facts.write(
+            snakemake.output.facts,
+            scan_facts(
+                gathered,
+                {
+                    "lesions_dropped": int((~found.kept.astype(bool)).sum()),
+                    "model": snakemake.wildcards.model,
+                    "model_version": params.version,
+                    "lesionflow_version": __version__,
+                },
+            ),
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,40 @@
+"""Rule describe: make a model's results a BIDS derivatives dataset that says where it comes from."""
+
+import pandas as pd
+from lesionflow import __version__, facts
+from lesionflow.jobs import logged
+from lesionflow.tables import write_table
+
+
+def main(snakemake):
+    """Write dataset_description.json and the table of label values."""
+    card = snakemake.params.card
+    with logged(snakemake):
+        facts.write(
+            snakemake.output.description,
+            {
+                "Name": f"Lesions by {card['name']}",
+                "BIDSVersion": "1.10.0",
+                "DatasetType": "derivative",
+                "License": "the scans' own; no clinical use",
+                "GeneratedBy": [
+                    {"Name": "lesionflow", "Version": __version__},
+                    {
+                        "Name": card["name"],
+                        "Version": card["version"],
+                        "Description": card["description"],
+                        "Source": card["source"],
+                        "Folds": [facts.read(path) for path in snakemake.input.folds],
+                    },
+                ],
+            },
+        )
+        labels = card["output"]["labels"]
+        write_table(
+            snakemake.output.labels,
+            pd.DataFrame({"index": [0, *labels], "name": ["background", *labels.values()]}),
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,60 @@
+"""Brain masks: brought to the model's grid, and checked against the scan."""
+
+import nibabel as nib
+import numpy as np
+
+from lesionflow.geometry import Grid, nearest_voxels
+from lesionflow.resampling import field_of_view, resample
+
+INSIDE = 0.5  # a mask's value above which a voxel is brain: masks are 0 and 1, labels, or probabilities
+
+
+def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Grid) -> np.ndarray:
+    """Bool array of ``grid.shape``: the brain, or the scan's field of view where no mask is given.
+
+    Parameters
+    ----------
+    mask
+        On any grid of its own; brought over through the affines, nearest neighbour.
+    scan
+        For the field of view, outside of which nothing is brain.
+    grid
+        The model's.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty, or has no voxel in the scan's field of view.
+    """
+    view = field_of_view(scan.affine, scan.shape, grid)
+    if mask is None:
+        return view
+    inside = np.asanyarray(mask.dataobj) > INSIDE
+    if not inside.any():
+        raise ValueError("the brain mask is empty")
+    brain = resample(inside.astype(np.uint8), mask.affine, grid, "nearest").astype(bool) & view
+    if not brain.any():
+        raise ValueError(
+            "the brain mask lies outside of the scan: the mask's origin is "
+            f"{mask.affine[:3, 3].round(1)} mm with shape {mask.shape}, the scan's "
+            f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}"
+        )
+    return brain
+
+
+def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
+    """Number of the scan's voxels that are not finite and lie in the brain (bool, on ``grid``)."""
+    bad = np.argwhere(~np.isfinite(np.asanyarray(scan.dataobj)))
+    if len(bad) == 0:
+        return 0
+    xyz = nib.affines.apply_affine(scan.affine, bad)
+    return int(brain[tuple(nearest_voxels(xyz, grid.affine, grid.shape).T)].sum())
+
+
+def edge_share(brain: np.ndarray, view: np.ndarray) -> float:
+    """Share of the brain's surface voxels that lie on the edge of the field of view (both bool)."""
+    from scipy import ndimage
+
+    surface = brain & ~ndimage.binary_erosion(brain)
+    edge = view & ~ndimage.binary_erosion(view)
+    return float((surface & edge).sum() / max(surface.sum(), 1))

@@ -1,0 +1,182 @@
+"""Grids in space: where an image's voxels lie, and how one grid maps to another.
+
+World coordinates are millimetres in RAS+ (NIfTI). Voxel (i, j, k) is the *centre* of a voxel, so
+that an image of n voxels along an axis reaches from -0.5 to n - 0.5.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from nibabel.affines import apply_affine
+from nibabel.orientations import (
+    apply_orientation,
+    aff2axcodes,
+    axcodes2ornt,
+    inv_ornt_aff,
+    io_orientation,
+    ornt_transform,
+)
+
+SAME_MM = 1e-3  # two positions closer than this are one (the NIfTI header holds float32)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of voxels: affine (4, 4), voxel index to RAS+ mm, and shape (3,)."""
+
+    affine: np.ndarray
+    shape: tuple[int, int, int]
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of one voxel in mm³: the determinant, which holds for shears as well."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+
+def corners(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """World positions (8, 3) in mm of the outer corners of the outer voxels."""
+    ends = [(-0.5, n - 0.5) for n in shape[:3]]
+    return apply_affine(affine, np.array(list(product(*ends))))
+
+
+def largest_shift_mm(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Largest distance in mm between where two affines put the corners of an image."""
+    difference = corners(one, shape) - corners(other, shape)
+    return float(np.linalg.norm(difference, axis=1).max())
+
+
+def index_map(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Affine (4, 4) from voxel indices of the ``target`` grid to those of the ``source`` grid."""
+    return np.linalg.inv(source) @ target
+
+
+def model_grid(
+    affine: np.ndarray,
+    shape: tuple[int, ...],
+    orientation: str = "RAS",
+    spacing_mm: tuple[float, float, float] | None = (1.0, 1.0, 1.0),
+) -> Grid:
+    """Grid of a network over the whole field of view of a scan.
+
+    Axes are the scan's own, permuted and flipped to the ``orientation`` code that is closest: an
+    oblique scan stays on its oblique axes, as the published pipelines keep it. A sheared affine
+    has no right angles; its axes become the nearest orthogonal ones (the polar factor, Higham
+    1986), and the box grows to hold every corner.
+
+    Parameters
+    ----------
+    affine, shape
+        The scan's grid, (4, 4) and at least three axes.
+    orientation
+        Any of the 48 axis codes, e.g. ``RAS``: the world direction that each index grows towards.
+    spacing_mm
+        Voxel size along the axes *of the result*; None keeps the scan's own.
+
+    Returns
+    -------
+    Grid
+        Centred on the scan's field of view, and large enough to hold it to 1e-3 of a voxel. Equal
+        to the scan's own grid (reordered) where the spacing is the scan's and axes are orthogonal.
+    """
+    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
+    turned = affine @ inv_ornt_aff(turn, shape[:3])
+    columns = turned[:3, :3]
+    own_mm = np.linalg.norm(columns, axis=0)
+    spacing = own_mm if spacing_mm is None else np.asarray(spacing_mm, float)
+    left, _, right = np.linalg.svd(columns / own_mm)
+    axes = left @ right
+
+    along = corners(affine, shape) @ axes
+    low, high = along.min(axis=0), along.max(axis=0)
+    n = np.maximum(np.ceil((high - low) / spacing - 1e-3), 1).astype(int)
+    first = (low + high) / 2 - (n - 1) / 2 * spacing
+    grid = np.eye(4)
+    grid[:3, :3] = axes * spacing
+    grid[:3, 3] = axes @ first
+    return Grid(grid, (int(n[0]), int(n[1]), int(n[2])))
+
+
+def reorder(data: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray | None:
+    """``data`` on ``grid`` where that takes no interpolation, only flips and permutations.
+
+    None where the grids do not share their voxel centres (to ``SAME_MM``).
+    """
+    turn = ornt_transform(io_orientation(affine), io_orientation(grid.affine))
+    turned = apply_orientation(data, turn)
+    moved = affine @ inv_ornt_aff(turn, data.shape)
+    if turned.shape != grid.shape or largest_shift_mm(moved, grid.affine, grid.shape) > SAME_MM:
+        return None
+    return np.ascontiguousarray(turned)
+
+
+def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int]) -> Grid:
+    """Box of ``shape`` voxels around a brain, on the voxels of the grid that the brain lies on.
+
+    The rule is SHiVAi's (its ``crop`` step): the box is centred on the centre of mass of the mask,
+    rounded up; where the top of the brain would be cut, the box moves up until five slices are
+    free above it. "Up" is the axis that runs to superior, whichever it is.
+
+    Parameters
+    ----------
+    mask : array (x, y, z), bool
+        Brain, or the field of view where no brain is known. Its grid may be smaller than the box.
+    affine
+        Of the mask's grid.
+    shape
+        Of the box, in voxels.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty.
+    """
+    inside = np.nonzero(mask)
+    if len(inside[0]) == 0:
+        raise ValueError("the brain mask is empty: no box can be centred on it")
+    centre = np.ceil([axis.mean() for axis in inside]).astype(int)
+    start = centre - np.array(shape) // 2
+    codes = aff2axcodes(affine)
+    if "S" in codes:
+        up = codes.index("S")
+        top, end = int(inside[up].max()), start[up] + shape[up]
+        if top >= end:
+            start[up] += top - end + 5
+    elif "I" in codes:
+        up = codes.index("I")
+        top = int(inside[up].min())
+        if top < start[up]:
+            start[up] -= start[up] - 1 - top + 5
+    box = affine.copy()
+    box[:3, 3] = apply_affine(affine, start)
+    return Grid(box, shape)
+
+
+def paste(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0) -> np.ndarray:
+    """Voxels of ``data`` that lie in ``grid``, ``fill`` elsewhere; a shift by whole voxels.
+
+    Raises
+    ------
+    ValueError
+        If the two grids are not shifted by whole voxels.
+    """
+    shift = index_map(affine, grid.affine)
+    start = np.rint(shift[:3, 3]).astype(int)
+    if not np.allclose(shift[:3, :3], np.eye(3), atol=1e-4) or not np.allclose(
+        shift[:3, 3], start, atol=1e-2
+    ):
+        raise ValueError("the grids are not shifted by whole voxels")
+    box = np.full(grid.shape + data.shape[3:], fill, data.dtype)
+    low = np.maximum(start, 0)
+    high = np.minimum(start + grid.shape, data.shape[:3])
+    if (low < high).all():
+        source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        box[target] = data[source]
+    return box
+
+
+def nearest_voxels(xyz_mm: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Indices (n, 3) of the voxels nearest to world positions (n, 3), kept inside the image."""
+    index = np.rint(apply_affine(np.linalg.inv(affine), np.atleast_2d(xyz_mm))).astype(int)
+    return np.clip(index, 0, np.array(shape[:3]) - 1)

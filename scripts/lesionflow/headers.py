@@ -1,0 +1,134 @@
+"""What a scan's header shows before any pixel is read, remembered from call to call."""
+
+import gzip
+import io
+import json
+import math
+import os
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nibabel as nib
+from nibabel.spatialimages import HeaderDataError
+
+from lesionflow.images import ScanError, chosen_affine, spatial_shape
+from lesionflow.whole import whole
+
+MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
+LONGEST_HEADER = 544
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Verdict on a file: ``status`` ("ok" or as in the cohort table), why, and its content's mark.
+
+    ``content`` changes with what is in the file and not with its times or place: the size and the
+    last eight bytes, which in a gzip are the CRC-32 and the length of the unpacked data (RFC 1952).
+    """
+
+    status: str
+    reason: str
+    content: str
+
+
+def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Finding:
+    """Verdict on a NIfTI file by its header, its size and its last bytes.
+
+    Parameters
+    ----------
+    path
+        Scan, mask or label map.
+    policy, echo
+        As in ``images.read_scan``.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 8, 0))
+            tail = file.read()
+        content = f"{size}-{tail.hex()}"
+        if size == 0:
+            raise ScanError(f"{path} is empty (0 bytes)")
+        _inspect_header(path, size, tail, policy, echo)
+    except FileNotFoundError:
+        return Finding("missing-input", f"{path} does not exist", "")
+    except IsADirectoryError:
+        return Finding("unreadable", f"{path} is a folder, not a NIfTI file", "")
+    except ScanError as error:
+        reason = str(error) if str(path) in str(error) else f"{path}: {error}"
+        return Finding(error.status, reason, content)
+    except (OSError, EOFError, zlib.error, HeaderDataError, ValueError) as error:
+        return Finding("unreadable", f"{path} cannot be read: {error}", "")
+    return Finding("ok", "", content)
+
+
+def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
+    packed = path.name.endswith(".gz")
+    with path.open("rb") as raw:
+        if packed and raw.read(2) != GZIP:
+            raise ScanError(f"{path} is not a gzip file, whatever its name says")
+        raw.seek(0)
+        with gzip.open(raw) if packed else raw as file:
+            block = file.read(LONGEST_HEADER)
+    kind = MAGIC.get(block[344:348]) or MAGIC.get(block[4:8])
+    if kind is None:
+        raise ScanError(f"{path} is not a NIfTI file (no NIfTI mark in its header)")
+    header = kind.from_fileobj(io.BytesIO(block[: kind.sizeof_hdr] + b"\0\0\0\0"))
+    dtype = header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        what = "colours" if dtype.names else str(dtype)
+        raise ScanError(f"{path} holds {what}, not one real number a voxel")
+    shape = header.get_data_shape()
+    expected = int(header["vox_offset"]) + dtype.itemsize * math.prod(int(n) for n in shape)
+    if packed and int.from_bytes(tail[4:], "little") == expected % 2**32:
+        length = expected
+    else:  # not a plain gzip: several members or a damaged one, read to know
+        length = _unpacked_bytes(path) if packed else size
+    if length < expected:
+        raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
+    chosen_affine(header, spatial_shape(shape, echo)[0], policy)
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Bytes that a gzip really holds, up to where it breaks off."""
+    total = 0
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(1 << 22):
+                total += len(chunk)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ScanError(f"{path} is truncated or damaged after {total} bytes: {error}") from error
+    return total
+
+
+class Memory:
+    """Findings by path, size, time and question, kept in one JSON file."""
+
+    def __init__(self, store: Path):
+        self.store = store
+        self.known: dict[str, dict[str, str]] = {}
+        self.used: dict[str, dict[str, str]] = {}
+        if store.is_file():
+            try:
+                self.known = json.loads(store.read_text(encoding="utf-8"))
+            except ValueError:
+                self.known = {}
+
+    def inspect(self, path: Path, policy: str, echo: int | None) -> Finding:
+        """``inspect``, or what it found the last time if the file is as it was."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return inspect(path, policy, echo)
+        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}"
+        found = self.known.get(key) or asdict(inspect(path, policy, echo))
+        self.used[key] = found
+        return Finding(**found)
+
+    def save(self) -> None:
+        """Write what was used, if that is not what the file holds already."""
+        if self.used != self.known:
+            with whole(self.store) as partial:
+                partial.write_text(json.dumps(self.used, indent=0), encoding="utf-8")

@@ -1,0 +1,54 @@
+"""What every step shares: a log that tells how its job ended."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FAILED = "FAILED: "
+DONE = "DONE"
+
+
+@contextmanager
+def logged(snakemake: Any) -> Iterator[None]:
+    """Send the records of a job to its log, and close it with how the job ended.
+
+    The last line is ``DONE``, or ``FAILED: `` and the reason in one line, after the traceback.
+    A log with neither belongs to a job that was killed.
+    """
+    path = Path(str(snakemake.log[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+        _close(handler, DONE)
+    except BaseException as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        _close(handler, traceback.format_exc() + FAILED + reason)
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _close(handler: logging.FileHandler, text: str) -> None:
+    handler.stream.write(text + "\n")
+
+
+def outcome(log: Path) -> str | None:
+    """How the job that wrote ``log`` ended: None if well or not begun, else the reason."""
+    if not log.is_file():
+        return None
+    lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+    last = lines[-1] if lines else ""
+    if last == DONE:
+        return None
+    if last.startswith(FAILED):
+        return last.removeprefix(FAILED)
+    return f"ended without a word: killed, out of memory or out of time (see {log})"

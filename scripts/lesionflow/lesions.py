@@ -1,0 +1,272 @@
+"""From probability maps to lesions: components, filters and the table with one row a lesion."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from lesionflow.geometry import nearest_voxels
+
+CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel: SciPy's rank of the structure
+MEASURES = [
+    "label",
+    "lesion",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    "i",
+    "j",
+    "k",
+    "volume_mm3",
+    "equivalent_diameter_mm",
+    "elongation",
+    "max_probability",
+    "mean_probability",
+    "fold_agreement",
+    "region",
+    "kept",
+    "dropped_because",
+]
+
+
+def label_map(probability: np.ndarray, activation: str, threshold: float) -> np.ndarray:
+    """Label of every voxel: the channel that says so, 0 for none.
+
+    Parameters
+    ----------
+    probability : array (x, y, z, label)
+        For ``sigmoid``, one channel a label (values from 1 in their order); for ``softmax``, the
+        first channel is the background.
+    activation
+        ``sigmoid``: the most probable of the labels whose probability is *above* ``threshold``.
+        ``softmax``: the most probable channel, and where that is a label, its probability must be
+        above ``threshold`` if there are only two channels.
+    threshold
+        Strict, as in SHiVAi: a voxel equal to it is not a lesion.
+
+    Returns
+    -------
+    array (x, y, z), int16
+        Channel numbers: 1 is the first label.
+    """
+    if activation == "softmax" and probability.shape[3] > 2:
+        return probability.argmax(axis=3).astype(np.int16)
+    labels = probability[..., 1:] if activation == "softmax" else probability
+    best = labels.argmax(axis=3)
+    above = np.take_along_axis(labels, best[..., None], axis=3)[..., 0] > threshold
+    return np.where(above, best + 1, 0).astype(np.int16)
+
+
+def components(labels: np.ndarray, connectivity: int, affine: np.ndarray) -> np.ndarray:
+    """Lesions of a label map: connected components of each label, numbered from 1.
+
+    Numbers run through the labels; within a label the largest comes first, and of two equally large
+    ones the one whose centre is lower (then more posterior, then more left) in the world, so that
+    numbers do not depend on how the image is stored.
+
+    Parameters
+    ----------
+    labels : array (x, y, z), integers
+    connectivity
+        6, 18 or 26 neighbours.
+    affine
+        Of ``labels``, for the order.
+
+    Returns
+    -------
+    array (x, y, z), int32
+    """
+    numbered = np.zeros(labels.shape, np.int32)
+    structure = ndimage.generate_binary_structure(3, CONNECTIVITY[connectivity])
+    found = 0
+    for value in np.unique(labels[labels > 0]):
+        parts, count = ndimage.label(labels == value, structure)
+        index = np.arange(1, count + 1)
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+        centres = apply_affine(affine, ndimage.center_of_mass(parts > 0, parts, index))
+        x, y, z = np.round(centres, 3).T
+        order = np.lexsort((x, y, z, -sizes))
+        rank = np.zeros(count + 1, np.int32)
+        rank[index[order]] = found + index
+        numbered += rank[parts]
+        found += count
+    return numbered
+
+
+def measure(
+    lesions: np.ndarray,
+    labels: np.ndarray,
+    probability: np.ndarray,
+    folds: np.ndarray,
+    affine: np.ndarray,
+    brain: np.ndarray,
+    names: dict[int, str],
+    regions: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """One row a lesion, in the order of their numbers, before any filter.
+
+    Parameters
+    ----------
+    lesions : array (x, y, z), int
+        Components, numbered from 1 (see ``components``).
+    labels : array (x, y, z), int
+        The label map that they are components of.
+    probability : array (x, y, z, label)
+        Mean over folds; channel n - 1 belongs to label n.
+    folds : array (fold, x, y, z), int
+        Each fold's own label map.
+    affine : array (4, 4)
+        Of all of these; volumes are mm³ by its determinant, positions are RAS+ mm.
+    brain : array (x, y, z), bool
+    names
+        Label value to name.
+    regions : array (x, y, z), int, optional
+        Region numbers; a lesion's is the most frequent one among its voxels that have one, the
+        lowest of several.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``MEASURES`` without ``i, j, k``, and ``peak`` (voxel on this grid) and
+        ``outside_brain`` (share of voxels). No lesion gives no rows, same columns.
+    """
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(lesions), start=1):
+        inside = lesions[box] == number
+        offset = np.array([axis.start for axis in box])
+        voxels = np.argwhere(inside) + offset
+        label = int(labels[tuple(voxels[0])])
+        values = probability[(*voxels.T, label - 1)]
+        xyz = apply_affine(affine, voxels)
+        centre = xyz.mean(axis=0)
+        volume = len(voxels) * float(abs(np.linalg.det(affine[:3, :3])))
+        rows.append(
+            {
+                "label": names[label],
+                "lesion": number,
+                **dict(zip(("x_mm", "y_mm", "z_mm"), centre, strict=True)),
+                "volume_mm3": volume,
+                "equivalent_diameter_mm": (6 * volume / np.pi) ** (1 / 3),
+                "elongation": elongation(xyz, affine),
+                "max_probability": float(values.max()),
+                "mean_probability": float(values.mean()),
+                "fold_agreement": float(
+                    np.mean([(fold[tuple(voxels.T)] == label).any() for fold in folds])
+                ),
+                "region": _majority(regions[tuple(voxels.T)]) if regions is not None else "",
+                "peak": voxels[_peak(values, xyz, centre)],
+                "outside_brain": float(np.mean(~brain[tuple(voxels.T)])),
+            }
+        )
+    columns = [c for c in MEASURES[:-2] if c not in "ijk"] + ["peak", "outside_brain"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def elongation(xyz_mm: np.ndarray, affine: np.ndarray) -> float:
+    """Longest over shortest principal axis (>= 1) of voxels at world positions (n, 3).
+
+    Square root of the ratio of the largest to the smallest eigenvalue of the second moments. Each
+    voxel counts as the solid cell that it is (its own moments are M Mᵀ / 12), so that a single
+    cubic voxel has 1 and a flat lesion no zero to divide by.
+    """
+    cell = affine[:3, :3] @ affine[:3, :3].T / 12
+    spread = xyz_mm - xyz_mm.mean(axis=0)
+    moments = np.linalg.eigvalsh(spread.T @ spread / len(xyz_mm) + cell)
+    return float(np.sqrt(moments[-1] / moments[0]))
+
+
+def _peak(values: np.ndarray, xyz: np.ndarray, centre: np.ndarray) -> int:
+    """Where the peak is; of equal voxels the most central, then the lowest in the world."""
+    away = np.round(np.linalg.norm(xyz - centre, axis=1), 3)
+    x, y, z = np.round(xyz, 3).T
+    return int(np.lexsort((x, y, z, away, -values))[0])
+
+
+def _majority(regions: np.ndarray) -> str:
+    numbers, counts = np.unique(regions[regions > 0], return_counts=True)
+    return str(int(numbers[counts.argmax()])) if len(numbers) else ""
+
+
+def judge(table: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
+    """The table with ``kept`` (bool) and ``dropped_because`` (text, empty for the kept).
+
+    Parameters
+    ----------
+    table
+        Of ``measure``.
+    rules
+        The card's ``postprocess``: lesions under ``min_volume_mm3``, or with a larger share of
+        their voxels outside the brain mask than ``outside_brain``, are dropped.
+    """
+    judged = table.copy()
+    reasons = []
+    for row in table.itertuples():
+        why = []
+        if row.volume_mm3 < rules["min_volume_mm3"] - 1e-6:
+            why.append(f"volume under {rules['min_volume_mm3']:g} mm3")
+        if row.outside_brain > rules["outside_brain"]:
+            why.append(f"{row.outside_brain:.0%} outside the brain mask")
+        reasons.append("; ".join(why))
+    judged["dropped_because"] = pd.Series(reasons, index=table.index, dtype=object)
+    judged["kept"] = judged["dropped_because"] == ""
+    return judged
+
+
+def claim_voxels(
+    peaks_mm: np.ndarray, strengths: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A voxel of the scan for each lesion, no two the same: (n, 3) indices.
+
+    That is the voxel at the lesion's peak. Where slices are so thick that several peaks lie in one
+    voxel, the strongest has it and the others the free voxel that is nearest to their peak.
+
+    Parameters
+    ----------
+    peaks_mm : array (n, 3)
+        World positions.
+    strengths : array (n,)
+        Peak probabilities; of equal ones the first in the table goes first.
+    affine, shape
+        Of the scan.
+    """
+    claimed = nearest_voxels(peaks_mm.reshape(-1, 3), affine, shape)
+    taken: set[tuple[int, ...]] = set()
+    for n in np.argsort(-strengths, kind="stable"):
+        reach = 0
+        while tuple(claimed[n]) in taken:
+            reach += 1
+            around = np.stack(np.mgrid[(slice(-reach, reach + 1),) * 3], -1).reshape(-1, 3)
+            near = nearest_voxels(peaks_mm[n], affine, shape) + around
+            near = near[((near >= 0) & (near < shape[:3])).all(axis=1)]
+            free = np.array([v for v in near if tuple(v) not in taken]).reshape(-1, 3)
+            if len(free):
+                away = np.linalg.norm(apply_affine(affine, free) - peaks_mm[n], axis=1)
+                claimed[n] = free[away.argmin()]
+        taken.add(tuple(claimed[n]))
+    return claimed
+
+
+def summarize(table: pd.DataFrame, probability: np.ndarray, names: dict[int, str]) -> pd.DataFrame:
+    """One row a label: count, volumes in mm³ and the highest probability of the whole map.
+
+    Only kept lesions count. With none, ``count`` and ``volume_mm3`` are 0, and the mean, median and
+    largest volume of no lesions, which are not defined, are missing.
+    """
+    rows = []
+    for value, name in names.items():
+        volumes = table.loc[(table.label == name) & table.kept.astype(bool), "volume_mm3"]
+        rows.append(
+            {
+                "index": value,
+                "name": name,
+                "count": len(volumes),
+                "volume_mm3": float(volumes.sum()),
+                "mean_volume_mm3": volumes.mean(),
+                "median_volume_mm3": volumes.median(),
+                "max_volume_mm3": volumes.max(),
+                "max_probability": float(probability[..., value - 1].max()),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,139 @@
+"""The quality-control picture of a scan: overview slices, and every lesion close up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = 6
+OVERVIEW_ROWS = 2
+LESION_ROWS = 3
+HALF_MM = 16.0  # half the side of a close-up
+KEPT, DROPPED, BRAIN = "#ff5a36", "#b0b0b0", "#4fc3f7"
+
+
+def draw_scan(
+    image: np.ndarray,
+    brain: np.ndarray,
+    lesions: np.ndarray,
+    table: pd.DataFrame,
+    spacing_mm: Sequence[float],
+    title: str,
+) -> Any:
+    """Figure with axial slices through the brain and a close-up of each lesion.
+
+    Upper rows: evenly spaced axial slices with the outline of the brain mask and a ring around each
+    lesion within three millimetres. Lower rows: up to 18 lesions, the most probable first, kept ones
+    before dropped ones, each outlined on the slice through its peak.
+
+    Parameters
+    ----------
+    image, brain, lesions : arrays (x, y, z)
+        Axes running to right, anterior and superior (RAS). Pictures are drawn as seen from above:
+        the left of the head is on the left (L marks it).
+    table
+        The scan's rows of lesions.csv.
+    spacing_mm
+        Voxel size.
+    title
+        Above the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not shown and bound to no screen.
+    """
+    from matplotlib.figure import Figure
+
+    order = table.sort_values(["kept", "max_probability"], ascending=False, kind="stable")
+    shown = order.head(COLUMNS * LESION_ROWS)
+    rows = OVERVIEW_ROWS + int(np.ceil(len(shown) / COLUMNS))
+    figure = Figure(figsize=(2.1 * COLUMNS, 2.5 * rows + 0.6), facecolor="black", layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, squeeze=False)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    top = float(np.percentile(image[brain], 99.5)) if brain.any() else float(image.max())
+    figure.suptitle(title, color="white", fontsize=10)
+
+    box = _bounds(brain if brain.any() else np.ones_like(brain), margin=6)
+    centres = _centres(lesions, table)
+    heights = np.linspace(box[2].start, box[2].stop - 1, COLUMNS * OVERVIEW_ROWS + 2)[1:-1]
+    for panel, height in zip(panels[:OVERVIEW_ROWS].flat, heights.round().astype(int), strict=True):
+        _slice(panel, image, height, box, spacing_mm, top)
+        _outline(panel, brain, height, box, spacing_mm, BRAIN, 0.6)
+        for row, centre in zip(table.itertuples(), centres, strict=True):
+            if abs(centre[2] - height) * spacing_mm[2] <= 3:
+                x, y = (centre[a] * spacing_mm[a] for a in (0, 1))
+                colour = KEPT if row.kept else DROPPED
+                panel.plot(x, y, "o", mfc="none", mec=colour, ms=9, mew=1)
+        panel.set_title(f"slice {height}", color="#9e9e9e", fontsize=7, pad=2)
+    panels[0, 0].text(0.02, 0.5, "L", color="white", transform=panels[0, 0].transAxes)
+    for panel, row in zip(panels[OVERVIEW_ROWS:].flat, shown.itertuples(), strict=False):
+        centre = centres[list(table.lesion).index(row.lesion)]
+        around = tuple(
+            slice(max(int(c - HALF_MM / s), 0), min(int(c + HALF_MM / s) + 1, n))
+            for c, s, n in zip(centre, spacing_mm, image.shape, strict=True)
+        )
+        colour = KEPT if row.kept else DROPPED
+        _slice(panel, image, int(centre[2]), around, spacing_mm, top)
+        _outline(panel, lesions == row.lesion, int(centre[2]), around, spacing_mm, colour, 1.0)
+        words = f"{row.lesion}: {row.label} p {row.max_probability:.2f}, {row.volume_mm3:.0f} mm³"
+        if not row.kept:
+            words += f"\n{row.dropped_because}"
+        panel.set_title(words, color=colour, fontsize=7, pad=2)
+    return figure
+
+
+def _bounds(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    ends = [(axis.min(), axis.max()) for axis in np.nonzero(mask)]
+    return tuple(
+        slice(max(int(a) - margin, 0), min(int(b) + margin + 1, n))
+        for (a, b), n in zip(ends, mask.shape, strict=True)
+    )
+
+
+def _centres(lesions: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    """A voxel of each lesion, on its middle slice."""
+    centres = []
+    for number in table.lesion:
+        voxels = np.argwhere(lesions == number)
+        away = np.linalg.norm(voxels - voxels.mean(axis=0), axis=1)
+        centres.append(voxels[away.argmin()])
+    return np.array(centres).reshape(-1, 3)
+
+
+def _extent(box: tuple[slice, ...], spacing: Sequence[float]) -> tuple[float, ...]:
+    x, y = ((box[a].start - 0.5) * spacing[a] for a in (0, 1))
+    return x, (box[0].stop - 0.5) * spacing[0], y, (box[1].stop - 0.5) * spacing[1]
+
+
+def _slice(
+    panel: Any,
+    image: np.ndarray,
+    height: int,
+    box: tuple[slice, ...],
+    spacing: Sequence[float],
+    top: float,
+) -> None:
+    part = image[box[0], box[1], height].T
+    panel.imshow(
+        part, cmap="gray", origin="lower", vmin=0, vmax=top, extent=_extent(box, spacing),
+        interpolation="nearest",
+    )
+
+
+def _outline(
+    panel: Any,
+    mask: np.ndarray,
+    height: int,
+    box: tuple[slice, ...],
+    spacing: Sequence[float],
+    colour: str,
+    width: float,
+) -> None:
+    part = mask[box[0], box[1], height].T
+    if part.any() and not part.all():
+        x = np.arange(box[0].start, box[0].stop) * spacing[0]
+        y = np.arange(box[1].start, box[1].stop) * spacing[1]
+        panel.contour(x, y, part, levels=[0.5], colors=colour, linewidths=width)

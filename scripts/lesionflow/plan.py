@@ -1,0 +1,99 @@
+"""What a run will do: every scan of the cohort, its files, and what keeps it from being run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lesionflow.cohort import EXTRAS, Scan, list_scans, selected, single_file
+from lesionflow.headers import Memory
+
+Record = dict[str, Any]
+
+
+def plan_run(
+    config: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]], memory: Memory
+) -> list[Record]:
+    """One record a scan, as plain data, sorted by name.
+
+    Names are listed and headers looked at; no pixel is read.
+
+    Returns
+    -------
+    list of dict
+        ``scan, subject, session, run, folder``; ``files`` (path by channel, mask, regions, truth);
+        ``content`` (mark of each file's content); ``problems`` (by model ``[status, reason]``; a
+        model that is not in it can be run).
+
+    Raises
+    ------
+    cohort.CohortError
+        If the cohort cannot be listed.
+    """
+    cohort = Path(config["cohort"])
+    patterns = config["patterns"]
+    channels = list(dict.fromkeys(c for card in cards.values() for c in card["input"]["channels"]))
+    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns})
+    chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
+    return [_record(scan, scan.name in chosen, config, cards, memory) for scan in scans]
+
+
+def _record(
+    scan: Scan,
+    chosen: bool,
+    config: Mapping[str, Any],
+    cards: Mapping[str, Mapping[str, Any]],
+    memory: Memory,
+) -> Record:
+    record: Record = {
+        "scan": scan.name,
+        "subject": scan.subject,
+        "session": scan.session,
+        "run": scan.run,
+        "folder": scan.folder,
+        "files": {},
+        "content": {},
+        "problems": {},
+    }
+    if not chosen:
+        record["problems"] = {m: ["excluded", "by include and exclude"] for m in cards}
+        return record
+    checked: dict[tuple[str, int | None], tuple[str, str]] = {}
+    for model, card in cards.items():
+        echo = card["input"]["echo"]
+        wanted = list(card["input"]["channels"])
+        if config["brain_mask"] != "none":
+            wanted.append("mask")
+        wanted += [extra for extra in EXTRAS if extra in scan.files and extra not in wanted]
+        for channel in wanted:
+            one = None if channel in EXTRAS else echo
+            if (channel, one) not in checked:
+                checked[channel, one] = _check(scan, channel, one, config, memory, record)
+            status, reason = checked[channel, one]
+            if status != "ok":
+                record["problems"][model] = [status, reason]
+                break
+    return record
+
+
+def _check(
+    scan: Scan,
+    channel: str,
+    echo: int | None,
+    config: Mapping[str, Any],
+    memory: Memory,
+    record: Record,
+) -> tuple[str, str]:
+    globs = config["patterns"].get(channel, [])
+    hint = f"folder {channel}/, or {' '.join(globs)}" if globs else f"column or folder {channel}"
+    if channel == "mask":
+        hint += "; brain_mask: none runs without one, on the whole field of view"
+    path, why_not = single_file(scan, channel, echo, hint)
+    if not path:
+        return "missing-input", why_not
+    finding = memory.inspect(Path(path), config["affine"], echo)
+    if finding.status != "ok":
+        return finding.status, finding.reason
+    record["files"][channel] = path
+    record["content"][channel] = finding.content
+    return "ok", ""
+

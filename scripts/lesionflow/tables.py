@@ -1,0 +1,187 @@
+"""The tables of a cohort: a row a scan, a row a lesion."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lesionflow import columns, facts
+from lesionflow.jobs import outcome
+from lesionflow.whole import whole
+
+STEPS = {  # the road in its order, and where a job of each step logs
+    "import_fold": "{model}/fold-*.log",
+    "resample": "{model}/{folder}/{scan}_channel-*.log",
+    "mask": "{model}/{folder}/{scan}.log",
+    "crop": "{model}/{folder}/{scan}.log",
+    "normalize": "{model}/{folder}/{scan}_channel-*.log",
+    "predict_fold": "{model}/{folder}/{scan}_fold-*.log",
+    "average_folds": "{model}/{folder}/{scan}.log",
+    "threshold": "{model}/{folder}/{scan}.log",
+    "count": "{model}/{folder}/{scan}.log",
+    "restore": "{model}/{folder}/{scan}.log",
+    "draw": "{model}/{folder}/{scan}.log",
+}
+RESULTS = (  # what stands at the end of a scan's road
+    "{scan}_lesions.tsv",
+    "{scan}_volumes.tsv",
+    "{scan}_space-model_dseg.json",
+    "{scan}_space-orig_dseg.nii.gz",
+    "{scan}_qc.png",
+)
+DECIMALS = 6
+
+
+def write_table(path: Path | str, table: pd.DataFrame) -> None:
+    """Write a table whole or not at all: tabs for ``.tsv``, else commas; empty for what is missing.
+
+    Truth values are ``true`` and ``false``; numbers have at most six decimals.
+    """
+    separator = "\t" if str(path).endswith(".tsv") else ","
+    shown = table.copy()
+    for name in shown.columns:
+        if pd.api.types.is_float_dtype(shown[name]):
+            shown[name] = shown[name].round(DECIMALS)
+        elif shown[name].map(lambda v: isinstance(v, bool | np.bool_)).any():
+            shown[name] = shown[name].map({True: "true", False: "false"})
+    with whole(path) as partial:
+        shown.to_csv(partial, sep=separator, index=False, lineterminator="\n")
+
+
+def lesion_rows(found: pd.DataFrame, voxels: np.ndarray, scan: str, model: str) -> pd.DataFrame:
+    """A scan's lesions as rows of lesions.csv.
+
+    Parameters
+    ----------
+    found
+        Of ``lesions.measure`` and ``lesions.judge``.
+    voxels : array (n, 3)
+        Voxel of the source scan for each.
+    scan, model
+        For their columns.
+    """
+    table = found.assign(scan=scan, model=model, i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2])
+    return table[columns.names(columns.LESION)]
+
+
+def scan_facts(gathered: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What a scan's row says beside its lesions: quality, provenance and flags.
+
+    Raises
+    ------
+    KeyError
+        If a step did not tell a fact that the table has a column for.
+    """
+    known = {**gathered, **own}
+    volume, edge = known["brain_volume_ml"], known["brain_at_edge"]
+    found = {
+        "no-brain-mask": known["mask_source"] == "none",
+        "brain-cut-by-box": known["brain_outside_box"] > 0,
+        "brain-at-edge": edge is not None and edge > 0.02,
+        "brain-volume": volume is not None and not 600 <= volume <= 2200,
+        "nonfinite-voxels": known["nonfinite_voxels"] > 0,
+    }
+    known["flags"] = ";".join(flag for flag in columns.FLAGS if found[flag])
+    wanted = columns.names(columns.QUALITY + columns.PROVENANCE)
+    return {name: known[name] for name in wanted}
+
+
+def cohort_table(
+    plan: list[dict[str, Any]],
+    cards: Mapping[str, Mapping[str, Any]],
+    results: Path,
+    logs: Path,
+) -> pd.DataFrame:
+    """One row a scan, in the order of the plan, whatever became of it.
+
+    Parameters
+    ----------
+    plan
+        Of ``plan.plan_run``.
+    cards
+        By model.
+    results, logs
+        Folders of the run.
+    """
+    wanted = columns.names(columns.cohort_columns(_labels(cards)))
+    rows = []
+    for record in plan:
+        row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
+        verdicts = {m: _verdict(record, m, results, logs) for m in cards}
+        bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
+        model, (status, reason) = next(iter(bad.items()), ("", ("ok", "")))
+        row["status"] = status
+        row["reason"] = f"{model}: {reason}" if bad and len(cards) > 1 else reason
+        for model, (status, _) in verdicts.items():
+            if status == "ok":
+                prefix = f"{model}_" if len(cards) > 1 else ""
+                row |= {prefix + k: v for k, v in _measured(record, model, results).items()}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=wanted)
+
+
+def lesions_table(
+    plan: list[dict[str, Any]], cards: Mapping[str, Any], results: Path
+) -> pd.DataFrame:
+    """The lesions of every scan that was run, in the order of the plan."""
+    empty = pd.DataFrame(columns=columns.names(columns.LESION))
+    parts = [
+        part
+        for record in plan
+        for model in cards
+        if model not in record["problems"]
+        and len(part := _read(_folder(results, model, record) / f"{record['scan']}_lesions.tsv"))
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def _labels(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {model: list(card["output"]["labels"].values()) for model, card in cards.items()}
+
+
+def _folder(results: Path, model: str, record: Mapping[str, Any]) -> Path:
+    return results / model / record["folder"]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def _verdict(
+    record: Mapping[str, Any], model: str, results: Path, logs: Path
+) -> tuple[str, str]:
+    """Status and reason of one scan under one model."""
+    if model in record["problems"]:
+        status, reason = record["problems"][model]
+        return status, reason
+    names = {"model": model, "folder": record["folder"], "scan": record["scan"]}
+    for step, pattern in STEPS.items():
+        for log in sorted(logs.glob(f"{step}/{pattern.format(**names)}")):
+            if reason := outcome(log):
+                return f"failed:{step}", reason
+    missing = [
+        name
+        for name in (pattern.format(**names) for pattern in RESULTS)
+        if not (_folder(results, model, record) / name).is_file()
+    ]
+    if missing:
+        begun = [s for s in STEPS if any(logs.glob(f"{s}/{STEPS[s].format(**names)}"))]
+        after = [s for s in STEPS if s not in begun]
+        step = after[0] if after else "draw"
+        return f"failed:{step}", "the run ended before this step was begun"
+    return "ok", ""
+
+
+def _measured(record: Mapping[str, Any], model: str, results: Path) -> dict[str, Any]:
+    folder = _folder(results, model, record)
+    row: dict[str, Any] = {}
+    volumes = pd.read_csv(folder / f"{record['scan']}_volumes.tsv", sep="\t")
+    for line in volumes.to_dict("records"):
+        row |= {
+            f"{line['name']}_{key}": value
+            for key, value in line.items()
+            if key not in ("index", "name")
+        }
+    return row | facts.read(folder / f"{record['scan']}_space-model_dseg.json")

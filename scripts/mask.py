@@ -1,0 +1,41 @@
+"""Rule mask: bring a scan's brain mask to the model's grid."""
+
+import numpy as np
+from lesionflow import facts
+from lesionflow.brain import brain_on_grid, edge_share, holes_in_brain
+from lesionflow.geometry import Grid
+from lesionflow.images import ScanError, load, read_scan, save
+from lesionflow.jobs import logged
+from lesionflow.resampling import field_of_view
+
+
+def main(snakemake):
+    """Resample the mask to the grid of the resampled image, and look for holes in the scan."""
+    params = snakemake.params
+    with logged(snakemake):
+        image = load(snakemake.input.image[0])
+        grid = Grid(image.affine, image.shape)
+        scan = read_scan(snakemake.input.scan, params.affine, params.echo)
+        given = snakemake.input.get("mask")
+        brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
+        holes = holes_in_brain(scan, brain, grid) if given else 0
+        if holes:
+            raise ScanError(
+                f"{snakemake.input.scan}: {holes} voxels inside the brain mask are not finite "
+                "numbers; a hole would look like a lesion"
+            )
+        save(snakemake.output.mask, brain.astype(np.uint8), grid.affine)
+        facts.write(
+            snakemake.output.facts,
+            {
+                "mask_source": "provided" if given else "none",
+                "brain_volume_ml": float(brain.sum() * grid.voxel_mm3 / 1000) if given else None,
+                "brain_at_edge": edge_share(brain, field_of_view(scan.affine, scan.shape, grid))
+                if given
+                else None,
+            },
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,25 @@
+"""Rule normalize: scale the intensities as the model expects them."""
+
+import numpy as np
+from lesionflow import facts
+from lesionflow.images import load, save
+from lesionflow.intensity import normalize
+from lesionflow.jobs import logged
+
+
+def main(snakemake):
+    """Normalize the channels together and write the one that is asked for."""
+    with logged(snakemake):
+        image = load(snakemake.input.image)
+        stack = np.asanyarray(image.dataobj)
+        stack = stack.reshape(image.shape[:3] + (-1,))  # NIfTI may drop an axis of one channel
+        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
+        channel = snakemake.params.channels.index(snakemake.wildcards.channel)
+        normal = normalize(stack, snakemake.params.steps, brain)[..., channel]
+        save(snakemake.output.image, normal, image.affine)
+        p99 = float(np.percentile(stack[..., channel][brain], 99))
+        facts.write(snakemake.output.facts, {"intensity_p99": p99})
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

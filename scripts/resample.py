@@ -1,0 +1,49 @@
+"""Rule resample: bring one channel of a scan to the model's grid."""
+
+import logging
+
+import numpy as np
+from lesionflow import facts
+from lesionflow.geometry import model_grid
+from lesionflow.images import ScanError, read_scan, save
+from lesionflow.jobs import logged
+from lesionflow.provenance import sha256_file
+from lesionflow.resampling import field_of_view, resample
+
+
+def main(snakemake):
+    """Read the scan under the chosen affine, replace what is not finite by 0, and resample."""
+    params = snakemake.params
+    with logged(snakemake):
+        scan = read_scan(snakemake.input.image, params.affine, params.echo)
+        reference = read_scan(snakemake.input.reference, params.affine, params.echo)
+        grid = model_grid(reference.affine, reference.shape, params.orientation, params.spacing_mm)
+        if not field_of_view(scan.affine, scan.shape, grid).any():
+            raise ScanError(
+                f"{snakemake.input.image} and {snakemake.input.reference} do not overlap in space: "
+                f"their origins are {scan.affine[:3, 3].round(1)} and "
+                f"{reference.affine[:3, 3].round(1)} mm"
+            )
+        data = np.asanyarray(scan.dataobj)
+        finite = np.isfinite(data)
+        if data[finite].size == 0 or data[finite].min() == data[finite].max():
+            value = f"{data[finite][0]:g}" if finite.any() else "not a number"
+            raise ScanError(f"{snakemake.input.image} holds no image: every voxel is {value}")
+        data = np.where(finite, data, 0)
+        save(
+            snakemake.output.image,
+            resample(data, scan.affine, grid, params.interpolation),
+            grid.affine,
+        )
+        facts.write(
+            snakemake.output.facts,
+            {
+                "input_sha256": sha256_file(snakemake.input.image),
+                "nonfinite_voxels": int((~finite).sum()),
+            },
+        )
+        logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.interpolation)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,24 @@
+"""Rule tabulate: the tables of the whole cohort, with their data dictionaries."""
+
+from pathlib import Path
+
+from lesionflow import columns, facts
+from lesionflow.jobs import logged
+from lesionflow.tables import cohort_table, lesions_table, write_table
+
+
+def main(snakemake):
+    """Write a row a scan, whatever its status, and a row a lesion."""
+    cards, output = snakemake.params.cards, snakemake.output
+    results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
+    with logged(snakemake):
+        plan = facts.read(snakemake.input.plan)
+        write_table(output.cohort, cohort_table(plan, cards, results, logs))
+        write_table(output.lesions, lesions_table(plan, cards, results))
+        labels = {model: list(card["output"]["labels"].values()) for model, card in cards.items()}
+        facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(labels)))
+        facts.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,141 @@
+"""Cohorts by their names: directories, tables, and what is not clear in them."""
+
+import pytest
+from lesionflow.cohort import CohortError, Scan, list_scans, selected, single_file
+
+PATTERNS = {
+    "swi": ["*_swi.nii", "*_swi.nii.gz", "*_T2starw.nii", "*_T2starw.nii.gz"],
+    "t1": ["*_T1w.nii.gz"],
+    "mask": ["*_desc-brain_mask.nii.gz"],
+}
+
+
+def tree(root, *files):
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def names_and_files(root):
+    return {
+        scan.name: {c: [p.removeprefix(f"{root}/") for p in paths] for c, paths in scan.files.items()}
+        for scan in list_scans(root, PATTERNS)
+    }
+
+
+def test_bids_with_sessions_runs_and_top_level_files(tmp_path):
+    root = tree(
+        tmp_path,
+        "dataset_description.json",
+        "participants.tsv",
+        "derivatives/sub-01/anat/sub-01_swi.nii.gz",
+        "sub-01/anat/sub-01_swi.nii.gz",
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-01/anat/sub-01_desc-brain_mask.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_run-1_T2starw.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_run-2_T2starw.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz",
+        "sub-02/ses-2/swi/sub-02_ses-2_swi.nii",
+        "sub-03/anat/sub-03_T1w.nii.gz",
+    )
+    found = names_and_files(root)
+    assert found == {
+        "sub-01": {
+            "swi": ["sub-01/anat/sub-01_swi.nii.gz"],
+            "t1": ["sub-01/anat/sub-01_T1w.nii.gz"],
+            "mask": ["sub-01/anat/sub-01_desc-brain_mask.nii.gz"],
+        },
+        "sub-02_ses-1_run-1": {
+            "swi": ["sub-02/ses-1/anat/sub-02_ses-1_run-1_T2starw.nii.gz"],
+            "t1": ["sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz"],
+        },
+        "sub-02_ses-1_run-2": {
+            "swi": ["sub-02/ses-1/anat/sub-02_ses-1_run-2_T2starw.nii.gz"],
+            "t1": ["sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz"],
+        },
+        "sub-02_ses-2": {"swi": ["sub-02/ses-2/swi/sub-02_ses-2_swi.nii"]},
+        "sub-03": {"t1": ["sub-03/anat/sub-03_T1w.nii.gz"]},
+    }
+
+
+def test_subject_swi_folders(tmp_path):
+    root = tree(tmp_path, "CIC_001/swi/scan.nii.gz", "CIC_002/swi/x.nii", "CIC_002/mask/m.nii", "a.txt")
+    scans = list_scans(root, PATTERNS)
+    assert [(s.name, s.subject, s.folder) for s in scans] == [
+        ("sub-CIC001", "CIC_001", "sub-CIC001/anat"),
+        ("sub-CIC002", "CIC_002", "sub-CIC002/anat"),
+    ]
+    assert list(scans[1].files) == ["swi", "mask"] or set(scans[1].files) == {"swi", "mask"}
+
+
+def test_phase_images_are_no_magnitude(tmp_path):
+    root = tree(
+        tmp_path,
+        "sub-1/anat/sub-1_part-mag_T2starw.nii.gz",
+        "sub-1/anat/sub-1_part-phase_T2starw.nii.gz",
+    )
+    assert names_and_files(root)["sub-1"]["swi"] == ["sub-1/anat/sub-1_part-mag_T2starw.nii.gz"]
+
+
+def test_two_files_for_a_channel_are_named(tmp_path):
+    root = tree(tmp_path, "sub-1/anat/sub-1_swi.nii.gz", "sub-1/anat/sub-1_T2starw.nii.gz")
+    path, reason = single_file(list_scans(root, PATTERNS)[0], "swi", None, "")
+    assert path == ""
+    assert "sub-1_swi.nii.gz" in reason
+    assert "sub-1_T2starw.nii.gz" in reason
+
+
+def test_an_echo_chooses_among_echo_files():
+    scan = Scan("1", files={"swi": [f"/x/sub-1_echo-{n}_T2starw.nii" for n in (1, 2, 3)]})
+    assert single_file(scan, "swi", 2, "")[0] == "/x/sub-1_echo-2_T2starw.nii"
+    assert "3 files" in single_file(scan, "swi", None, "")[1]
+
+
+def test_names_that_become_one_are_refused(tmp_path):
+    root = tree(tmp_path, "a_1/swi/x.nii", "a1/swi/x.nii")
+    with pytest.raises(CohortError, match="sub-a1.*'a1'.*'a_1'|sub-a1.*'a_1'.*'a1'"):
+        list_scans(root, PATTERNS)
+
+
+def test_table(tmp_path):
+    (tmp_path / "scans.tsv").write_text(
+        "subject\tsession\trun\tswi\tmask\n01\t2\t\tx/a.nii\tm.nii\nsub-02\t\t1\t/abs/b.nii\tn/a\n"
+    )
+    one, two = list_scans(tmp_path / "scans.tsv", PATTERNS)
+    assert (one.name, one.files) == (
+        "sub-01_ses-2",
+        {"swi": [f"{tmp_path}/x/a.nii"], "mask": [f"{tmp_path}/m.nii"]},
+    )
+    assert (two.name, two.files) == ("sub-02_run-1", {"swi": ["/abs/b.nii"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("subject,swii\n1,a.nii\n", "unknown column 'swii'.*swi"),
+        ("swi\na.nii\n", "no column 'subject'"),
+        ("subject,swi\n,a.nii\n", "line 2: subject ''"),
+        ("subject,swi\n1,a.nii\n1,b.nii\n", "two scans are called sub-1"),
+    ],
+)
+def test_bad_tables_in_one_line(tmp_path, text, message):
+    (tmp_path / "scans.csv").write_text(text)
+    with pytest.raises(CohortError, match=message) as error:
+        list_scans(tmp_path / "scans.csv", PATTERNS)
+    assert "\n" not in str(error.value)
+
+
+def test_no_cohort(tmp_path):
+    with pytest.raises(CohortError, match="does not exist"):
+        list_scans(tmp_path / "none", PATTERNS)
+    with pytest.raises(CohortError, match="no subject"):
+        list_scans(tmp_path, PATTERNS)
+
+
+def test_include_and_exclude():
+    names = ["sub-01", "sub-02_ses-1", "sub-02_ses-2"]
+    assert selected(names, [], []) == set(names)
+    assert selected(names, ["sub-02*"], ["*ses-2"]) == {"sub-02_ses-1"}
+    with pytest.raises(CohortError, match="'sub-9' matches no scan"):
+        selected(names, ["sub-9"], [])

@@ -1,0 +1,38 @@
+"""Small scans for the tests, each made to be wrong, or right, in one way."""
+
+import gzip
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+
+def save_scan(path, data, affine=None, sform=1, qform=1, slope=None):
+    """Write a NIfTI file with the given codes; returns its path."""
+    affine = np.eye(4) if affine is None else affine
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, sform)
+    image.set_qform(affine, qform)
+    if slope:
+        image.header.set_slope_inter(*slope)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image, path)
+    return Path(path)
+
+
+def noise(shape=(12, 13, 14), seed=0, dtype=np.float32):
+    """Positive random intensities."""
+    return (np.random.default_rng(seed).random(shape) * 200 + 50).astype(dtype)
+
+
+def truncate(path, share=0.5):
+    """Cut a file off."""
+    whole = Path(path).read_bytes()
+    Path(path).write_bytes(whole[: int(len(whole) * share)])
+
+
+def in_two_members(path):
+    """Rewrite a gzip as two members, which is as valid."""
+    data = gzip.decompress(Path(path).read_bytes())
+    half = len(data) // 2
+    Path(path).write_bytes(gzip.compress(data[:half]) + gzip.compress(data[half:]))
