@@ -25,7 +25,9 @@ rule describe:
 rule tabulate:
     input:
         plan=str(PLAN),
-        tables=every_run(f"results/{rules.count.output.table.removeprefix('<results>/')}"),
+        tables=every_run(rules.count.output.table),
+        maps=every_run(rules.restore.output.labels),
+        pictures=every_run(rules.draw.output.picture),
     output:
         cohort="<results>/cohort.csv",
         cohort_dictionary="<results>/cohort.json",
@@ -48,7 +50,7 @@ rule report:
     input:
         cohort=rules.tabulate.output.cohort,
         lesions=rules.tabulate.output.lesions,
-        pictures=every_run("results/{model}/{folder}/{scan}_qc.png"),
+        pictures=rules.tabulate.input.pictures,
     output:
         page="<results>/report.html",
     log:

@@ -10,12 +10,12 @@ from snakemake.logging import logger
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from lesionflow import provenance
-from lesionflow.cards import load_cards
+from lesionflow.cards import import_part, load_cards
 from lesionflow.headers import Memory
 from lesionflow.plan import plan_run
 from lesionflow.settings import checked
 from lesionflow.tables import STEPS, cohort_table, write_table
-from lesionflow.weights import check_available
+from lesionflow.weights import check_available, fold_files
 from lesionflow.whole import whole
 
 HOUSE = Path(workflow.basedir)
@@ -59,14 +59,6 @@ HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
 GPUS = int(SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and HAS_GPU))
 
 
-wildcard_constraints:
-    model="|".join(CARDS),
-    folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
-    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
-    channel=r"[a-z][a-z0-9]*",
-    fold=r"[0-9]+",
-
-
 def card(wildcards):
     """The card of a job's model."""
     return CARDS[wildcards.model]
@@ -82,14 +74,14 @@ def folds(wildcards):
     return range(1, len(card(wildcards)["folds"]) + 1)
 
 
-def source(channel=None):
-    """Input function: a scan's own file for a channel; the reference (first) channel by default."""
+def own_weights(wildcards):
+    """The files of a fold that lies beside its card; new ones are imported anew."""
+    return fold_files(card(wildcards), int(wildcards.fold))
 
-    def path(wildcards):
-        wanted = channel or wildcards.get("channel") or channels(wildcards)[0]
-        return SCAN[wildcards.scan]["files"][wanted]
 
-    return path
+def source(wildcards):
+    """A scan's own file for a channel."""
+    return SCAN[wildcards.scan]["files"][wildcards.channel]
 
 
 def reference(wildcards):

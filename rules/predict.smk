@@ -2,6 +2,8 @@
 
 
 rule import_fold:
+    input:
+        weights=own_weights,
     output:
         facts=f"{SETTINGS['models_dir']}/{{model}}/fold-{{fold}}/fold.json",
     log:
@@ -12,7 +14,7 @@ rule import_fold:
         "../envs/networks.yaml"
     params:
         code=code_digest("import_fold"),
-        card=card,
+        card=lambda wildcards: import_part(card(wildcards), int(wildcards.fold)),
         models_dir=SETTINGS["models_dir"],
     script:
         "../scripts/import_fold.py"

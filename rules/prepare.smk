@@ -3,7 +3,7 @@
 
 rule resample:
     input:
-        image=source(),
+        image=source,
         reference=reference,
     output:
         image=kept_if("resampled", "<scan>_space-model_desc-resampled_{channel}"),

@@ -32,6 +32,7 @@ RESULTS = (  # what stands at the end of a scan's road
     "{scan}_qc.png",
 )
 DECIMALS = 6
+WHOLE_NUMBERS = ("_count", "nonfinite_voxels", "lesions_dropped")
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
@@ -119,7 +120,9 @@ def cohort_table(
                 prefix = f"{model}_" if len(cards) > 1 else ""
                 row |= {prefix + k: v for k, v in _measured(record, model, results).items()}
         rows.append(row)
-    return pd.DataFrame(rows, columns=wanted)
+    table = pd.DataFrame(rows, columns=wanted)
+    counts = [name for name in wanted if name.endswith(WHOLE_NUMBERS)]
+    return table.astype(dict.fromkeys(counts, "Int64"))  # a float would show 3 as 3.0 beside a gap
 
 
 def lesions_table(

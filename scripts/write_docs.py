@@ -1,0 +1,162 @@
+"""Write the pages and pictures of docs/ that come from the code; ``--check`` tells whether they do.
+
+The road's rules and arrows are read off a dry run of the workflow, the columns off
+``lesionflow.columns``, the config keys off the schema.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import yaml
+from lesionflow import columns
+
+HOUSE = Path(__file__).resolve().parent.parent
+EDGE = re.compile(r"(\d+) -> (\d+)")
+NODE = re.compile(r'(\d+)\[\s*label\s*=\s*"([a-z_]+)"')
+Edges = list[tuple[str, str]]
+
+
+def road() -> Edges:
+    """Arrows between rules, from a dry run on one scan."""
+    with tempfile.TemporaryDirectory() as folder:
+        anat = Path(folder, "bids/sub-01/anat")
+        anat.mkdir(parents=True)
+        image = nib.Nifti1Image(np.ones((2, 2, 2), np.uint8), np.eye(4))
+        image.set_sform(np.eye(4), 1)
+        for name in ("sub-01_swi.nii", "sub-01_desc-brain_mask.nii"):
+            nib.save(image, anat / name)
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOUSE / "Snakefile")]
+        done = subprocess.run(
+            [*command, "--directory", folder, "--rulegraph", "dot"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        sys.exit(done.stderr)
+    names = dict(NODE.findall(done.stdout))
+    return sorted({(names[a], names[b]) for a, b in EDGE.findall(done.stdout) if names[b] != "all"})
+
+
+def places(edges: Edges) -> dict[str, tuple[float, float]]:
+    """Where each rule stands: to the right of all that it needs, as high as those on average."""
+    names = sorted({name for edge in edges for name in edge})
+    needs = {name: [a for a, b in edges if b == name] for name in names}
+    rank: dict[str, int] = {}
+    while len(rank) < len(names):
+        for name in names:
+            if name not in rank and all(a in rank for a in needs[name]):
+                rank[name] = 1 + max((rank[a] for a in needs[name]), default=-1)
+    row = {"import_fold": 1, "describe": 1, "draw": 1}
+    return {name: (rank[name], row.get(name, 0)) for name in names}
+
+
+def draw_road(edges: Edges, path: Path) -> None:
+    """The road as a picture."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams.update({"svg.hashsalt": "road", "svg.fonttype": "none"})
+    at = places(edges)
+    figure = Figure(figsize=(16, 2.6), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.set_xlim(-0.6, max(x for x, _ in at.values()) + 0.6)
+    axes.set_ylim(-0.9, 1.6)
+    for a, b in edges:
+        far = abs(at[b][0] - at[a][0]) > 1 and at[a][1] == at[b][1]
+        axes.annotate(
+            "",
+            xy=at[b],
+            xytext=at[a],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": "#cfd8dc" if far else "#546e7a",
+                "shrinkA": 22,
+                "shrinkB": 24,
+                "connectionstyle": f"arc3,rad={0.22 if far else 0}",
+                "zorder": 1 if far else 2,
+            },
+        )
+    for name, (x, y) in at.items():
+        axes.text(
+            x,
+            y,
+            name.replace("_", "\n"),
+            ha="center",
+            va="center",
+            fontsize=10,
+            zorder=3,
+            bbox={"boxstyle": "round,pad=0.4", "fc": "#e3f2fd", "ec": "#1e88e5"},
+        )
+    figure.savefig(path, metadata={"Date": None})
+
+
+def outputs_page() -> str:
+    """The tables' columns."""
+    parts = ["# Columns of the tables", "", "Made by `make docs` from scripts/lesionflow/columns.py.", ""]
+    chapters = {
+        "cohort.csv: the scan": columns.SCAN,
+        "cohort.csv: for every label, e.g. `cmb_count`": columns.LABEL,
+        "cohort.csv: quality": columns.QUALITY,
+        "cohort.csv: provenance": columns.PROVENANCE,
+        "lesions.csv": columns.LESION,
+    }
+    for title, chapter in chapters.items():
+        parts += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]
+        for c in chapter:
+            name = c["name"].replace("{label}", "LABEL")
+            text = c["Description"].replace("{label}", "LABEL")
+            levels = "".join(f"<br>`{k}`: {v}" for k, v in c.get("Levels", {}).items())
+            parts.append(f"| `{name}` | {text}{levels} | {c.get('Units', '')} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def config_page() -> str:
+    """The config's keys."""
+    schema = yaml.safe_load((HOUSE / "config/schemas/config.schema.yaml").read_text("utf-8"))
+    parts = ["# Config keys", "", "Made by `make docs` from config/schemas/config.schema.yaml.", ""]
+    parts += ["| key | meaning | default |", "|---|---|---|"]
+    for key, rule in schema["properties"].items():
+        default = "null" if rule["default"] is None else str(rule["default"])
+        parts.append(f"| `{key}` | {rule['description']} | `{default}` |")
+    return "\n".join([*parts, ""])
+
+
+def road_page(edges: Edges) -> str:
+    """The road as text that is drawn where Mermaid is understood."""
+    arrows = [f"    {a} --> {b}" for a, b in edges]
+    head = ["# The road", "", "Made by `make docs` from a dry run.", "", "![the road](road.svg)", ""]
+    return "\n".join([*head, "```mermaid", "flowchart LR", *arrows, "```", ""])
+
+
+def main() -> None:
+    """Write docs/, or tell which page differs from the code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail if a page differs")
+    check = parser.parse_args().check
+    edges = road()
+    docs = HOUSE / "docs"
+    pages = {"outputs.md": outputs_page(), "config.md": config_page(), "road.md": road_page(edges)}
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (docs / name).is_file() or (docs / name).read_text("utf-8") != text
+    ]
+    if check:
+        sys.exit(f"stale: {', '.join(stale)}; run `make docs`" if stale else 0)
+    docs.mkdir(exist_ok=True)
+    for name, text in pages.items():
+        (docs / name).write_text(text, encoding="utf-8")
+    draw_road(edges, docs / "road.svg")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""NIfTI in and out."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from lesionflow.images import ScanError, read_scan, read_scan_grid, save, save_like
+from test_geometry import CODES, oriented
+from volumes import noise, save_scan, truncate
+
+
+def test_slope_and_intercept_are_applied(tmp_path):
+    path = save_scan(tmp_path / "a.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4), slope=(2, 5))
+    header = nib.load(path).header
+    assert header["scl_slope"] != 0
+    assert np.allclose(read_scan(path).get_fdata().ravel(), nib.load(path).get_fdata().ravel())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int32, np.float32, np.float64])
+def test_number_types(tmp_path, dtype):
+    path = save_scan(tmp_path / "a.nii.gz", noise(dtype=dtype))
+    assert read_scan(path).get_data_dtype() is not None
+    assert np.asanyarray(read_scan(path).dataobj).dtype == np.float32
+
+
+def test_an_echo_is_taken(tmp_path):
+    data = noise((4, 5, 6, 3))
+    path = save_scan(tmp_path / "a.nii", data)
+    assert np.array_equal(read_scan(path, echo=2).dataobj, data[..., 1])
+    with pytest.raises(ScanError, match="say which"):
+        read_scan(path)
+
+
+def test_a_scan_cut_off_is_an_error_with_its_name(tmp_path):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    truncate(path, 0.6)
+    with pytest.raises(ScanError, match="a.nii.gz"):
+        read_scan(path)
+
+
+def test_policies(tmp_path):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    image = nib.load(path)
+    other = np.eye(4)
+    other[0, 3] = 5
+    image.set_qform(other, 1)
+    nib.save(image, tmp_path / "b.nii.gz")
+    with pytest.raises(ScanError, match="5 mm apart"):
+        read_scan(tmp_path / "b.nii.gz")
+    assert read_scan(tmp_path / "b.nii.gz", "sform").affine[0, 3] == 0
+    assert read_scan(tmp_path / "b.nii.gz", "qform").affine[0, 3] == 5
+
+
+def test_only_a_coded_form_is_used(tmp_path):
+    affine = np.diag([2.0, 2, 2, 1])
+    path = save_scan(tmp_path / "a.nii.gz", noise(), affine, sform=0, qform=2)
+    image = nib.load(path)
+    image.header["srow_x"] = 9
+    assert np.allclose(read_scan_grid(path).affine, affine)
+
+
+@pytest.mark.parametrize("code", CODES[::5])
+@pytest.mark.parametrize("codes", [(1, 1), (4, 0), (0, 1), (2, 3)])
+def test_maps_on_the_scans_grid_carry_its_shape_affine_and_codes(tmp_path, code, codes):
+    affine = oriented(code, (0.5, 0.7, 2.5), (7, 8, 9), (8, -5, 3))
+    path = save_scan(tmp_path / "a.nii.gz", noise((7, 8, 9), dtype=np.int16), affine, *codes, slope=(2, 1))
+    labels = np.arange(504, dtype=np.int32).reshape(7, 8, 9)
+    save_like(tmp_path / "b.nii.gz", labels, path)
+    source, result = nib.load(path), nib.load(tmp_path / "b.nii.gz")
+    assert result.shape == source.shape
+    assert np.array_equal(result.affine, source.affine)
+    for form in ("qform", "sform"):
+        ours, theirs = (getattr(i.header, f"get_{form}")(coded=True) for i in (result, source))
+        assert ours[1] == theirs[1]
+        assert np.array_equal(ours[0], theirs[0]) or (ours[0] is None and theirs[0] is None)
+    assert np.array_equal(result.header["pixdim"][:4], source.header["pixdim"][:4])
+    assert np.array_equal(np.asanyarray(result.dataobj), labels)
+
+
+def test_maps_of_a_multi_echo_scan_are_3d(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise((4, 5, 6, 3)))
+    save_like(tmp_path / "b.nii", np.ones((4, 5, 6), np.float32), path)
+    assert nib.load(tmp_path / "b.nii").shape == (4, 5, 6)
+    save_like(tmp_path / "c.nii", np.ones((4, 5, 6, 2), np.float32), path)
+    assert nib.load(tmp_path / "c.nii").shape == (4, 5, 6, 2)
+
+
+def test_another_shape_is_refused(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise())
+    with pytest.raises(ValueError, match="shape"):
+        save_like(tmp_path / "b.nii", np.ones((2, 2, 2)), path)
+
+
+def test_saved_images_have_both_forms_equal(tmp_path):
+    affine = oriented("RAS", (1, 1, 1), (5, 5, 5), (10, 20, 5))
+    save(tmp_path / "a.nii.gz", noise((5, 5, 5)), affine)
+    header = nib.load(tmp_path / "a.nii.gz").header
+    assert np.allclose(header.get_qform(coded=True)[0], affine, atol=1e-4)
+    assert np.allclose(header.get_sform(coded=True)[0], affine, atol=1e-4)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.nii.gz"]

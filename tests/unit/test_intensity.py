@@ -1,0 +1,96 @@
+"""Normalisation, by hand."""
+
+import numpy as np
+import pytest
+from lesionflow.intensity import normalize
+
+SHIVA = [
+    {"clip_below": 0},
+    {"divide_by_percentile": 99, "within": "brain"},
+    {"clip_above": 1.3},
+    {"divide_by": 1.3},
+]
+
+
+def column(*values):
+    """An image (n, 1, 1, 1) and a mask of all of it."""
+    x = np.array(values, float).reshape(-1, 1, 1, 1)
+    return x, np.ones(x.shape[:3], bool)
+
+
+def test_shiva_normalisation_puts_the_99th_percentile_at_one_over_one_point_three():
+    values = np.arange(101.0)
+    image, brain = column(*values)
+    normal = normalize(image, SHIVA, brain).ravel()
+    assert normal[99] == pytest.approx(1 / 1.3)
+    assert normal[50] == pytest.approx(50 / 99 / 1.3)
+
+
+def test_shiva_normalisation_clips_both_ends():
+    image, brain = column(-5, *[100.0] * 200, 1000)
+    brain[-1] = False  # the bright voxel lies outside the brain
+    normal = normalize(image, SHIVA, brain).ravel()
+    assert normal[0] == 0
+    assert normal[1] == pytest.approx(1 / 1.3)
+    assert normal[-1] == 1
+
+
+def test_statistics_are_taken_within_the_brain_only_if_asked():
+    image, brain = column(1, 1, 1, 9)
+    brain[3] = False
+    within = normalize(image, [{"divide_by_percentile": 100, "within": "brain"}], brain)
+    over_all = normalize(image, [{"divide_by_percentile": 100}], brain)
+    assert within.ravel().tolist() == [1, 1, 1, 9]
+    assert over_all.ravel()[3] == 1
+
+
+def test_channels_together_or_one_by_one():
+    image = np.stack([np.array([0.0, 1]), np.array([0.0, 4])], -1).reshape(2, 1, 1, 2)
+    brain = np.ones((2, 1, 1), bool)
+    together = normalize(image, [{"min_max": [0, 1]}], brain)
+    apart = normalize(image, [{"min_max": [0, 1], "per_channel": True}], brain)
+    assert together[1, 0, 0].tolist() == [0.25, 1]
+    assert apart[1, 0, 0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ({"clip_below": 2}, [2, 2, 3, 4]),
+        ({"clip_above": 3}, [1, 2, 3, 3]),
+        ({"clip_percentiles": [0, 50]}, [1, 2, 2.5, 2.5]),
+        ({"divide_by": 2}, [0.5, 1, 1.5, 2]),
+        ({"min_max": [-1, 2]}, [-1, 0, 1, 2]),
+        ({"z_score": True}, [-1.5 / 1.25**0.5, -0.5 / 1.25**0.5, 0.5 / 1.25**0.5, 1.5 / 1.25**0.5]),
+        ({"zero_below_fraction_of_max": 0.5}, [0, 2, 3, 4]),
+    ],
+)
+def test_each_operation(step, expected):
+    image, brain = column(1, 2, 3, 4)
+    assert normalize(image, [step], brain).ravel().tolist() == pytest.approx(expected)
+
+
+def test_the_caller_keeps_its_array():
+    image, brain = column(1, 2, 3)
+    normalize(image, [{"divide_by": 2}], brain)
+    assert image.ravel().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"divide_by_percentile": 99}, "percentile 99.* is 0"),
+        ({"z_score": True}, "every voxel is 0"),
+        ({"min_max": [0, 1]}, "every voxel is 0"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(step, message):
+    image, brain = column(0, 0, 0)
+    with pytest.raises(ValueError, match=message):
+        normalize(image, [step], brain)
+
+
+def test_an_empty_mask_is_refused():
+    image, brain = column(1, 2)
+    with pytest.raises(ValueError, match="mask is empty"):
+        normalize(image, [{"z_score": True, "within": "brain"}], ~brain)

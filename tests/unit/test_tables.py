@@ -1,0 +1,189 @@
+"""Tables, logs and marks of code."""
+
+import json
+from types import SimpleNamespace as NS
+
+import pandas as pd
+import pytest
+import yaml
+from lesionflow import columns
+from lesionflow.jobs import logged, outcome
+from lesionflow.provenance import code_digest, sources
+from lesionflow.settings import ConfigError, checked
+from lesionflow.tables import STEPS, cohort_table, scan_facts, write_table
+from lesionflow.whole import whole
+from paths import HOUSE
+
+SCHEMA = HOUSE / "config/schemas/config.schema.yaml"
+CARDS = {"m": {"output": {"labels": {1: "cmb"}}}}
+
+
+def record(scan, problems=None):
+    return {
+        "scan": scan,
+        "subject": "1",
+        "session": "",
+        "run": "",
+        "folder": "sub-1/anat",
+        "problems": problems or {},
+    }
+
+
+def finished(tmp_path, scan="sub-1"):
+    """The files at the end of a scan's road, with no lesion."""
+    folder = tmp_path / "results/m/sub-1/anat"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{scan}_lesions.tsv").write_text("\t".join(columns.names(columns.LESION)) + "\n")
+    (folder / f"{scan}_volumes.tsv").write_text(
+        "index\tname\tcount\tvolume_mm3\tmean_volume_mm3\tmedian_volume_mm3\tmax_volume_mm3\t"
+        "max_probability\n1\tcmb\t0\t0.0\t\t\t\t0.2\n"
+    )
+    facts = {name: 1 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
+    (folder / f"{scan}_space-model_dseg.json").write_text(json.dumps(facts))
+    (folder / f"{scan}_space-orig_dseg.nii.gz").touch()
+    (folder / f"{scan}_qc.png").touch()
+
+
+def test_zero_lesions_and_not_measured_differ(tmp_path):
+    finished(tmp_path)
+    plan = [record("sub-1"), record("sub-2", {"m": ["unreadable", "why"]})]
+    table = cohort_table(plan, CARDS, tmp_path / "results", tmp_path / "logs")
+    write_table(tmp_path / "cohort.csv", table)
+    rows = pd.read_csv(tmp_path / "cohort.csv", dtype=str, keep_default_na=False)
+    assert rows.status.tolist() == ["ok", "unreadable"]
+    assert rows.cmb_count.tolist() == ["0", ""]
+    assert rows.cmb_volume_mm3.tolist() == ["0.0", ""]
+    assert rows.cmb_mean_volume_mm3.tolist() == ["", ""]
+
+
+def test_a_failed_step_is_named_with_its_reason(tmp_path):
+    log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
+    with pytest.raises(ValueError, match="broken"), logged(NS(log=[log])):
+        raise ValueError("broken\n  in two lines")
+    table = cohort_table([record("sub-1")], CARDS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "failed:crop"
+    assert table.reason[0] == "broken in two lines"
+
+
+def test_a_killed_step_is_not_taken_for_a_good_one(tmp_path):
+    finished(tmp_path)
+    log = tmp_path / "logs/predict_fold/m/sub-1/anat/sub-1_fold-2.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-01-01 INFO half a")
+    table = cohort_table([record("sub-1")], CARDS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "failed:predict_fold"
+    assert "killed" in table.reason[0]
+
+
+def test_what_was_never_begun_is_not_ok(tmp_path):
+    table = cohort_table([record("sub-1")], CARDS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0].startswith("failed:")
+
+
+def test_logs_of_another_run_of_the_subject_are_not_mixed_up(tmp_path):
+    finished(tmp_path)
+    log = tmp_path / "logs/resample/m/sub-1/anat/sub-1_run-2_channel-swi.log"
+    with pytest.raises(ValueError, match="other"), logged(NS(log=[log])):
+        raise ValueError("other")
+    table = cohort_table([record("sub-1")], CARDS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "ok"
+
+
+def test_several_models_prefix_what_is_theirs(tmp_path):
+    names = columns.names(columns.cohort_columns({"a": ["cmb"], "b": ["wmh"]}))
+    assert names[:6] == ["scan", "subject", "session", "run", "status", "reason"]
+    assert "a_cmb_count" in names
+    assert "b_wmh_count" in names
+    assert "b_device" in names
+    assert "cmb_count" not in names
+
+
+def test_every_column_is_explained():
+    for c in columns.cohort_columns({"m": ["cmb"]}) + columns.LESION:
+        assert c["LongName"]
+        assert c["Description"]
+    assert len(set(columns.names(columns.LESION))) == len(columns.LESION)
+
+
+def test_flags():
+    gathered = {name: 0 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
+    gathered |= {"brain_volume_ml": 300, "brain_at_edge": 0.5, "brain_outside_box": 0.1}
+    gathered |= {"mask_source": "provided"}
+    assert scan_facts(gathered, {})["flags"] == "brain-cut-by-box;brain-at-edge;brain-volume"
+    none = gathered | {"brain_volume_ml": None, "brain_at_edge": None, "mask_source": "none"}
+    assert scan_facts(none, {"brain_outside_box": 0})["flags"] == "no-brain-mask"
+
+
+def test_steps_are_the_rules_with_a_scan():
+    for step in STEPS:
+        assert (HOUSE / "scripts" / f"{step}.py").is_file()
+
+
+def test_outcome_of_a_log(tmp_path):
+    with logged(NS(log=[tmp_path / "a.log"])):
+        pass
+    assert outcome(tmp_path / "a.log") is None
+    assert outcome(tmp_path / "none.log") is None
+
+
+def test_nothing_half_written_under_a_final_name(tmp_path):
+    with pytest.raises(KeyboardInterrupt), whole(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def code(tmp_path, text):
+    (tmp_path / "lesionflow").mkdir(exist_ok=True)
+    (tmp_path / "lesionflow/one.py").write_text("from lesionflow.two import x\n")
+    (tmp_path / "lesionflow/two.py").write_text(text)
+    (tmp_path / "lesionflow/other.py").write_text("y = 1\n")
+    (tmp_path / "step.py").write_text("def main():\n    from lesionflow import one\n")
+    code_digest.cache_clear()
+    sources.cache_clear()
+    from lesionflow import provenance
+
+    provenance._tree.cache_clear()
+    return code_digest(tmp_path / "step.py")
+
+
+def test_the_mark_of_a_step_follows_what_it_imports(tmp_path):
+    first = code(tmp_path, "x = 1\n")
+    names = [p.name for p in sources(tmp_path / "step.py")]
+    assert names == ["one.py", "two.py", "step.py"]
+    assert code(tmp_path, "# a comment\nx  =  1\n") == first
+    assert code(tmp_path, '"""A docstring."""\nx = 1\n') == first
+    assert code(tmp_path, "x = 2\n") != first
+
+
+def test_config_defaults_and_schema_agree():
+    page = yaml.safe_load((HOUSE / "config/config.yaml").read_text())
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert set(page) == set(schema["properties"])
+    for key, rule in schema["properties"].items():
+        assert rule["description"]
+        if key != "patterns":
+            assert page[key] == rule["default"], key
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"modle": 3}, "unknown key 'modle'.*models"),
+        ({"threshold": 2}, "threshold: 2"),
+        ({"threshold": "high"}, "threshold: 'high'"),
+        ({"device": "tpu"}, "device: 'tpu' is not one of.*auto.*cpu"),
+        ({"keep": ["all"]}, "keep"),
+        ({"models": []}, "models: name at least one"),
+        ({"patterns": {"swi": "x"}}, "patterns.swi"),
+    ],
+)
+def test_bad_config_in_one_line(config, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        checked(config, SCHEMA)
+    assert "\n" not in str(error.value)
+
+
+def test_names_may_be_one_or_a_list():
+    assert checked({"models": "a"}, SCHEMA)["models"] == ["a"]
+    assert checked({"models": ["a", "b"]}, SCHEMA)["models"] == ["a", "b"]

@@ -1,0 +1,192 @@
+"""Only what changed is computed again, and a dry run tells it beforehand."""
+
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from conftest import AFFINE, add_scan, blobs, jobs, save_network, write_card
+from paths import HOUSE
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+
+TABLES = {"tabulate": 1, "report": 1}
+SCAN = {
+    "resample": 1,
+    "mask": 1,
+    "crop": 1,
+    "normalize": 1,
+    "predict_fold": 3,
+    "average_folds": 1,
+    "threshold": 1,
+    "count": 1,
+    "restore": 1,
+    "draw": 1,
+}
+SWI = "bids/sub-02/anat/sub-02_swi.nii.gz"
+
+
+def planned(run, **config):
+    status, text = run("--dry-run", **config)
+    assert status == 0, text
+    return jobs(text)
+
+
+def test_nothing_changed(again):
+    _, run = again
+    assert planned(run) == {}
+
+
+def test_a_touched_scan(again):
+    directory, run = again
+    os.utime(directory / SWI)
+    assert planned(run) == {}
+
+
+def test_an_identical_scan_copied_anew(again):
+    directory, run = again
+    shutil.copyfile(directory / SWI, directory / "copy.nii.gz")
+    os.replace(directory / "copy.nii.gz", directory / SWI)
+    assert planned(run) == {}
+
+
+def test_an_edited_scan(again):
+    directory, run = again
+    time.sleep(0.01)
+    add_scan(directory / "bids", "sub-02", blobs([(10, 10, 5)], seed=3))
+    assert planned(run) == SCAN | TABLES
+    status, text = run()
+    assert status == 0, text
+    assert jobs(text) == SCAN | TABLES
+    assert "sub-02,02,,,ok,,1," in (directory / "results/cohort.csv").read_text()
+    assert planned(run) == {}
+
+
+def test_an_edited_scan_under_an_old_time(again):
+    directory, run = again
+    old = (directory / SWI).stat().st_mtime_ns
+    add_scan(directory / "bids", "sub-02", blobs([(10, 10, 5)], seed=3))
+    for path in (directory / SWI).parent.iterdir():
+        os.utime(path, ns=(old, old))
+    assert planned(run) == SCAN | TABLES
+
+
+def test_an_added_scan(again):
+    directory, run = again
+    add_scan(directory / "bids", "sub-03", blobs([], seed=5))
+    assert planned(run) == SCAN | TABLES
+
+
+def test_an_added_scan_that_is_broken(again):
+    directory, run = again
+    (directory / "bids/sub-03/anat").mkdir(parents=True)
+    (directory / "bids/sub-03/anat/sub-03_swi.nii.gz").touch()
+    assert planned(run) == TABLES
+
+
+def test_a_removed_scan(again):
+    directory, run = again
+    shutil.rmtree(directory / "bids/sub-02")
+    assert planned(run) == TABLES
+    status, text = run()
+    assert status == 0, text
+    assert "sub-02" not in (directory / "results/cohort.csv").read_text()
+
+
+def test_an_excluded_scan(again):
+    _, run = again
+    assert planned(run, exclude="sub-02") == TABLES
+
+
+def test_a_new_threshold_predicts_nothing(again):
+    _, run = again
+    assert planned(run, threshold=0.9) == TABLES | {
+        step: 3 for step in ("threshold", "count", "restore", "draw")
+    }
+
+
+def test_a_new_smallest_volume_counts_again(again):
+    _, run = again
+    assert planned(run, min_volume_mm3=2) == TABLES | {
+        step: 3 for step in ("count", "restore", "draw")
+    }
+
+
+def test_new_weights_of_one_fold(again, tiny, tmp_path, models_dir):
+    _, run = again
+    shutil.copytree(tiny.parent, tmp_path / "card")
+    shutil.copytree(models_dir, tmp_path / "models")
+    config = {"models": tmp_path / "card/tiny.yaml", "models_dir": tmp_path / "models"}
+    shutil.rmtree(tmp_path / "card/weights/fold-2")
+    save_network(tmp_path / "card/weights/fold-2", 0.97)
+    expected = {
+        "import_fold": 1,
+        "predict_fold": 3,  # the one fold, on three scans
+        "describe": 1,
+        **{s: 3 for s in ("average_folds", "threshold", "count", "restore", "draw")},
+        **TABLES,
+    }
+    assert planned(run, **config) == expected
+
+
+def test_another_description_in_the_card_runs_no_scan(again, tiny, tmp_path):
+    _, run = again
+    shutil.copytree(tiny.parent, tmp_path / "card")
+    write_card(tmp_path / "card", description="Other words.")
+    assert set(planned(run, models=tmp_path / "card/tiny.yaml")) <= {"describe", *TABLES}
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the project to edit."""
+    for name in ("rules", "scripts", "config", "profiles", "envs"):
+        shutil.copytree(HOUSE / name, tmp_path / "house" / name)
+    shutil.copy(HOUSE / "Snakefile", tmp_path / "house")
+    return tmp_path / "house"
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_an_unrelated_edit(again, house):
+    _, run = again
+    for path in house.rglob("*.py"):
+        os.utime(path)
+        path.write_text(path.read_text() + "\n# a comment\n")
+    edit(house / "rules/lesions.smk", '"""From', '"""Now from')
+    (house / "scripts/another.py").write_text("x = 1\n")
+    assert planned(run, house=house) == {}
+
+
+def test_an_edited_module_runs_the_steps_that_import_it(again, house):
+    _, run = again
+    edit(house / "scripts/lesionflow/pictures.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
+    assert planned(run, house=house) == {"draw": 3} | TABLES
+
+
+def test_an_edited_step_runs_itself_and_what_follows(again, house):
+    _, run = again
+    edit(house / "scripts/threshold.py", "with logged(snakemake):", "with logged(snakemake):\n        pass")
+    assert planned(run, house=house) == TABLES | {
+        step: 3 for step in ("threshold", "count", "restore", "draw")
+    }
+
+
+def test_an_interrupted_run_takes_up_what_is_missing(again):
+    directory, run = again
+    (directory / "results/tiny/sub-02/anat/sub-02_qc.png").unlink()
+    assert planned(run) == {"draw": 1} | TABLES
+
+
+def test_the_affine_of_a_scan_is_content_too(again):
+    directory, run = again
+    moved = AFFINE.copy()
+    moved[0, 3] += 1
+    time.sleep(0.01)
+    add_scan(directory / "bids", "sub-02", blobs([], seed=3), moved)
+    assert planned(run)["predict_fold"] == 3
+    assert np.isfinite(moved).all()
