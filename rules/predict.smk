@@ -23,7 +23,9 @@ rule import_fold:
 rule predict_fold:
     input:
         images=lambda wildcards: collect(
-            rules.normalize.output.image, channel=channels(wildcards), allow_missing=True
+            rules.normalize.output.image,
+            channel=channels(wildcards),
+            allow_missing=True,
         ),
         mask=rules.crop.output.mask,
         fold=rules.import_fold.output.facts,
@@ -51,7 +53,9 @@ rule predict_fold:
 rule average_folds:
     input:
         folds=lambda wildcards: collect(
-            rules.predict_fold.output.probability, fold=folds(wildcards), allow_missing=True
+            rules.predict_fold.output.probability,
+            fold=folds(wildcards),
+            allow_missing=True,
         ),
         facts=lambda wildcards: collect(
             rules.predict_fold.output.facts, fold=folds(wildcards), allow_missing=True

@@ -29,7 +29,9 @@ rule resample:
 rule mask:
     input:
         image=lambda wildcards: collect(
-            rules.resample.output.image, channel=channels(wildcards)[0], allow_missing=True
+            rules.resample.output.image,
+            channel=channels(wildcards)[0],
+            allow_missing=True,
         ),
         scan=reference,
         mask=beside("mask"),
@@ -54,7 +56,9 @@ rule mask:
 rule crop:
     input:
         images=lambda wildcards: collect(
-            rules.resample.output.image, channel=channels(wildcards), allow_missing=True
+            rules.resample.output.image,
+            channel=channels(wildcards),
+            allow_missing=True,
         ),
         mask=rules.mask.output.mask,
     output:

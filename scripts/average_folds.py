@@ -1,6 +1,7 @@
 """Rule average_folds: mean and standard deviation over the folds of an ensemble."""
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.ensemble import average, combined_facts, disagreement
 from lesionflow.images import load, save

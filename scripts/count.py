@@ -1,6 +1,8 @@
 """Rule count: from a label map to lesions, each one measured."""
 
 import numpy as np
+from nibabel.affines import apply_affine
+
 from lesionflow import __version__, facts
 from lesionflow.geometry import Grid
 from lesionflow.images import channels_last, load, read_scan, read_scan_grid, save
@@ -15,7 +17,6 @@ from lesionflow.lesions import (
 )
 from lesionflow.resampling import resample
 from lesionflow.tables import lesion_rows, scan_facts, write_table
-from nibabel.affines import apply_affine
 
 
 def main(snakemake):
@@ -56,9 +57,7 @@ def main(snakemake):
             image.affine,
         )
         write_table(snakemake.output.table, table)
-        write_table(
-            snakemake.output.volumes, summarize(found, probability, dict(names))
-        )
+        write_table(snakemake.output.volumes, summarize(found, probability, dict(names)))
         gathered = {}
         for path in [*snakemake.input.facts, *snakemake.input.channel_facts]:
             gathered.update(facts.read(path))

@@ -1,6 +1,7 @@
 """Rule crop: cut the model's box out of the resampled channels and the mask."""
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.geometry import crop_grid, paste
 from lesionflow.images import load, save

@@ -1,6 +1,7 @@
 """Rule describe: make a model's results a BIDS derivatives dataset that says where it comes from."""
 
 import pandas as pd
+
 from lesionflow import __version__, facts
 from lesionflow.jobs import logged
 from lesionflow.tables import write_table

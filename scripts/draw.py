@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pandas as pd
+
 from lesionflow import facts
 from lesionflow.images import load
 from lesionflow.jobs import logged
@@ -14,12 +15,18 @@ def main(snakemake):
     """Draw the first channel with the mask and the lesions, in RAS order."""
     wildcards = snakemake.wildcards
     with logged(snakemake):
-        paths = (snakemake.input.images[0], snakemake.input.mask, snakemake.input.lesions)
+        paths = (
+            snakemake.input.images[0],
+            snakemake.input.mask,
+            snakemake.input.lesions,
+        )
         image, mask, lesions = (nib.as_closest_canonical(load(path)) for path in paths)
         table = pd.read_csv(snakemake.input.table, sep="\t", keep_default_na=False)
         known = facts.read(snakemake.input.facts)
         kept = int(table.kept.sum()) if len(table) else 0
-        title = f"{wildcards.scan}, {wildcards.model}: {kept} lesions kept, {len(table) - kept} dropped"
+        title = (
+            f"{wildcards.scan}, {wildcards.model}: {kept} lesions kept, {len(table) - kept} dropped"
+        )
         if known["flags"]:
             title += f" [{known['flags']}]"
         figure = draw_scan(

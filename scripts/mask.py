@@ -1,6 +1,7 @@
 """Rule mask: bring a scan's brain mask to the model's grid."""
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.brain import brain_on_grid, edge_share, holes_in_brain
 from lesionflow.geometry import Grid

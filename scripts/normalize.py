@@ -1,6 +1,7 @@
 """Rule normalize: scale the intensities as the model expects them."""
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.images import load, save
 from lesionflow.intensity import normalize

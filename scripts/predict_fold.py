@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.ensemble import rounded
 from lesionflow.images import load, save
@@ -18,15 +19,21 @@ def main(snakemake):
         stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in images], axis=-1)
         fold = Path(snakemake.input.fold)
         probability, how = predict(
-            fold.parent, stack, params.backend, params.device, params.precision, snakemake.threads
+            fold.parent,
+            stack,
+            params.backend,
+            params.device,
+            params.precision,
+            snakemake.threads,
         )
         if params.mask == "brain":
-            probability = probability * (np.asanyarray(load(snakemake.input.mask).dataobj) > 0)[
-                ..., None
-            ]
+            probability = (
+                probability * (np.asanyarray(load(snakemake.input.mask).dataobj) > 0)[..., None]
+            )
         save(snakemake.output.probability, rounded(probability), images[0].affine)
         facts.write(
-            snakemake.output.facts, {**how, "weights_sha256": facts.read(fold)["weights_sha256"]}
+            snakemake.output.facts,
+            {**how, "weights_sha256": facts.read(fold)["weights_sha256"]},
         )
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pandas as pd
+
 from lesionflow.jobs import logged
 from lesionflow.page import cohort_page
 from lesionflow.whole import whole

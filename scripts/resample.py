@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+
 from lesionflow import facts
 from lesionflow.geometry import model_grid
 from lesionflow.images import ScanError, read_scan, save

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from lesionflow.images import channels_last, load, read_scan_grid, save_like
 from lesionflow.jobs import logged
 from lesionflow.resampling import resample
@@ -15,10 +16,7 @@ def main(snakemake):
         image = load(snakemake.input.probability)
         maps = channels_last(image)
         probability = np.stack(
-            [
-                resample(maps[..., n], image.affine, scan, "linear")
-                for n in range(maps.shape[3])
-            ],
+            [resample(maps[..., n], image.affine, scan, "linear") for n in range(maps.shape[3])],
             axis=-1,
         )
         numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
@@ -27,8 +25,11 @@ def main(snakemake):
         lesions[table.i, table.j, table.k] = table.lesion
         value_of = {name: value for value, name in params.labels.items()}
         values = [0, *(value_of[r.label] if r.kept else 0 for r in table.itertuples())]
-        save_like(snakemake.output.probability, np.squeeze(probability, 3)
-                  if probability.shape[3] == 1 else probability, source)
+        save_like(
+            snakemake.output.probability,
+            np.squeeze(probability, 3) if probability.shape[3] == 1 else probability,
+            source,
+        )
         save_like(snakemake.output.lesions, lesions, source)
         save_like(snakemake.output.labels, np.array(values, np.int16)[lesions], source)
 

@@ -9,7 +9,15 @@ import pandas as pd
 def main(results: Path) -> None:
     """Print what a newcomer looks at first."""
     cohort = pd.read_csv(results / "cohort.csv", dtype=str, keep_default_na=False)
-    wanted = ["scan", "status", "cmb_count", "cmb_volume_mm3", "brain_volume_ml", "backend", "reason"]
+    wanted = [
+        "scan",
+        "status",
+        "cmb_count",
+        "cmb_volume_mm3",
+        "brain_volume_ml",
+        "backend",
+        "reason",
+    ]
     shown = cohort[[name for name in wanted if name in cohort.columns]].copy()
     shown["reason"] = shown["reason"].str.slice(0, 60)
     print(shown.to_string(index=False))

@@ -1,6 +1,7 @@
 """Rule threshold: from probabilities to a label map."""
 
 import numpy as np
+
 from lesionflow.images import channels_last, load, save
 from lesionflow.jobs import logged
 from lesionflow.lesions import label_map

@@ -14,6 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import yaml
+
 from lesionflow import columns
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -31,7 +32,13 @@ def road() -> Edges:
         image.set_sform(np.eye(4), 1)
         for name in ("sub-01_swi.nii", "sub-01_desc-brain_mask.nii"):
             nib.save(image, anat / name)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOUSE / "Snakefile")]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(HOUSE / "Snakefile"),
+        ]
         done = subprocess.run(
             [*command, "--directory", folder, "--rulegraph", "dot"],
             capture_output=True,
@@ -100,7 +107,12 @@ def draw_road(edges: Edges, path: Path) -> None:
 
 def outputs_page() -> str:
     """The tables' columns."""
-    parts = ["# Columns of the tables", "", "Made by `make docs` from scripts/lesionflow/columns.py.", ""]
+    parts = [
+        "# Columns of the tables",
+        "",
+        "Made by `make docs` from scripts/lesionflow/columns.py.",
+        "",
+    ]
     chapters = {
         "cohort.csv: the scan": columns.SCAN,
         "cohort.csv: for every label, e.g. `cmb_count`": columns.LABEL,
@@ -122,7 +134,12 @@ def outputs_page() -> str:
 def config_page() -> str:
     """The config's keys."""
     schema = yaml.safe_load((HOUSE / "config/schemas/config.schema.yaml").read_text("utf-8"))
-    parts = ["# Config keys", "", "Made by `make docs` from config/schemas/config.schema.yaml.", ""]
+    parts = [
+        "# Config keys",
+        "",
+        "Made by `make docs` from config/schemas/config.schema.yaml.",
+        "",
+    ]
     parts += ["| key | meaning | default |", "|---|---|---|"]
     for key, rule in schema["properties"].items():
         default = "null" if rule["default"] is None else str(rule["default"])
@@ -133,18 +150,31 @@ def config_page() -> str:
 def road_page(edges: Edges) -> str:
     """The road as text that is drawn where Mermaid is understood."""
     arrows = [f"    {a} --> {b}" for a, b in edges]
-    head = ["# The road", "", "Made by `make docs` from a dry run.", "", "![the road](road.svg)", ""]
+    head = [
+        "# The road",
+        "",
+        "Made by `make docs` from a dry run.",
+        "",
+        "![the road](road.svg)",
+        "",
+    ]
     return "\n".join([*head, "```mermaid", "flowchart LR", *arrows, "```", ""])
 
 
 def main() -> None:
     """Write docs/, or tell which page differs from the code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail if a page differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, fail if a page differs"
+    )
     check = parser.parse_args().check
     edges = road()
     docs = HOUSE / "docs"
-    pages = {"outputs.md": outputs_page(), "config.md": config_page(), "road.md": road_page(edges)}
+    pages = {
+        "outputs.md": outputs_page(),
+        "config.md": config_page(),
+        "road.md": road_page(edges),
+    }
     stale = [
         name
         for name, text in pages.items()

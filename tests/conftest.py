@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+
 from paths import HOUSE
 from volumes import save_scan
 
@@ -97,7 +98,13 @@ def add_scan(cohort, name, data, affine=AFFINE, mask=True, folder=None):
 def snakemake(directory, *args, house=HOUSE, **config):
     """Run the workflow as a user would; returns (exit status, all that it said)."""
     pairs = [f"{key}={value}" for key, value in config.items()]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(house / "Snakefile")]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(house / "Snakefile"),
+    ]
     command += ["--workflow-profile", str(house / "profiles/default"), "--cores", "2"]
     command += ["--directory", str(directory), *args]
     done = subprocess.run(

@@ -6,7 +6,9 @@ import numpy as np
 from lesionflow.geometry import Grid, nearest_voxels
 from lesionflow.resampling import field_of_view, resample
 
-INSIDE = 0.5  # a mask's value above which a voxel is brain: masks are 0 and 1, labels, or probabilities
+INSIDE = (
+    0.5  # a mask's value above which a voxel is brain: masks are 0 and 1, labels, or probabilities
+)
 
 
 def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Grid) -> np.ndarray:

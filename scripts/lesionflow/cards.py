@@ -5,18 +5,20 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
+from lesionflow.archives import is_inside
 from lesionflow.settings import one_line
 
 Card = dict[str, Any]
 
-AUTHORS_PIPELINE = "shiva-cmb-v2"  # its card has the preprocessing of SHiVAi, which model_info.json is for
+AUTHORS_PIPELINE = "shiva-cmb-v2"  # has the preprocessing of SHiVAi, for which model_info.json is
+FORMATS = {"savedmodel": "savedmodel", "h5": "keras-h5", "keras": "keras"}  # of model_info.json
 MODES = ("within", "per_channel")  # keys of a normalize step that are no operation
 
 
@@ -44,8 +46,14 @@ def load_cards(settings: Mapping[str, Any], cards_dir: Path) -> dict[str, Card]:
     for name in settings["models"]:
         card = load_card(name, cards_dir)
         if card["name"] in cards:
-            raise CardError(f"models: {name}: another card of this run is called {card['name']} too")
-        for part, key in (("postprocess", "threshold"), ("postprocess", "min_volume_mm3"), ("input", "echo")):
+            raise CardError(
+                f"models: {name}: another card of this run is called {card['name']} too"
+            )
+        for part, key in (
+            ("postprocess", "threshold"),
+            ("postprocess", "min_volume_mm3"),
+            ("input", "echo"),
+        ):
             if settings.get(key) is not None:
                 card[part][key] = settings[key]
         cards[card["name"]] = card
@@ -114,7 +122,10 @@ def checked_card(written: Any, path: Path, schema_file: Path) -> Card:
     for problem in _contradictions(card):
         raise CardError(f"card {path}: {problem}")
     card["output"]["labels"] = {int(v): name for v, name in card["output"]["labels"].items()}
-    for owner, key in [(card["source"], "sha256"), *((fold, "md5") for fold in card["folds"])]:
+    for owner, key in [
+        (card["source"], "sha256"),
+        *((fold, "md5") for fold in card["folds"]),
+    ]:
         owner[key] = owner[key] and owner[key].lower()
     packed = card["source"]["archive"] is not None and path.suffix != ".json"
     card["folder"] = None if packed else str(path.parent.resolve())
@@ -178,22 +189,22 @@ def _from_model_info(info: Any, path: Path, cards_dir: Path) -> Card:
         for key in ("name", "md5"):
             if not isinstance(_get(file, key), str):
                 raise CardError(f"card {path}: files.{number}.{key}: a text is needed")
-    target, modalities = info["target"].upper(), [str(m).lower() for m in info["modalities"]]
-    if target != "CMB" or modalities != ["swi"]:
+    if info["target"].upper() != "CMB" or [str(m).lower() for m in info["modalities"]] != ["swi"]:
         raise CardError(
             f"card {path}: target {info['target']!r} with modalities {info['modalities']}: only CMB with "
             "['swi'] is known from a model_info.json; write a card for other models"
         )
-    h5 = [file["name"].endswith((".h5", ".hdf5")) for file in files]
-    declared = str(info.get("model_format") or ("keras-h5" if h5 and all(h5) else "SavedModel"))
-    formats = {"savedmodel": "savedmodel", "keras-h5": "keras-h5", "h5": "keras-h5", "keras": "keras"}
-    if declared.lower() not in formats:
-        raise CardError(f"card {path}: model_format: {declared!r} is not known (SavedModel, h5, keras)")
+    h5 = all(file["name"].endswith((".h5", ".hdf5")) for file in files)
+    declared = str(info.get("model_format") or ("h5" if h5 else "SavedModel"))
+    if declared.lower() not in FORMATS:
+        raise CardError(
+            f"card {path}: model_format: {declared!r} is not known (SavedModel, h5, keras)"
+        )
     version = info["version"]
     name = "shiva-cmb-" + re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
     like = cards_dir / f"{name}.yaml"
     card = _parsed(like if like.is_file() else cards_dir / f"{AUTHORS_PIPELINE}.yaml")
-    card.update(name=name, version=version, format=formats[declared.lower()], folds=files)
+    card.update(name=name, version=version, format=FORMATS[declared.lower()])
     card["folds"] = [{"path": file["name"], "md5": file["md5"]} for file in files]
     card["source"] = {
         **card["source"],
@@ -262,11 +273,3 @@ def _contradictions(card: Card) -> Iterator[str]:
                 yield f"folds.{number}.path: {fold['path']!r} leaves the archive"
     elif card["source"]["sha256"]:
         yield "source.sha256: it is an archive's, and source.archive names none"
-
-
-def is_inside(name: str) -> bool:
-    """Whether a path in an archive stays in the folder that it is unpacked to, on any system."""
-    path = PurePosixPath(name)
-    windows = PureWindowsPath(name)
-    rooted = path.is_absolute() or windows.drive or windows.root
-    return bool(name) and not rooted and "\\" not in name and ".." not in path.parts

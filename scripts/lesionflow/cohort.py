@@ -11,7 +11,16 @@ from typing import Any
 import pandas as pd
 
 EXTRAS = ("mask", "regions", "truth")  # files beside a scan that are no channel
-NOT_SUBJECTS = {"derivatives", "sourcedata", "code", "stimuli", "phenotype", "results", "work", "logs"}
+NOT_SUBJECTS = {
+    "derivatives",
+    "sourcedata",
+    "code",
+    "stimuli",
+    "phenotype",
+    "results",
+    "work",
+    "logs",
+}
 ENTITY = re.compile(r"(?:^|_)(ses|run|echo|part)-([A-Za-z0-9]+)(?=_|\.|$)")
 NOT_MAGNITUDE = {"phase", "real", "imag"}
 
@@ -129,13 +138,11 @@ def _matches(
                 continue
             for channel, matcher in matchers.items():
                 if folder.name == channel or matcher.match(name):
-                    found.append((channel, os.path.join(folder.path, name), entities))
+                    found.append((channel, f"{folder.path}/{name}", entities))
     return found
 
 
-def _by_run(
-    subject: str, session: str, found: list[tuple[str, str, dict[str, str]]]
-) -> list[Scan]:
+def _by_run(subject: str, session: str, found: list[tuple[str, str, dict[str, str]]]) -> list[Scan]:
     """One scan a run; a file without a run entity belongs to every run that has none of its own."""
     runs = sorted({e["run"] for _, _, e in found if "run" in e}) or [""]
     loose = {c for c, _, e in found if "run" not in e and c not in EXTRAS}
@@ -155,8 +162,10 @@ def _by_run(
 
 
 def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
-    """Scans of a table with ``subject`` and optional ``session``, ``run``, a column a channel,
-    ``mask``, ``regions`` and ``truth``. Relative paths are relative to the table.
+    """Scans of a scan table, in its order.
+
+    Columns are ``subject``, optional ``session`` and ``run``, one a channel, and ``mask``,
+    ``regions`` and ``truth``. Relative paths are relative to the table.
 
     Raises
     ------
@@ -181,7 +190,9 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
         values: dict[str, Any] = {str(k): str(v).strip() for k, v in row.items()}
         subject = values["subject"].removeprefix("sub-")
         if not label(subject):
-            raise CohortError(f"cohort: {path}, line {line}: subject {values['subject']!r} is no name")
+            raise CohortError(
+                f"cohort: {path}, line {line}: subject {values['subject']!r} is no name"
+            )
         files = {
             c: [str((path.parent / values[c]).absolute())]
             for c in known[3:]

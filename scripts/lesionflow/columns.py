@@ -43,31 +43,105 @@ SCAN = [
 ]
 
 LABEL = [
-    _column("{label}_count", "Number of {label}", "Lesions that the filters kept; 0 is none found, empty is not measured"),
-    _column("{label}_volume_mm3", "Total volume of {label}", "Sum over the kept lesions, voxel volume by the affine", "mm3"),
-    _column("{label}_mean_volume_mm3", "Mean volume of {label}", "Over the kept lesions; empty where there is none", "mm3"),
-    _column("{label}_median_volume_mm3", "Median volume of {label}", "Over the kept lesions; empty where there is none", "mm3"),
-    _column("{label}_max_volume_mm3", "Largest volume of {label}", "Over the kept lesions; empty where there is none", "mm3"),
-    _column("{label}_max_probability", "Highest probability of {label}", "Over the whole map, also where no lesion was found"),
+    _column(
+        "{label}_count",
+        "Number of {label}",
+        "Lesions that the filters kept; 0 is none found, empty is not measured",
+    ),
+    _column(
+        "{label}_volume_mm3",
+        "Total volume of {label}",
+        "Sum over the kept lesions, voxel volume by the affine",
+        "mm3",
+    ),
+    _column(
+        "{label}_mean_volume_mm3",
+        "Mean volume of {label}",
+        "Over the kept lesions; empty where there is none",
+        "mm3",
+    ),
+    _column(
+        "{label}_median_volume_mm3",
+        "Median volume of {label}",
+        "Over the kept lesions; empty where there is none",
+        "mm3",
+    ),
+    _column(
+        "{label}_max_volume_mm3",
+        "Largest volume of {label}",
+        "Over the kept lesions; empty where there is none",
+        "mm3",
+    ),
+    _column(
+        "{label}_max_probability",
+        "Highest probability of {label}",
+        "Over the whole map, also where no lesion was found",
+    ),
 ]
 
 QUALITY = [
-    _column("brain_volume_ml", "Brain volume", "Volume of the brain mask on the model's grid, before the crop; empty without a mask", "ml"),
-    _column("brain_outside_box", "Brain outside the box", "Share of the brain mask that the model's box cuts off"),
-    _column("brain_at_edge", "Brain at the edge", "Share of the brain's surface on the edge of the field of view; empty without a mask"),
-    _column("intensity_p99", "99th percentile", "Of the resampled intensities inside the brain mask, in the scan's units"),
-    _column("nonfinite_voxels", "Voxels that are no number", "NaN and infinite values of the scan, taken as 0; inside the brain they stop the scan"),
-    _column("fold_disagreement", "Disagreement of the folds", "Mean standard deviation over the folds where the mean probability is above 0.1 inside the brain; 0 where it nowhere is"),
-    _column("lesions_dropped", "Lesions dropped", "Number of lesions that a filter dropped; lesions.csv has them with the reason"),
-    _column("flags", "Flags", "What a reader should know before using the row; several are joined by ;", levels=FLAGS),
+    _column(
+        "brain_volume_ml",
+        "Brain volume",
+        "Volume of the brain mask on the model's grid, before the crop; empty without a mask",
+        "ml",
+    ),
+    _column(
+        "brain_outside_box",
+        "Brain outside the box",
+        "Share of the brain mask that the model's box cuts off",
+    ),
+    _column(
+        "brain_at_edge",
+        "Brain at the edge",
+        "Share of the brain's surface on the edge of the field of view; empty without a mask",
+    ),
+    _column(
+        "intensity_p99",
+        "99th percentile",
+        "Of the resampled intensities inside the brain mask, in the scan's units",
+    ),
+    _column(
+        "nonfinite_voxels",
+        "Voxels that are no number",
+        "NaN and infinite values of the scan, taken as 0; inside the brain they stop the scan",
+    ),
+    _column(
+        "fold_disagreement",
+        "Disagreement of the folds",
+        "Mean standard deviation over the folds where the mean probability is above 0.1 inside the brain; 0 where it nowhere is",
+    ),
+    _column(
+        "lesions_dropped",
+        "Lesions dropped",
+        "Number of lesions that a filter dropped; lesions.csv has them with the reason",
+    ),
+    _column(
+        "flags",
+        "Flags",
+        "What a reader should know before using the row; several are joined by ;",
+        levels=FLAGS,
+    ),
 ]
 
 PROVENANCE = [
-    _column("mask_source", "Source of the brain mask", "provided: the scan's own; none: the field of view"),
+    _column(
+        "mask_source",
+        "Source of the brain mask",
+        "provided: the scan's own; none: the field of view",
+    ),
     _column("model", "Model", "Name of the card"),
     _column("model_version", "Version of the model", "As in the card"),
-    _column("weights_sha256", "SHA-256 of the weights", "Of the one fold's weights; of several, of their digests joined in the order of the folds"),
-    _column("input_sha256", "SHA-256 of the scan", "Of the file of the reference (first) channel"),
+    _column(
+        "weights_sha256",
+        "SHA-256 of the weights",
+        "Of the one fold's weights; of several, of their digests joined in the order of the folds",
+    ),
+    _column(
+        "input_sha256",
+        "SHA-256 of the scan",
+        "Of the file of the reference (first) channel",
+    ),
     _column("lesionflow_version", "Version of lesionflow", "That counted the lesions"),
     _column("backend", "Backend", "What ran the networks: tensorflow or openvino"),
     _column("device", "Device", "Where they ran: cpu or gpu"),
@@ -77,22 +151,70 @@ LESION = [
     _column("scan", "Scan", "As in cohort.csv"),
     _column("model", "Model", "Name of the card"),
     _column("label", "Label", "Name of the lesion's label"),
-    _column("lesion", "Lesion", "Number of the lesion in the desc-lesions_dseg maps of its scan"),
-    _column("x_mm", "x", "Centre of the lesion's voxels, world coordinate towards right (RAS+)", "mm"),
+    _column(
+        "lesion",
+        "Lesion",
+        "Number of the lesion in the desc-lesions_dseg maps of its scan",
+    ),
+    _column(
+        "x_mm",
+        "x",
+        "Centre of the lesion's voxels, world coordinate towards right (RAS+)",
+        "mm",
+    ),
     _column("y_mm", "y", "Centre, towards anterior", "mm"),
     _column("z_mm", "z", "Centre, towards superior", "mm"),
-    _column("i", "i", "Voxel of the source scan at the lesion's peak, first index from 0; no two lesions share one"),
+    _column(
+        "i",
+        "i",
+        "Voxel of the source scan at the lesion's peak, first index from 0; no two lesions share one",
+    ),
     _column("j", "j", "Second index"),
     _column("k", "k", "Third index"),
-    _column("volume_mm3", "Volume", "Voxels on the model's grid times their volume by the affine", "mm3"),
-    _column("equivalent_diameter_mm", "Equivalent diameter", "Of the sphere of the same volume", "mm"),
-    _column("elongation", "Elongation", "Longest over shortest principal axis; 1 is a ball, a vessel has more"),
-    _column("max_probability", "Highest probability", "Mean over folds, at the lesion's peak"),
+    _column(
+        "volume_mm3",
+        "Volume",
+        "Voxels on the model's grid times their volume by the affine",
+        "mm3",
+    ),
+    _column(
+        "equivalent_diameter_mm",
+        "Equivalent diameter",
+        "Of the sphere of the same volume",
+        "mm",
+    ),
+    _column(
+        "elongation",
+        "Elongation",
+        "Longest over shortest principal axis; 1 is a ball, a vessel has more",
+    ),
+    _column(
+        "max_probability",
+        "Highest probability",
+        "Mean over folds, at the lesion's peak",
+    ),
     _column("mean_probability", "Mean probability", "Over the lesion's voxels"),
-    _column("fold_agreement", "Fold agreement", "Share of the folds whose own thresholded map touches the lesion"),
-    _column("region", "Region", "Most frequent number of the scan's regions image inside the lesion; empty without one"),
-    _column("kept", "Kept", "Whether the lesion counts", levels={"true": "counted", "false": "dropped by a filter"}),
-    _column("dropped_because", "Dropped because", "The filters' reason; empty for a kept lesion"),
+    _column(
+        "fold_agreement",
+        "Fold agreement",
+        "Share of the folds whose own thresholded map touches the lesion",
+    ),
+    _column(
+        "region",
+        "Region",
+        "Most frequent number of the scan's regions image inside the lesion; empty without one",
+    ),
+    _column(
+        "kept",
+        "Kept",
+        "Whether the lesion counts",
+        levels={"true": "counted", "false": "dropped by a filter"},
+    ),
+    _column(
+        "dropped_because",
+        "Dropped because",
+        "The filters' reason; empty for a kept lesion",
+    ),
 ]
 
 
@@ -110,7 +232,9 @@ def cohort_columns(labels: dict[str, Iterable[str]]) -> list[Column]:
 
 
 def _filled(column: Column, label: str) -> Column:
-    return {key: v.replace("{label}", label) if isinstance(v, str) else v for key, v in column.items()}
+    return {
+        key: v.replace("{label}", label) if isinstance(v, str) else v for key, v in column.items()
+    }
 
 
 def names(columns: list[Column]) -> list[str]:

@@ -10,8 +10,8 @@ from itertools import product
 import numpy as np
 from nibabel.affines import apply_affine
 from nibabel.orientations import (
-    apply_orientation,
     aff2axcodes,
+    apply_orientation,
     axcodes2ornt,
     inv_ornt_aff,
     io_orientation,

@@ -45,7 +45,9 @@ def chosen_affine(header: Any, shape: tuple[int, ...], policy: str = "strict") -
         sform = header.get_sform(coded=True)[0]
         qform = header.get_qform(coded=True)[0]
     except (ValueError, np.linalg.LinAlgError) as error:
-        raise ScanError(f"the header's orientation is not valid: {error}", "header-conflict") from error
+        raise ScanError(
+            f"the header's orientation is not valid: {error}", "header-conflict"
+        ) from error
     if sform is None and qform is None:
         raise ScanError(
             "neither sform nor qform is coded, so nothing says where the voxels lie; "
@@ -75,7 +77,9 @@ def _invertible(form: np.ndarray) -> bool:
     return bool(np.isfinite(form).all() and abs(np.linalg.det(form[:3, :3])) > 1e-9)
 
 
-def spatial_shape(shape: tuple[int, ...], echo: int | None) -> tuple[tuple[int, int, int], int | None]:
+def spatial_shape(
+    shape: tuple[int, ...], echo: int | None
+) -> tuple[tuple[int, int, int], int | None]:
     """The three axes of an image, and the volume (from 0) to take of a fourth one.
 
     Raises
@@ -159,7 +163,9 @@ def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> 
         nib.save(image, partial)
 
 
-def save_like(path: str | os.PathLike[str], data: np.ndarray, source: str | os.PathLike[str]) -> None:
+def save_like(
+    path: str | os.PathLike[str], data: np.ndarray, source: str | os.PathLike[str]
+) -> None:
     """Write ``data`` on the grid of the file ``source``: its affine, codes and units, exactly.
 
     Sizes along a fourth axis, the type and the scaling are those of ``data``.

@@ -92,9 +92,11 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
         region = brain if step.get("within") == "brain" else np.ones_like(brain)
         if not region.any():
             raise ValueError(f"normalize: {name} within the brain, but the mask is empty")
-        parts = [slice(c, c + 1) for c in range(x.shape[3])] if step.get("per_channel") else [
-            slice(None)
-        ]
+        parts = (
+            [slice(c, c + 1) for c in range(x.shape[3])]
+            if step.get("per_channel")
+            else [slice(None)]
+        )
         for part in parts:
             x[..., part] = OPERATIONS[name](x[..., part], step[name], x[..., part][region])
     return x.astype(np.float32)

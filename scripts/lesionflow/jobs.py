@@ -38,7 +38,9 @@ def logged(snakemake: Any) -> Iterator[None]:
 
 
 def _close(handler: logging.FileHandler, text: str) -> None:
-    handler.stream.write(text + "\n")
+    handler.acquire()
+    print(text, file=handler.stream)
+    handler.release()
 
 
 def outcome(log: Path) -> str | None:

@@ -9,7 +9,11 @@ from scipy import ndimage
 
 from lesionflow.geometry import nearest_voxels
 
-CONNECTIVITY = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel: SciPy's rank of the structure
+CONNECTIVITY = {
+    6: 1,
+    18: 2,
+    26: 3,
+}  # neighbours of a voxel: SciPy's rank of the structure
 MEASURES = [
     "label",
     "lesion",
@@ -215,7 +219,10 @@ def judge(table: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
 
 
 def claim_voxels(
-    peaks_mm: np.ndarray, strengths: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
+    peaks_mm: np.ndarray,
+    strengths: np.ndarray,
+    affine: np.ndarray,
+    shape: tuple[int, ...],
 ) -> np.ndarray:
     """A voxel of the scan for each lesion, no two the same: (n, 3) indices.
 
@@ -237,7 +244,7 @@ def claim_voxels(
         reach = 0
         while tuple(claimed[n]) in taken:
             reach += 1
-            around = np.stack(np.mgrid[(slice(-reach, reach + 1),) * 3], -1).reshape(-1, 3)
+            around = np.indices((2 * reach + 1,) * 3).reshape(3, -1).T - reach
             near = nearest_voxels(peaks_mm[n], affine, shape) + around
             near = near[((near >= 0) & (near < shape[:3])).all(axis=1)]
             free = np.array([v for v in near if tuple(v) not in taken]).reshape(-1, 3)

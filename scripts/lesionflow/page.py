@@ -38,12 +38,21 @@ Tables: <a href="cohort.csv">cohort.csv</a>, <a href="lesions.csv">lesions.csv</
 </body></html>
 """
 SHOWN = ("scan", "status", "reason")
-ENDS = ("_count", "_volume_mm3", "brain_volume_ml", "fold_disagreement", "lesions_dropped", "flags")
+ENDS = (
+    "_count",
+    "_volume_mm3",
+    "brain_volume_ml",
+    "fold_disagreement",
+    "lesions_dropped",
+    "flags",
+)
 HIDDEN = ("_mean_volume_mm3", "_median_volume_mm3", "_max_volume_mm3")
 
 
 def cohort_page(
-    cohort: pd.DataFrame, pictures: Mapping[str, list[str]], cards: Mapping[str, Mapping[str, Any]]
+    cohort: pd.DataFrame,
+    pictures: Mapping[str, list[str]],
+    cards: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """HTML of the cohort: status, counts and volumes of each scan, and its pictures.
 

@@ -49,7 +49,11 @@ def draw_scan(
     order = table.sort_values(["kept", "max_probability"], ascending=False, kind="stable")
     shown = order.head(COLUMNS * LESION_ROWS)
     rows = OVERVIEW_ROWS + int(np.ceil(len(shown) / COLUMNS))
-    figure = Figure(figsize=(2.1 * COLUMNS, 2.5 * rows + 0.6), facecolor="black", layout="constrained")
+    figure = Figure(
+        figsize=(2.1 * COLUMNS, 2.5 * rows + 0.6),
+        facecolor="black",
+        layout="constrained",
+    )
     panels = figure.subplots(rows, COLUMNS, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
@@ -77,7 +81,15 @@ def draw_scan(
         )
         colour = KEPT if row.kept else DROPPED
         _slice(panel, image, int(centre[2]), around, spacing_mm, top)
-        _outline(panel, lesions == row.lesion, int(centre[2]), around, spacing_mm, colour, 1.0)
+        _outline(
+            panel,
+            lesions == row.lesion,
+            int(centre[2]),
+            around,
+            spacing_mm,
+            colour,
+            1.0,
+        )
         words = f"{row.lesion}: {row.label} p {row.max_probability:.2f}, {row.volume_mm3:.0f} mm³"
         if not row.kept:
             words += f"\n{row.dropped_because}"
@@ -118,7 +130,12 @@ def _slice(
 ) -> None:
     part = image[box[0], box[1], height].T
     panel.imshow(
-        part, cmap="gray", origin="lower", vmin=0, vmax=top, extent=_extent(box, spacing),
+        part,
+        cmap="gray",
+        origin="lower",
+        vmin=0,
+        vmax=top,
+        extent=_extent(box, spacing),
         interpolation="nearest",
     )
 

@@ -96,4 +96,3 @@ def _check(
     record["files"][channel] = path
     record["content"][channel] = finding.content
     return "ok", ""
-

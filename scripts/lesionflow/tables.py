@@ -152,9 +152,7 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
-def _verdict(
-    record: Mapping[str, Any], model: str, results: Path, logs: Path
-) -> tuple[str, str]:
+def _verdict(record: Mapping[str, Any], model: str, results: Path, logs: Path) -> tuple[str, str]:
     """Status and reason of one scan under one model."""
     if model in record["problems"]:
         status, reason = record["problems"][model]

@@ -2,11 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import stat
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +9,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lesionflow.cards import import_part, is_inside
+from lesionflow.archives import WeightsError, checked_members, extract, members
+from lesionflow.cards import import_part
 from lesionflow.provenance import sha256_file
-
-
-class WeightsError(ValueError):
-    """Weights that are missing or not the right ones, in one line: the file, expected, found."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +20,9 @@ class Weights:
 
     path: Path
     archive: Path | None = None  # then ``path`` is inside of it
+
+    def __str__(self) -> str:
+        return f"{self.archive}: {self.path}" if self.archive else str(self.path)
 
 
 def content_digest(path: Path, algorithm: str) -> str:
@@ -64,7 +59,7 @@ def check_available(card: Mapping[str, Any], models_dir: Path) -> None:
         If a fold is missing; the message says where to get it and where to put it.
     """
     for fold in range(1, len(card["folds"]) + 1):
-        if not is_imported(card, fold, models_dir):
+        if not (card["source"]["archive"] and is_imported(card, fold, models_dir)):
             find_weights(card, fold, models_dir, hashing=False)
 
 
@@ -72,10 +67,15 @@ def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path) -> bool:
     """Whether the fold's folder holds an import of just these weights, as its ``fold.json`` says."""
     part = import_part(card, fold)
     try:
-        text = (models_dir / part["name"] / f"fold-{fold}" / "fold.json").read_text(encoding="utf-8")
+        text = (models_dir / part["name"] / f"fold-{fold}" / "fold.json").read_text(
+            encoding="utf-8"
+        )
         facts = json.loads(text)
         md5 = part["weights"]["md5"]
-        return facts["weights"] == part["weights"]["path"] and md5 in (None, facts["md5"])
+        return facts["weights"] == part["weights"]["path"] and md5 in (
+            None,
+            facts["md5"],
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -124,9 +124,13 @@ def find_weights(
     if not source["archive"]:
         path = Path(part["folder"], wanted)
         if not path.exists():
-            raise WeightsError(f"model {part['name']}: fold {fold} is missing: {path} does not exist")
+            raise WeightsError(
+                f"model {part['name']}: fold {fold} is missing: {path} does not exist"
+            )
         return Weights(path)
-    if part["weights"]["md5"] or not source["sha256"]:  # else only the zip's hash can vouch for them
+    if (
+        part["weights"]["md5"] or not source["sha256"]
+    ):  # else only the zip's hash can vouch for them
         roots = [models_dir / part["name"], models_dir]
         roots += [Path(part["folder"]), Path(part["folder"]).parent] if part["folder"] else []
         for path in (root / name for root in roots for name in (wanted, wanted.name)):
@@ -135,10 +139,12 @@ def find_weights(
     zips = sorted(models_dir.glob("*.zip"), key=lambda p: (p.name != source["archive"], p.name))
     wrong = ""
     for archive in zips:
-        holds = archive.name == source["archive"] or bool(_members(archive, wanted))
+        holds = archive.name == source["archive"] or bool(members(archive, wanted))
         if hashing and source["sha256"] and (found := sha256_file(archive)) != source["sha256"]:
             if holds and not wrong:
-                wrong = f"{archive}: its SHA-256 is {found}, but the card expects {source['sha256']}"
+                wrong = (
+                    f"{archive}: its SHA-256 is {found}, but the card expects {source['sha256']}"
+                )
             continue
         if holds or (hashing and source["sha256"]):
             return Weights(Path(wanted), archive)
@@ -149,22 +155,6 @@ def find_weights(
         f"{source['url'] or 'where its authors publish it'} and put it as {source['archive']} into "
         f"{models_dir.absolute()} ({wanted} was looked for)"
     )
-
-
-def _members(archive: Path, wanted: PurePosixPath) -> list[zipfile.ZipInfo]:
-    """A zip's entries at or under ``wanted``, or, where there are none, under the one entry of its name."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = [e for e in file.infolist() if not e.is_dir()]
-    except (zipfile.BadZipFile, OSError):
-        return []
-    paths = [PurePosixPath(e.filename) for e in entries]
-    if PurePosixPath("__MACOSX") in {p for path in paths for p in path.parents}:
-        kept = [(e, p) for e, p in zip(entries, paths, strict=True) if p.parts[0] != "__MACOSX"]
-        entries, paths = [e for e, _ in kept], [p for _, p in kept]
-    roots = {p for path in paths for p in (path, *path.parents) if p.name == wanted.name}
-    root = wanted if wanted in roots else next(iter(roots)) if len(roots) == 1 else None
-    return [e for e, p in zip(entries, paths, strict=True) if root in (p, *p.parents)]
 
 
 @contextmanager
@@ -187,71 +177,42 @@ def unpacked(weights: Weights, folder: Path) -> Iterator[Path]:
     if weights.archive is None:
         yield weights.path
         return
-    members = checked_members(weights.archive, PurePosixPath(weights.path.as_posix()))
+    entries = checked_members(weights.archive, PurePosixPath(weights.path.as_posix()))
     with TemporaryDirectory(prefix=".unpacked-", dir=folder) as temporary:
-        _extract(weights.archive, members, Path(temporary))
+        extract(weights.archive, entries, Path(temporary))
         found = [p for p in Path(temporary).rglob("*") if p.name == weights.path.name]
         yield min(found, key=lambda p: len(p.parts))
 
 
-def checked_members(archive: Path, wanted: PurePosixPath) -> list[zipfile.ZipInfo]:
-    """A zip's entries that make up ``wanted`` (see ``unpacked``), once all of the zip is known to be safe."""
-    try:
-        with zipfile.ZipFile(archive) as file:
-            entries = file.infolist()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise WeightsError(f"{archive}: is not a whole zip file ({error}); download it again") from error
-    for entry in entries:
-        name = entry.orig_filename  # zipfile cleans ``filename``: judge what is written
-        if not is_inside(name):
-            raise WeightsError(f"{archive}: entry {name!r} leaves the folder that it is unpacked to: refused")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise WeightsError(f"{archive}: entry {name!r} is a link: refused")
-    members = _members(archive, wanted)
-    if not members:
-        names = sorted({e.filename for e in entries})
-        raise WeightsError(
-            f"{archive}: {wanted} is not in it; it holds {len(names)} entries, the first {names[:3]}"
-        )
-    return members
-
-
-def _extract(archive: Path, members: list[zipfile.ZipInfo], folder: Path) -> None:
-    needed, free = sum(e.file_size for e in members), shutil.disk_usage(folder).free
-    if needed > free:
-        raise WeightsError(f"{archive}: unpacking takes {needed} bytes, {folder} has {free} free")
-    with zipfile.ZipFile(archive) as file:
-        for entry in members:
-            if entry.flag_bits & 1:
-                raise WeightsError(f"{archive}: {entry.filename} is encrypted; unpack it into {folder.parent}")
-            target = folder.joinpath(*PurePosixPath(entry.filename).parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with file.open(entry) as packed, target.open("wb") as plain:
-                    shutil.copyfileobj(packed, plain, 1 << 20)
-            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-                raise WeightsError(
-                    f"{archive}: {entry.filename} cannot be unpacked ({error}); download it again"
-                ) from error
-
-
-def checked_digests(card: Mapping[str, Any], fold: int, path: Path) -> dict[str, str]:
+def checked_digests(
+    card: Mapping[str, Any], fold: int, weights: Weights, path: Path
+) -> dict[str, str]:
     """MD5 and SHA-256 of a fold's weights, the MD5 held against the card's.
+
+    Parameters
+    ----------
+    card, fold
+        As for ``find_weights``.
+    weights
+        What they are called in messages.
+    path
+        Where they are on disk (see ``unpacked``).
 
     Raises
     ------
     WeightsError
-        If the card's MD5 is another one, or the weights are neither file nor folder, as the format
-        wants them.
+        If the card's MD5 is another one, or there is a folder where the format has a file.
     """
     part = import_part(card, fold)
     if path.is_dir() != (part["format"] == "savedmodel"):
         wanted = "folder" if part["format"] == "savedmodel" else "file"
-        raise WeightsError(f"model {part['name']}: {path} is no {wanted}, as the format {part['format']} needs")
+        raise WeightsError(
+            f"model {part['name']}: {weights} is no {wanted}, as {part['format']} needs"
+        )
     found, expected = content_digest(path, "md5"), part["weights"]["md5"]
     if expected is not None and found != expected:
         raise WeightsError(
-            f"model {part['name']}: fold {fold} is not the published one: {os.fspath(path)} has the MD5 "
-            f"{found}, but the card expects {expected}"
+            f"model {part['name']}: fold {fold} is not the published one: {weights} has the MD5 {found}, "
+            f"but the card expects {expected}"
         )
     return {"md5": found, "sha256": content_digest(path, "sha256")}

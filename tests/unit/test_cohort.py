@@ -1,6 +1,7 @@
 """Cohorts by their names: directories, tables, and what is not clear in them."""
 
 import pytest
+
 from lesionflow.cohort import CohortError, Scan, list_scans, selected, single_file
 
 PATTERNS = {
@@ -19,7 +20,9 @@ def tree(root, *files):
 
 def names_and_files(root):
     return {
-        scan.name: {c: [p.removeprefix(f"{root}/") for p in paths] for c, paths in scan.files.items()}
+        scan.name: {
+            c: [p.removeprefix(f"{root}/") for p in paths] for c, paths in scan.files.items()
+        }
         for scan in list_scans(root, PATTERNS)
     }
 
@@ -60,13 +63,22 @@ def test_bids_with_sessions_runs_and_top_level_files(tmp_path):
 
 
 def test_subject_swi_folders(tmp_path):
-    root = tree(tmp_path, "CIC_001/swi/scan.nii.gz", "CIC_002/swi/x.nii", "CIC_002/mask/m.nii", "a.txt")
+    root = tree(
+        tmp_path,
+        "CIC_001/swi/scan.nii.gz",
+        "CIC_002/swi/x.nii",
+        "CIC_002/mask/m.nii",
+        "a.txt",
+    )
     scans = list_scans(root, PATTERNS)
     assert [(s.name, s.subject, s.folder) for s in scans] == [
         ("sub-CIC001", "CIC_001", "sub-CIC001/anat"),
         ("sub-CIC002", "CIC_002", "sub-CIC002/anat"),
     ]
-    assert list(scans[1].files) == ["swi", "mask"] or set(scans[1].files) == {"swi", "mask"}
+    assert list(scans[1].files) == ["swi", "mask"] or set(scans[1].files) == {
+        "swi",
+        "mask",
+    }
 
 
 def test_phase_images_are_no_magnitude(tmp_path):

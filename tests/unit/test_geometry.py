@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nibabel.affines import apply_affine
+from nibabel.orientations import aff2axcodes, axcodes2ornt
+from scipy.spatial.transform import Rotation
+
 from lesionflow.geometry import (
     Grid,
     corners,
@@ -18,9 +22,6 @@ from lesionflow.geometry import (
     reorder,
 )
 from lesionflow.resampling import field_of_view, resample
-from nibabel.affines import apply_affine
-from nibabel.orientations import aff2axcodes, axcodes2ornt
-from scipy.spatial.transform import Rotation
 
 CODES = [
     "".join(codes)
@@ -179,7 +180,9 @@ def test_up_is_up_in_an_image_stored_upside_down():
     down[2, 3] = 59
     one = crop_grid(mask, np.eye(4), (8, 8, 21))
     other = crop_grid(mask[:, :, ::-1], down, (8, 8, 21))
-    assert corners(one.affine, one.shape)[:, 2].max() == corners(other.affine, other.shape)[:, 2].max()
+    assert (
+        corners(one.affine, one.shape)[:, 2].max() == corners(other.affine, other.shape)[:, 2].max()
+    )
 
 
 def test_empty_mask_is_refused():

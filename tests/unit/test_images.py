@@ -3,13 +3,16 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from lesionflow.images import ScanError, read_scan, read_scan_grid, save, save_like
 from test_geometry import CODES, oriented
+
+from lesionflow.images import ScanError, read_scan, read_scan_grid, save, save_like
 from volumes import noise, save_scan, truncate
 
 
 def test_slope_and_intercept_are_applied(tmp_path):
-    path = save_scan(tmp_path / "a.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4), slope=(2, 5))
+    path = save_scan(
+        tmp_path / "a.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4), slope=(2, 5)
+    )
     header = nib.load(path).header
     assert header["scl_slope"] != 0
     assert np.allclose(read_scan(path).get_fdata().ravel(), nib.load(path).get_fdata().ravel())
@@ -62,7 +65,13 @@ def test_only_a_coded_form_is_used(tmp_path):
 @pytest.mark.parametrize("codes", [(1, 1), (4, 0), (0, 1), (2, 3)])
 def test_maps_on_the_scans_grid_carry_its_shape_affine_and_codes(tmp_path, code, codes):
     affine = oriented(code, (0.5, 0.7, 2.5), (7, 8, 9), (8, -5, 3))
-    path = save_scan(tmp_path / "a.nii.gz", noise((7, 8, 9), dtype=np.int16), affine, *codes, slope=(2, 1))
+    path = save_scan(
+        tmp_path / "a.nii.gz",
+        noise((7, 8, 9), dtype=np.int16),
+        affine,
+        *codes,
+        slope=(2, 1),
+    )
     labels = np.arange(504, dtype=np.int32).reshape(7, 8, 9)
     save_like(tmp_path / "b.nii.gz", labels, path)
     source, result = nib.load(path), nib.load(tmp_path / "b.nii.gz")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from lesionflow.intensity import normalize
 
 SHIVA = [
@@ -61,7 +62,10 @@ def test_channels_together_or_one_by_one():
         ({"clip_percentiles": [0, 50]}, [1, 2, 2.5, 2.5]),
         ({"divide_by": 2}, [0.5, 1, 1.5, 2]),
         ({"min_max": [-1, 2]}, [-1, 0, 1, 2]),
-        ({"z_score": True}, [-1.5 / 1.25**0.5, -0.5 / 1.25**0.5, 0.5 / 1.25**0.5, 1.5 / 1.25**0.5]),
+        (
+            {"z_score": True},
+            [-1.5 / 1.25**0.5, -0.5 / 1.25**0.5, 0.5 / 1.25**0.5, 1.5 / 1.25**0.5],
+        ),
         ({"zero_below_fraction_of_max": 0.5}, [0, 2, 3, 4]),
     ],
 )

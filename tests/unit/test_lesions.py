@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nibabel.affines import apply_affine
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
+from test_geometry import CODES
+
 from lesionflow.lesions import (
     claim_voxels,
     components,
@@ -13,9 +17,6 @@ from lesionflow.lesions import (
     measure,
     summarize,
 )
-from nibabel.affines import apply_affine
-from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
-from test_geometry import CODES
 
 RULES = {"min_volume_mm3": 0, "outside_brain": 0.25}
 
@@ -28,7 +29,14 @@ def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, re
     numbered = components(labels, 26, affine)
     folds = labels[None] if folds is None else folds
     found = measure(
-        numbered, labels, probability[..., None], folds, affine, brain, {1: "cmb"}, regions
+        numbered,
+        labels,
+        probability[..., None],
+        folds,
+        affine,
+        brain,
+        {1: "cmb"},
+        regions,
     )
     return numbered, judge(found, RULES)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace as NS
 import pandas as pd
 import pytest
 import yaml
+
 from lesionflow import columns
 from lesionflow.jobs import logged, outcome
 from lesionflow.provenance import code_digest, sources
@@ -110,7 +111,11 @@ def test_flags():
     gathered |= {"brain_volume_ml": 300, "brain_at_edge": 0.5, "brain_outside_box": 0.1}
     gathered |= {"mask_source": "provided"}
     assert scan_facts(gathered, {})["flags"] == "brain-cut-by-box;brain-at-edge;brain-volume"
-    none = gathered | {"brain_volume_ml": None, "brain_at_edge": None, "mask_source": "none"}
+    none = gathered | {
+        "brain_volume_ml": None,
+        "brain_at_edge": None,
+        "mask_source": "none",
+    }
     assert scan_facts(none, {"brain_outside_box": 0})["flags"] == "no-brain-mask"
 
 

@@ -6,8 +6,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import AFFINE, add_scan, blobs, jobs, snakemake, write_card
 from test_geometry import oriented
+
+from conftest import AFFINE, add_scan, blobs, jobs, snakemake, write_card
 from volumes import save_scan, truncate
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
@@ -62,7 +63,10 @@ def cohort(tmp_path_factory, tiny, models_dir):
     add_scan(bids, "sub-float64", data.astype(np.float64))
     add_scan(bids, "sub-slope", data)
     save_scan(
-        bids / "sub-slope/anat/sub-slope_swi.nii.gz", data.astype(np.int16), AFFINE, slope=(0.5, 10)
+        bids / "sub-slope/anat/sub-slope_swi.nii.gz",
+        data.astype(np.int16),
+        AFFINE,
+        slope=(0.5, 10),
     )
     sheared = AFFINE.copy()
     sheared[0, 1] = 0.2
@@ -73,8 +77,18 @@ def cohort(tmp_path_factory, tiny, models_dir):
         mask = bids / f"{name}/anat/{name}_desc-brain_mask.nii.gz"
         save_scan(mask, np.asanyarray(nib.load(mask).dataobj).copy(), sheared, 1, 0)
         assert form == "sform"
-    add_scan(bids, "sub-oblique", data, oriented("PIR", (0.9, 1.8, 0.9), data.shape, (12, 8, -9)))
-    add_scan(bids, "sub-fine", blobs([(60, 60, 30)], (90, 90, 60)), np.diag([0.3, 0.3, 0.3, 1]))
+    add_scan(
+        bids,
+        "sub-oblique",
+        data,
+        oriented("PIR", (0.9, 1.8, 0.9), data.shape, (12, 8, -9)),
+    )
+    add_scan(
+        bids,
+        "sub-fine",
+        blobs([(60, 60, 30)], (90, 90, 60)),
+        np.diag([0.3, 0.3, 0.3, 1]),
+    )
     add_scan(bids, "sub-thick", blobs([(15, 15, 3)], (30, 32, 7)), np.diag([0.9, 0.9, 6, 1]))
     add_scan(bids, "sub-small", blobs([(6, 6, 4)], (14, 14, 10)), np.diag([1.0, 1, 1, 1]))
     add_scan(bids, "sub-large", blobs([(25, 26, 20)], (50, 52, 44)), np.diag([1.0, 1, 1, 1]))
@@ -168,7 +182,13 @@ def test_volumes_do_not_depend_on_the_grid(cohort):
 
 def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):
     directory, _, _, table = cohort
-    bad = ["sub-zeros", "sub-constant", "sub-naninside", "sub-nomaskvoxel", "sub-maskaway"]
+    bad = [
+        "sub-zeros",
+        "sub-constant",
+        "sub-naninside",
+        "sub-nomaskvoxel",
+        "sub-maskaway",
+    ]
     status, text = snakemake(
         directory, exclude=str(bad).replace("'", ""), models=tiny, models_dir=models_dir
     )

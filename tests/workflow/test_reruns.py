@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from conftest import AFFINE, add_scan, blobs, jobs, save_network, write_card
 from paths import HOUSE
 
@@ -47,7 +48,7 @@ def test_a_touched_scan(again):
 def test_an_identical_scan_copied_anew(again):
     directory, run = again
     shutil.copyfile(directory / SWI, directory / "copy.nii.gz")
-    os.replace(directory / "copy.nii.gz", directory / SWI)
+    (directory / "copy.nii.gz").replace(directory / SWI)
     assert planned(run) == {}
 
 
@@ -134,7 +135,10 @@ def test_another_description_in_the_card_runs_no_scan(again, tiny, tmp_path):
     _, run = again
     shutil.copytree(tiny.parent, tmp_path / "card")
     write_card(tmp_path / "card", description="Other words.")
-    assert set(planned(run, models=tmp_path / "card/tiny.yaml")) <= {"describe", *TABLES}
+    assert set(planned(run, models=tmp_path / "card/tiny.yaml")) <= {
+        "describe",
+        *TABLES,
+    }
 
 
 @pytest.fixture
@@ -170,7 +174,11 @@ def test_an_edited_module_runs_the_steps_that_import_it(again, house):
 
 def test_an_edited_step_runs_itself_and_what_follows(again, house):
     _, run = again
-    edit(house / "scripts/threshold.py", "with logged(snakemake):", "with logged(snakemake):\n        pass")
+    edit(
+        house / "scripts/threshold.py",
+        "with logged(snakemake):",
+        "with logged(snakemake):\n        pass",
+    )
     assert planned(run, house=house) == TABLES | {
         step: 3 for step in ("threshold", "count", "restore", "draw")
     }

@@ -6,9 +6,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from nibabel.affines import apply_affine
+
 from conftest import AFFINE, jobs, snakemake
 from lesionflow import columns
-from nibabel.affines import apply_affine
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
@@ -28,7 +29,10 @@ def test_rows(finished):
     assert list(dictionary) == list(cohort.columns)
     lesions = pd.read_csv(finished / "results/lesions.csv")
     assert list(lesions.columns) == columns.names(columns.LESION)
-    assert lesions.groupby("scan").size().to_dict() == {"sub-01_ses-1": 2, "sub-01_ses-2": 1}
+    assert lesions.groupby("scan").size().to_dict() == {
+        "sub-01_ses-1": 2,
+        "sub-01_ses-2": 1,
+    }
 
 
 def test_the_map_is_the_plain_mean_of_the_folds(finished):
@@ -44,7 +48,9 @@ def test_the_map_is_the_plain_mean_of_the_folds(finished):
 
 
 def test_lesions_lie_where_they_were_put(finished):
-    table = pd.read_csv(finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t")
+    table = pd.read_csv(
+        finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t"
+    )
     places = apply_affine(AFFINE, [(8, 9, 5), (20, 22, 9)])
     found = table[["x_mm", "y_mm", "z_mm"]].to_numpy()
     apart = np.linalg.norm(found[:, None] - places[None], axis=2)
@@ -55,7 +61,9 @@ def test_lesions_lie_where_they_were_put(finished):
 def test_every_lesion_is_in_the_scans_own_map(finished):
     source = nib.load(finished / "bids/sub-01/ses-1/anat/sub-01_ses-1_swi.nii.gz")
     lesions = image(finished, "space-orig_desc-lesions_dseg")
-    table = pd.read_csv(finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t")
+    table = pd.read_csv(
+        finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t"
+    )
     data = np.asanyarray(lesions.dataobj)
     for row in table.itertuples():
         assert data[row.i, row.j, row.k] == row.lesion

@@ -1,0 +1,74 @@
+"""TensorFlow and OpenVINO, imported where they are needed and set up the same way everywhere."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+
+def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
+    """The TensorFlow module, quiet, with float32 that is float32.
+
+    Parameters
+    ----------
+    threads
+        Of the CPU; 0 leaves the number to TensorFlow.
+    gpu
+        Whether it may use GPUs, taking their memory bit by bit. On them, matrix products are kept
+        from TensorFloat-32, which would cost half of the digits.
+
+    Notes
+    -----
+    Threads and GPUs cannot be changed once a process has computed something: a job sets them once.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    tf.get_logger().setLevel(logging.ERROR)
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        if not gpu:
+            tf.config.set_visible_devices([], "GPU")
+        for device in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(device, True)
+    except RuntimeError as error:
+        logging.debug("TensorFlow has begun to compute: %s", error)
+    return tf
+
+
+def gpu_seen() -> bool:
+    """Whether TensorFlow sees a GPU; it is only asked where the system has an NVIDIA device."""
+    if not any(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def compiled_openvino(ir: Path, precision: str = "float32", threads: int = 0) -> Any:
+    """An OpenVINO network, compiled for the CPU.
+
+    Parameters
+    ----------
+    ir
+        The ``.xml`` file, the ``.bin`` beside it.
+    precision
+        ``float32`` or ``bfloat16`` (said in either case: OpenVINO's own choice depends on the CPU).
+    threads
+        0 leaves the number to OpenVINO.
+    """
+    import openvino as ov
+
+    types = {"float32": ov.Type.f32, "bfloat16": ov.Type.bf16}
+    settings: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": types[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    core = ov.Core()
+    return core.compile_model(core.read_model(ir), "CPU", settings)

@@ -1,0 +1,119 @@
+"""Networks like the published ones, with random weights: their own are not at hand.
+
+Two convolutions a level, batch norm with random statistics, 'same' pooling, nearest upsampling that is
+cropped where a size is odd. The published networks' names give first filters, depth and growth.
+"""
+
+import os
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+SHAPE = (32, 43, 35)  # 43 and 35 are odd after none and two halvings
+FULL = (160, 214, 176)
+
+
+def unet(keras, shape, depth, filters, growth, residual=False, channels=1, labels=1, crop=None, act=None):
+    """A 3-D U-Net of either Keras; ``crop`` and ``act`` make layers (to be Lambdas, say)."""
+    layers = keras.layers
+    crop = crop or (lambda size: layers.Cropping3D(size))
+    act = act or (lambda: layers.Activation("swish"))
+
+    def block(x, width):
+        start = x
+        for _ in range(2):
+            x = layers.Conv3D(width, 3, padding="same", use_bias=False)(x)
+            x = act()(layers.BatchNormalization(momentum=0)(x))
+        if residual:
+            x = layers.Add()([x, layers.Conv3D(width, 1, use_bias=False)(start)])
+        return x
+
+    image = keras.Input((*shape, channels))
+    x, skips = image, []
+    for level in range(depth):
+        x = block(x, round(filters * growth**level))
+        if level < depth - 1:
+            skips.append(x)
+            x = layers.MaxPooling3D(2, padding="same")(x)
+    for level, skip in reversed(list(enumerate(skips))):
+        x = layers.UpSampling3D(2)(x)
+        extra = [int(a) - int(b) for a, b in zip(x.shape[1:4], skip.shape[1:4], strict=True)]
+        if any(extra):
+            x = crop([(0, e) for e in extra])(x)
+        x = block(layers.Concatenate()([skip, x]), round(filters * growth**level))
+    x = layers.Conv3D(labels, 1)(x)
+    x = layers.Activation("sigmoid" if labels == 1 else "softmax", dtype="float32")(x)
+    return keras.Model(image, x)
+
+
+def random_weights(model, seed=0):
+    """Weights that keep the signal's size through every layer, batch norm's statistics at random around it."""
+    rng = np.random.default_rng(seed)
+    names = [weight.name.split("/")[-1].split(":")[0] for weight in model.weights]
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    drawn = [rng.normal(0, 1 / np.sqrt(np.prod(s[:-1])), s) for s in shapes]
+    for n, name in enumerate(names):
+        if name == "gamma":
+            drawn[n] = rng.uniform(0.5, 1.5, shapes[n])
+        elif name in ("beta", "bias"):
+            drawn[n] = rng.normal(0, 0.2, shapes[n])
+    model.set_weights([d.astype(np.float32) for d in drawn])
+    model(rng.random((1, *model.inputs[0].shape[1:]), np.float32), training=True)  # momentum 0
+    found = model.get_weights()
+    for n, name in enumerate(names):
+        if name == "moving_mean":
+            found[n] = found[n] + rng.normal(0, 0.1, shapes[n])
+        elif name == "moving_variance":
+            found[n] = found[n] * rng.uniform(0.7, 1.4, shapes[n])
+    found[names.index("bias") - 1] *= 3  # the head's kernel: probabilities from near 0 to near 1
+    return [f.astype(np.float32) for f in found]
+
+
+def v1_like(shape=SHAPE, depth=4, mixed=True, **parts):
+    """Like SHiVA-CMB v1 (Unet3Dv2-10.7.2-1.8), of tf-keras; depth 7 is the published one's."""
+    import tf_keras
+
+    weights = random_weights(unet(tf_keras, SHAPE, depth, 10, 1.8, **parts))
+    tf_keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
+    try:
+        model = unet(tf_keras, shape, depth, 10, 1.8, **parts)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    model.set_weights(weights)
+    return model
+
+
+def lambdas():
+    """Layers of Python byte code that calls a global ``tf``, as the published loader provides for."""
+    global tf
+    import tensorflow as tf
+    import tf_keras
+
+    return {"act": lambda: tf_keras.layers.Lambda(lambda t: t * tf.nn.sigmoid(t))}
+
+
+def v2_like(shape=SHAPE, depth=4, **parts):
+    """Like SHiVA-CMB v2 (ResUnet3D-8.9.2-1.5), of Keras 3; depth 9 is the published one's."""
+    import keras
+
+    model = unet(keras, shape, depth, 8, 1.5, residual=True, **parts)
+    small = unet(keras, SHAPE, depth, 8, 1.5, residual=True, **parts)
+    model.set_weights(random_weights(small))
+    return model
+
+
+def part(path, shape=SHAPE, channels=1, outputs=1, activation="sigmoid", fmt="savedmodel", md5=None):
+    """What the import of fold 1 needs to know (``cards.import_part``)."""
+    return {
+        "name": "toy",
+        "version": "1",
+        "format": fmt,
+        "folder": str(path.parent),
+        "fold": 1,
+        "weights": {"path": path.name, "md5": md5},
+        "source": {"url": None, "archive": None, "sha256": None},
+        "shape": [*shape, channels],
+        "channels": outputs,
+        "activation": activation,
+    }
