@@ -14,7 +14,9 @@ SHAPE = (32, 43, 35)  # 43 and 35 are odd after none and two halvings
 FULL = (160, 214, 176)
 
 
-def unet(keras, shape, depth, filters, growth, residual=False, channels=1, labels=1, crop=None, act=None):
+def unet(
+    keras, shape, depth, filters, growth, residual=False, channels=1, labels=1, crop=None, act=None
+):
     """A 3-D U-Net of either Keras; ``crop`` and ``act`` make layers (to be Lambdas, say)."""
     layers = keras.layers
     crop = crop or (lambda size: layers.Cropping3D(size))
@@ -65,7 +67,7 @@ def random_weights(model, seed=0):
         if name == "moving_mean":
             found[n] = found[n] + rng.normal(0, 0.1, shapes[n])
         elif name == "moving_variance":
-            found[n] = found[n] * rng.uniform(0.7, 1.4, shapes[n])
+            found[n] = np.maximum(found[n], 0.1) * rng.uniform(0.7, 1.4, shapes[n])
     found[names.index("bias") - 1] *= 3  # the head's kernel: probabilities from near 0 to near 1
     return [f.astype(np.float32) for f in found]
 
@@ -103,7 +105,9 @@ def v2_like(shape=SHAPE, depth=4, **parts):
     return model
 
 
-def part(path, shape=SHAPE, channels=1, outputs=1, activation="sigmoid", fmt="savedmodel", md5=None):
+def part(
+    path, shape=SHAPE, channels=1, outputs=1, activation="sigmoid", fmt="savedmodel", md5=None
+):
     """What the import of fold 1 needs to know (``cards.import_part``)."""
     return {
         "name": "toy",

@@ -1,10 +1,34 @@
 """Small scans for the tests, each made to be wrong, or right, in one way."""
 
 import gzip
+from itertools import permutations, product
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.orientations import axcodes2ornt
+from scipy.spatial.transform import Rotation
+
+CODES = [
+    "".join(codes)
+    for order in permutations([("L", "R"), ("P", "A"), ("I", "S")])
+    for codes in product(*order)
+]
+
+
+def oriented(code, spacing, shape, rotation=(0, 0, 0), shear=0.0, origin=(3.0, -7.0, 11.0)):
+    """Affine of a scan stored in axes ``code``, turned and sheared in the world."""
+    turn = axcodes2ornt(tuple(code))
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for axis, (world, sign) in enumerate(turn):
+        affine[int(world), axis] = sign * spacing[axis]
+    warp = np.eye(4)
+    warp[:3, :3] = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
+    warp[0, 1] += shear
+    affine = warp @ affine
+    affine[:3, 3] = origin
+    return affine
 
 
 def save_scan(path, data, affine=None, sform=1, qform=1, slope=None):

@@ -76,7 +76,9 @@ class Deformation:
             [[0, -angles[2], angles[1]], [angles[2], 0, -angles[0]], [-angles[1], angles[0], 0]]
         )
         left, _, right = np.linalg.svd(np.eye(3) + skew)
-        self.matrix = left @ right @ np.diag(rng.normal(1.0, 0.05, 3)) + rng.normal(0, 0.012, (3, 3))
+        self.matrix = left @ right @ np.diag(rng.normal(1.0, 0.05, 3)) + rng.normal(
+            0, 0.012, (3, 3)
+        )
         self.shift = rng.normal(0, 4, 3)
         self.octaves = []
         for spacing, strength in ((44.0, 5.5), (16.0, 1.5)):
@@ -115,9 +117,7 @@ class Deformation:
     def _elastic(self, xyz: np.ndarray) -> np.ndarray:
         total = np.zeros((len(xyz), 3))
         for first, spacing, control in self.octaves:
-            x, y, z = (
-                _basis(xyz[:, a], first[a], spacing, control.shape[a]) for a in range(3)
-            )
+            x, y, z = (_basis(xyz[:, a], first[a], spacing, control.shape[a]) for a in range(3))
             total += np.einsum("pi,pj,pk,ijkc->pc", x, y, z, control, optimize=True)
         return total
 
@@ -195,7 +195,9 @@ def _depth(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
     for axis, count in enumerate(brain.shape):
         position = np.minimum(np.arange(count) / 2, signed.shape[axis] - 1)
         low = np.minimum(position.astype(int), signed.shape[axis] - 2)
-        share = (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        share = (
+            (position - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        )
         signed = signed.take(low, axis) * (1 - share) + signed.take(low + 1, axis) * share
     return signed
 
@@ -214,11 +216,12 @@ def _tissues(
 ) -> dict[str, np.ndarray]:
     """Shares of ``TISSUES``. Brain from the template's maps, the rest as shells of random thickness."""
     total = gm + wm
-    csf = np.clip(1 - 1.15 * total, 0, 1) * brain
+    csf = np.clip(1.6 * (0.95 - total), 0, 1) * brain
     scale = (brain - csf) / np.maximum(total, 1e-3)
     outside = -depth
     dura, bone, scalp = 1.5 + rng.uniform(0, 1.5), rng.uniform(5, 8), rng.uniform(4, 7)
-    uneven = 1.2 * np.sin(mni[0] / 17 + rng.uniform(0, 6)) * np.sin(mni[1] / 23 + rng.uniform(0, 6))
+    uneven = 1.5 * np.sin(mni[0] / 17 + rng.uniform(0, 6)) * np.sin(mni[1] / 23 + rng.uniform(0, 6))
+    uneven += np.sin(mni[2] / 9 + rng.uniform(0, 6)) * np.sin(mni[1] / 8 + rng.uniform(0, 6))
     skin = dura + bone + scalp + uneven
     # below the skull base there is muscle and fat instead of shells: a face and a neck
     below = _smooth_step((-mni[2] - 38 + 0.25 * mni[1]) / 10)
@@ -229,12 +232,22 @@ def _tissues(
         "bone": air * _smooth_step(outside - dura) * _smooth_step(dura + bone - outside),
         "scalp": air * _smooth_step(outside - dura - bone) * _smooth_step(skin - outside),
     }
-    soft = below * air * np.maximum(_smooth_step(skin - outside), neck) * _smooth_step(outside - dura)
+    soft = (
+        below * air * np.maximum(_smooth_step(skin - outside), neck) * _smooth_step(outside - dura)
+    )
     shells = {name: share * (1 - below * (outside > dura)) for name, share in shells.items()}
+    soft = np.minimum(soft, 1 - brain - sum(shells.values()))
     middle = np.abs(outside - dura - bone / 2 - 0.5 * uneven) < bone / 6
     marrow = shells["bone"] * middle
     shells["bone"] = shells["bone"] - marrow
-    found = {"wm": wm * scale, "gm": gm * scale, "csf": csf, **shells, "marrow": marrow, "soft": soft}
+    found = {
+        "wm": wm * scale,
+        "gm": gm * scale,
+        "csf": csf,
+        **shells,
+        "marrow": marrow,
+        "soft": soft,
+    }
     return {name: found[name].astype(np.float32) for name in TISSUES}
 
 
@@ -249,7 +262,9 @@ def _iron(mni: np.ndarray, some: np.ndarray) -> np.ndarray:
     both = np.stack([-np.abs(inside[0]), inside[1], inside[2]])
     values = np.zeros(both.shape[1], np.float32)
     for centre, radii, strength in NUCLEI.values():
-        values = np.maximum(values, strength * _smooth_step(2.5 * (1 - _ellipsoid(both, centre, radii))))
+        values = np.maximum(
+            values, strength * _smooth_step(2.5 * (1 - _ellipsoid(both, centre, radii)))
+        )
     iron[some] = values
     return iron
 

@@ -1,14 +1,11 @@
 """Where voxels lie: numbers by hand, and properties that hold for every scan."""
 
-from itertools import permutations, product
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
-from nibabel.orientations import aff2axcodes, axcodes2ornt
-from scipy.spatial.transform import Rotation
+from nibabel.orientations import aff2axcodes
 
 from lesionflow.geometry import (
     Grid,
@@ -22,28 +19,7 @@ from lesionflow.geometry import (
     reorder,
 )
 from lesionflow.resampling import field_of_view, resample
-
-CODES = [
-    "".join(codes)
-    for order in permutations([("L", "R"), ("P", "A"), ("I", "S")])
-    for codes in product(*order)
-]
-
-
-def oriented(code, spacing, shape, rotation=(0, 0, 0), shear=0.0, origin=(3.0, -7.0, 11.0)):
-    """Affine of a scan stored in axes ``code``, turned and sheared in the world."""
-    turn = axcodes2ornt(tuple(code))
-    affine = np.zeros((4, 4))
-    affine[3, 3] = 1
-    for axis, (world, sign) in enumerate(turn):
-        affine[int(world), axis] = sign * spacing[axis]
-    warp = np.eye(4)
-    warp[:3, :3] = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
-    warp[0, 1] += shear
-    affine = warp @ affine
-    affine[:3, 3] = origin
-    return affine
-
+from volumes import CODES, oriented
 
 affines = st.builds(
     lambda code, spacing, rotation, shear, origin, shape: (

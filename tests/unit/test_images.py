@@ -3,10 +3,9 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from test_geometry import CODES, oriented
 
 from lesionflow.images import ScanError, read_scan, read_scan_grid, save, save_like
-from volumes import noise, save_scan, truncate
+from volumes import CODES, noise, oriented, save_scan, truncate
 
 
 def test_slope_and_intercept_are_applied(tmp_path):

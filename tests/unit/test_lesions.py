@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
-from test_geometry import CODES
 
 from lesionflow.lesions import (
     claim_voxels,
@@ -17,6 +16,7 @@ from lesionflow.lesions import (
     measure,
     summarize,
 )
+from volumes import CODES
 
 RULES = {"min_volume_mm3": 0, "outside_brain": 0.25}
 

@@ -6,10 +6,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from test_geometry import oriented
 
 from conftest import AFFINE, add_scan, blobs, jobs, snakemake, write_card
-from volumes import save_scan, truncate
+from volumes import oriented, save_scan, truncate
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
 
