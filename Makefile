@@ -20,7 +20,7 @@ lint: env
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) mypy scripts
 	$(RUN) python scripts/write_docs.py --check
-	$(RUN) snakemake --lint
+	d=$$(mktemp -d) && $(RUN) snakemake --lint --directory $$d --config cohort=$(CURDIR)/config/scans.example.tsv; s=$$?; rm -rf $$d; exit $$s
 
 docs: env  ## the pages and pictures that come from the code
 	$(RUN) python scripts/write_docs.py

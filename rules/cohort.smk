@@ -17,7 +17,8 @@ rule describe:
         "../envs/imaging.yaml"
     params:
         code=code_digest("describe"),
-        card=card,
+        card=lambda wildcards: about(wildcards.model),
+        labels=lambda wildcards: card(wildcards)["output"]["labels"],
     script:
         "../scripts/describe.py"
 
@@ -41,7 +42,7 @@ rule tabulate:
         "../envs/imaging.yaml"
     params:
         code=code_digest("tabulate"),
-        cards=CARDS,
+        labels=LABELS,
     script:
         "../scripts/tabulate.py"
 
@@ -61,6 +62,6 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
-        cards=CARDS,
+        models=[about(model) for model in CARDS],
     script:
         "../scripts/report.py"

@@ -55,6 +55,7 @@ RUNS = [
     for model in CARDS
     if model not in record["problems"]
 ]
+LABELS = {model: list(card["output"]["labels"].values()) for model, card in CARDS.items()}
 HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
 GPUS = int(SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and HAS_GPU))
 
@@ -62,6 +63,11 @@ GPUS = int(SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and HAS_
 def card(wildcards):
     """The card of a job's model."""
     return CARDS[wildcards.model]
+
+
+def about(model):
+    """What a reader is told of a model."""
+    return {key: CARDS[model][key] for key in ("name", "version", "description", "source")}
 
 
 def channels(wildcards):
@@ -123,7 +129,7 @@ def every_run(pattern):
 
 def write_partial_table():
     """A row for every scan of a run that failed, with the step and the reason."""
-    table = cohort_table(SCANS, CARDS, Path("results"), Path("logs"))
+    table = cohort_table(SCANS, LABELS, Path("results"), Path("logs"))
     write_table(Path("results/cohort.partial.csv"), table)
     failed = table[table.status.str.startswith("failed")]
     for row in failed.itertuples():

@@ -30,7 +30,7 @@ def main(snakemake):
                 ],
             },
         )
-        labels = card["output"]["labels"]
+        labels = snakemake.params.labels
         write_table(
             snakemake.output.labels,
             pd.DataFrame({"index": [0, *labels], "name": ["background", *labels.values()]}),

@@ -20,7 +20,7 @@ def main(snakemake):
             scan = path.name.removesuffix("_qc.png")
             pictures.setdefault(scan, []).append(os.path.relpath(path, page.parent))
         with whole(page) as partial:
-            partial.write_text(cohort_page(cohort, pictures, snakemake.params.cards), "utf-8")
+            partial.write_text(cohort_page(cohort, pictures, snakemake.params.models), "utf-8")
 
 
 if __name__ == "__main__":

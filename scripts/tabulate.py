@@ -9,13 +9,12 @@ from lesionflow.tables import cohort_table, lesions_table, write_table
 
 def main(snakemake):
     """Write a row a scan, whatever its status, and a row a lesion."""
-    cards, output = snakemake.params.cards, snakemake.output
+    labels, output = snakemake.params.labels, snakemake.output
     results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
         plan = facts.read(snakemake.input.plan)
-        write_table(output.cohort, cohort_table(plan, cards, results, logs))
-        write_table(output.lesions, lesions_table(plan, cards, results))
-        labels = {model: list(card["output"]["labels"].values()) for model, card in cards.items()}
+        write_table(output.cohort, cohort_table(plan, labels, results, logs))
+        write_table(output.lesions, lesions_table(plan, labels, results))
         facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(labels)))
         facts.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
 

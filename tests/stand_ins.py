@@ -61,22 +61,34 @@ def random_weights(model, seed=0):
         elif name in ("beta", "bias"):
             drawn[n] = rng.normal(0, 0.2, shapes[n])
     model.set_weights([d.astype(np.float32) for d in drawn])
-    model(rng.random((1, *model.inputs[0].shape[1:]), np.float32), training=True)  # momentum 0
+    image = rng.random((1, *model.inputs[0].shape[1:]), np.float32)
+    model(image, training=True)  # with momentum 0 the statistics become those of this image
     found = model.get_weights()
     for n, name in enumerate(names):
         if name == "moving_mean":
             found[n] = found[n] + rng.normal(0, 0.1, shapes[n])
         elif name == "moving_variance":
             found[n] = np.maximum(found[n], 0.1) * rng.uniform(0.7, 1.4, shapes[n])
-    found[names.index("bias") - 1] *= 3  # the head's kernel: probabilities from near 0 to near 1
-    return [f.astype(np.float32) for f in found]
+    model.set_weights([f.astype(np.float32) for f in found])
+    head = model.layers[-2]  # scaled so that probabilities go from near 0 to near 1
+    kernel, bias = head.get_weights()
+    logits = np.array(head_outputs(model, head, image))
+    spread = logits.std(axis=(0, 1, 2, 3)) / 2
+    centre = np.median(logits, axis=(0, 1, 2, 3))
+    head.set_weights([kernel / spread, (bias - centre) / spread])
+    return model.get_weights()
+
+
+def head_outputs(model, head, image):
+    """What the head gives before the activation."""
+    return type(model)(model.inputs, head.output)(image, training=False)
 
 
 def v1_like(shape=SHAPE, depth=4, mixed=True, **parts):
     """Like SHiVA-CMB v1 (Unet3Dv2-10.7.2-1.8), of tf-keras; depth 7 is the published one's."""
     import tf_keras
 
-    weights = random_weights(unet(tf_keras, SHAPE, depth, 10, 1.8, **parts))
+    weights = random_weights(unet(tf_keras, shape, depth, 10, 1.8, **parts))
     tf_keras.mixed_precision.set_global_policy("mixed_float16" if mixed else "float32")
     try:
         model = unet(tf_keras, shape, depth, 10, 1.8, **parts)
@@ -100,8 +112,7 @@ def v2_like(shape=SHAPE, depth=4, **parts):
     import keras
 
     model = unet(keras, shape, depth, 8, 1.5, residual=True, **parts)
-    small = unet(keras, SHAPE, depth, 8, 1.5, residual=True, **parts)
-    model.set_weights(random_weights(small))
+    model.set_weights(random_weights(model))
     return model
 
 
@@ -121,3 +132,15 @@ def part(
         "channels": outputs,
         "activation": activation,
     }
+
+
+def save_function(folder, function, shape, channels=1):
+    """A SavedModel of a function of tensors (batch, x, y, z, channel); returns its folder."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.one = tf.Variable(1.0)
+    signature = [tf.TensorSpec([None, *shape, channels], tf.float32, name="x")]
+    module.f = tf.function(lambda x: {"y": function(x * module.one)}, input_signature=signature)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.f})
+    return folder

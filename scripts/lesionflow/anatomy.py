@@ -117,8 +117,11 @@ class Deformation:
     def _elastic(self, xyz: np.ndarray) -> np.ndarray:
         total = np.zeros((len(xyz), 3))
         for first, spacing, control in self.octaves:
-            x, y, z = (_basis(xyz[:, a], first[a], spacing, control.shape[a]) for a in range(3))
-            total += np.einsum("pi,pj,pk,ijkc->pc", x, y, z, control, optimize=True)
+            index = ((xyz - first) / spacing).T
+            for c in range(3):
+                total[:, c] += ndimage.map_coordinates(
+                    control[..., c], index, order=3, prefilter=False, mode="nearest"
+                )
         return total
 
 
@@ -218,37 +221,34 @@ def _tissues(
     total = gm + wm
     csf = np.clip(1.6 * (0.95 - total), 0, 1) * brain
     scale = (brain - csf) / np.maximum(total, 1e-3)
-    outside = -depth
+    found = {"wm": wm * scale, "gm": gm * scale, "csf": csf}
+
     dura, bone, scalp = 1.5 + rng.uniform(0, 1.5), rng.uniform(5, 8), rng.uniform(4, 7)
-    uneven = 1.5 * np.sin(mni[0] / 17 + rng.uniform(0, 6)) * np.sin(mni[1] / 23 + rng.uniform(0, 6))
-    uneven += np.sin(mni[2] / 9 + rng.uniform(0, 6)) * np.sin(mni[1] / 8 + rng.uniform(0, 6))
+    near = (brain < 1) & ((depth > -24) | (mni[2] < -25))
+    x, y, z = mni[:, near]
+    outside, air = -depth[near], 1 - brain[near]
+    phase = rng.uniform(0, 6, 4).tolist()
+    uneven = 1.5 * np.sin(x / 17 + phase[0]) * np.sin(y / 23 + phase[1])
+    uneven += np.sin(z / 9 + phase[2]) * np.sin(y / 8 + phase[3])
     skin = dura + bone + scalp + uneven
     # below the skull base there is muscle and fat instead of shells: a face and a neck
-    below = _smooth_step((-mni[2] - 38 + 0.25 * mni[1]) / 10)
-    neck = np.hypot(mni[0] / 68, (mni[1] + 8) / 88) < 1
-    air = 1 - brain
-    shells = {
-        "meninges": air * _smooth_step(dura - outside),
-        "bone": air * _smooth_step(outside - dura) * _smooth_step(dura + bone - outside),
-        "scalp": air * _smooth_step(outside - dura - bone) * _smooth_step(skin - outside),
-    }
-    soft = (
-        below * air * np.maximum(_smooth_step(skin - outside), neck) * _smooth_step(outside - dura)
-    )
-    shells = {name: share * (1 - below * (outside > dura)) for name, share in shells.items()}
-    soft = np.minimum(soft, 1 - brain - sum(shells.values()))
+    below = _smooth_step((-z - 38 + 0.25 * y) / 10)
+    neck = (x / 68) ** 2 + ((y + 8) / 88) ** 2 < 1
+    above = 1 - below * (outside > dura)
+    shell = air * above * _smooth_step(outside - dura) * _smooth_step(dura + bone - outside)
     middle = np.abs(outside - dura - bone / 2 - 0.5 * uneven) < bone / 6
-    marrow = shells["bone"] * middle
-    shells["bone"] = shells["bone"] - marrow
-    found = {
-        "wm": wm * scale,
-        "gm": gm * scale,
-        "csf": csf,
-        **shells,
-        "marrow": marrow,
-        "soft": soft,
+    parts = {
+        "meninges": air * above * _smooth_step(dura - outside),
+        "bone": shell * ~middle,
+        "marrow": shell * middle,
+        "scalp": air * above * _smooth_step(outside - dura - bone) * _smooth_step(skin - outside),
     }
-    return {name: found[name].astype(np.float32) for name in TISSUES}
+    soft = np.maximum(_smooth_step(skin - outside), neck) * _smooth_step(outside - dura)
+    parts["soft"] = np.minimum(below * air * soft, air - sum(parts.values()))
+    for name, part in parts.items():
+        found[name] = np.zeros_like(brain)
+        found[name][near] = part
+    return {name: found[name] for name in TISSUES}
 
 
 def _ellipsoid(mni: np.ndarray, centre: tuple, radii: tuple) -> np.ndarray:
@@ -263,7 +263,7 @@ def _iron(mni: np.ndarray, some: np.ndarray) -> np.ndarray:
     values = np.zeros(both.shape[1], np.float32)
     for centre, radii, strength in NUCLEI.values():
         values = np.maximum(
-            values, strength * _smooth_step(2.5 * (1 - _ellipsoid(both, centre, radii)))
+            values, strength * _smooth_step(1.2 * (1 - _ellipsoid(both, centre, radii)))
         )
     iron[some] = values
     return iron

@@ -1,6 +1,6 @@
 """The columns of the tables: the one place that names, explains and orders them."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 Column = dict[str, Any]
@@ -218,7 +218,7 @@ LESION = [
 ]
 
 
-def cohort_columns(labels: dict[str, Iterable[str]]) -> list[Column]:
+def cohort_columns(labels: Mapping[str, list[str]]) -> list[Column]:
     """Columns of cohort.csv for the labels of each model.
 
     With several models, what belongs to a model bears its name as a prefix: ``MODEL_L_count``.

@@ -35,7 +35,8 @@ def predict(
     device
         ``cpu``, ``gpu``, or ``auto``: a GPU where TensorFlow sees one.
     precision
-        ``float32`` or ``bfloat16``; the latter with OpenVINO only, TensorFlow computes in float32.
+        ``float32``, or ``bfloat16`` where OpenVINO runs on a CPU that has it; TensorFlow, and other
+        CPUs, compute in float32.
     threads
         Of the CPU.
 
@@ -61,17 +62,14 @@ def predict(
     if not np.isfinite(image).all():
         raise ValueError("the normalized image holds values that are no numbers")
     chosen = _choose(folder, fold, backend, device)
-    if precision == "bfloat16" and chosen["backend"] == "tensorflow":
-        logging.warning("TensorFlow computes in float32: bfloat16 is OpenVINO's")
-        precision = "float32"
     batch = np.ascontiguousarray(image[None], np.float32)
     run = _run_openvino if chosen["backend"] == "openvino" else _run_tensorflow
-    found = run(folder, batch, chosen["device"], precision, threads)
-    logging.info("predicted with %s on %s in %s", *chosen.values(), precision)
-    return checked(found, (*shape[:3], fold["channels"]), folder), {
-        **chosen,
-        "precision": precision,
-    }
+    found, used = run(folder, batch, chosen["device"], precision, threads)
+    logging.info("predicted with %s on %s in %s", *chosen.values(), used)
+    if used != precision:
+        logging.warning("%s was asked for, but neither TensorFlow nor this CPU has it", precision)
+    probability = checked(found, (*shape[:3], fold["channels"]), folder)
+    return probability, {**chosen, "precision": used}
 
 
 def checked(found: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarray:
@@ -118,15 +116,18 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
 
 def _run_openvino(
     folder: Path, batch: np.ndarray, device: str, precision: str, threads: int
-) -> np.ndarray:
-    return np.array(compiled_openvino(folder / IR, precision, threads)(batch)[0])
+) -> tuple[np.ndarray, str]:
+    network = compiled_openvino(folder / IR, precision, threads)
+    used = network.get_property("INFERENCE_PRECISION_HINT").to_string()
+    return np.array(network(batch)[0]), {"f32": "float32", "bf16": "bfloat16"}.get(used, used)
 
 
 def _run_tensorflow(
     folder: Path, batch: np.ndarray, device: str, precision: str, threads: int
-) -> np.ndarray:
+) -> tuple[np.ndarray, str]:
     tf = tensorflow(threads, gpu=device == "gpu")
     network = tf.saved_model.load(
         str(folder)
     )  # to be kept: its functions do not keep its variables
-    return network.signatures["serving_default"](image=tf.constant(batch))["probability"].numpy()
+    found = network.signatures["serving_default"](image=tf.constant(batch))
+    return found["probability"].numpy(), "float32"

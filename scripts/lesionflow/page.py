@@ -52,7 +52,7 @@ HIDDEN = ("_mean_volume_mm3", "_median_volume_mm3", "_max_volume_mm3")
 def cohort_page(
     cohort: pd.DataFrame,
     pictures: Mapping[str, list[str]],
-    cards: Mapping[str, Mapping[str, Any]],
+    models: list[dict[str, Any]],
 ) -> str:
     """HTML of the cohort: status, counts and volumes of each scan, and its pictures.
 
@@ -62,8 +62,8 @@ def cohort_page(
         cohort.csv, every cell as text.
     pictures
         By scan, paths relative to the page.
-    cards
-        By model.
+    models
+        ``name``, ``version`` and ``description`` of each.
     """
     from jinja2 import Environment
 
@@ -79,5 +79,5 @@ def cohort_page(
         columns=columns,
         numbers=[name for name in columns if name not in (*SHOWN, "flags")],
         counts=cohort.status.value_counts().to_dict(),
-        models=list(cards.values()),
+        models=models,
     )

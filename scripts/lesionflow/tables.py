@@ -1,6 +1,6 @@
 """The tables of a cohort: a row a scan, a row a lesion."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def scan_facts(gathered: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
 
 def cohort_table(
     plan: list[dict[str, Any]],
-    cards: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, list[str]],
     results: Path,
     logs: Path,
 ) -> pd.DataFrame:
@@ -101,23 +101,23 @@ def cohort_table(
     ----------
     plan
         Of ``plan.plan_run``.
-    cards
-        By model.
+    labels
+        Names of each model's labels.
     results, logs
         Folders of the run.
     """
-    wanted = columns.names(columns.cohort_columns(_labels(cards)))
+    wanted = columns.names(columns.cohort_columns(labels))
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
-        verdicts = {m: _verdict(record, m, results, logs) for m in cards}
+        verdicts = {m: _verdict(record, m, results, logs) for m in labels}
         bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
         model, (status, reason) = next(iter(bad.items()), ("", ("ok", "")))
         row["status"] = status
-        row["reason"] = f"{model}: {reason}" if bad and len(cards) > 1 else reason
+        row["reason"] = f"{model}: {reason}" if bad and len(labels) > 1 else reason
         for model, (status, _) in verdicts.items():
             if status == "ok":
-                prefix = f"{model}_" if len(cards) > 1 else ""
+                prefix = f"{model}_" if len(labels) > 1 else ""
                 row |= {prefix + k: v for k, v in _measured(record, model, results).items()}
         rows.append(row)
     table = pd.DataFrame(rows, columns=wanted)
@@ -125,23 +125,17 @@ def cohort_table(
     return table.astype(dict.fromkeys(counts, "Int64"))  # a float would show 3 as 3.0 beside a gap
 
 
-def lesions_table(
-    plan: list[dict[str, Any]], cards: Mapping[str, Any], results: Path
-) -> pd.DataFrame:
+def lesions_table(plan: list[dict[str, Any]], models: Iterable[str], results: Path) -> pd.DataFrame:
     """The lesions of every scan that was run, in the order of the plan."""
     empty = pd.DataFrame(columns=columns.names(columns.LESION))
     parts = [
         part
         for record in plan
-        for model in cards
+        for model in models
         if model not in record["problems"]
         and len(part := _read(_folder(results, model, record) / f"{record['scan']}_lesions.tsv"))
     ]
     return pd.concat(parts, ignore_index=True) if parts else empty
-
-
-def _labels(cards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {model: list(card["output"]["labels"].values()) for model, card in cards.items()}
 
 
 def _folder(results: Path, model: str, record: Mapping[str, Any]) -> Path:

@@ -9,15 +9,34 @@ from lesionflow.anatomy import Anatomy
 
 # Large veins in MNI mm (left side; the right is its mirror), after the template's T1: radius in mm.
 DEEP = {
-    "internal-cerebral": (1.1, [(-2, 2, 14), (-3, -8, 15), (-2, -20, 13), (-1, -30, 10), (-1, -38, 7)]),
-    "thalamostriate": (0.8, [(-18, -22, 19), (-15, -10, 20), (-10, -2, 18), (-4, 1, 15), (-2, 2, 14)]),
+    "internal-cerebral": (
+        1.1,
+        [(-2, 2, 14), (-3, -8, 15), (-2, -20, 13), (-1, -30, 10), (-1, -38, 7)],
+    ),
+    "thalamostriate": (
+        0.8,
+        [(-18, -22, 19), (-15, -10, 20), (-10, -2, 18), (-4, 1, 15), (-2, 2, 14)],
+    ),
     "caudate": (0.5, [(-17, 18, 18), (-14, 10, 19), (-10, 2, 18)]),
     "septal": (0.6, [(-3, 27, 8), (-3, 20, 13), (-2, 10, 15), (-2, 2, 14)]),
-    "basal": (0.9, [(-18, 2, -17), (-16, -8, -15), (-17, -20, -10), (-13, -30, -2), (-4, -37, 5), (-1, -39, 7)]),
+    "basal": (
+        0.9,
+        [
+            (-18, 2, -17),
+            (-16, -8, -15),
+            (-17, -20, -10),
+            (-13, -30, -2),
+            (-4, -37, 5),
+            (-1, -39, 7),
+        ],
+    ),
     "atrial": (0.7, [(-26, -52, 14), (-18, -46, 13), (-8, -40, 9), (-1, -38, 7)]),
     "galen": (1.6, [(0, -38, 7), (0, -43, 9), (0, -46, 13)]),
     "straight-sinus": (1.8, [(0, -46, 13), (0, -60, 6), (0, -75, -4), (0, -90, -12)]),
-    "transverse-sinus": (3.0, [(0, -104, -12), (-22, -98, -17), (-45, -80, -24), (-57, -58, -28), (-56, -44, -36)]),
+    "transverse-sinus": (
+        3.0,
+        [(0, -104, -12), (-22, -98, -17), (-45, -80, -24), (-57, -58, -28), (-56, -44, -36)],
+    ),
     "precentral-cerebellar": (0.7, [(-3, -56, -22), (-2, -50, -8), (-1, -44, 2), (0, -43, 9)]),
 }
 
@@ -51,7 +70,7 @@ def simulated_veins(anatomy: Anatomy, seed: int, density: float = 1.0) -> list[V
     world = brain * anatomy.affine[0, 0] + anatomy.affine[:3, 3]
     csf = ndimage.gaussian_filter(
         np.where(anatomy.depth_mm < 25, anatomy.tissue["csf"], 0) - anatomy.tissue["wm"],
-        1.5 / anatomy.affine[0, 0],
+        2.0 / anatomy.affine[0, 0],
     )
     smooth_depth = ndimage.gaussian_filter(anatomy.depth_mm, 3 / anatomy.affine[0, 0])
 
@@ -59,16 +78,21 @@ def simulated_veins(anatomy: Anatomy, seed: int, density: float = 1.0) -> list[V
         chosen = rng.choice(len(world), int(count * density), p=weight / weight.sum())
         return world[chosen] + rng.uniform(-1, 1, (len(chosen), 3))
 
-    sulci = start((tissue["csf"] > 0.35) * (depth > 0.5) * (depth < 20.0), 330)
-    radius = np.exp(rng.normal(np.log(0.65), 0.35, len(sulci))).clip(0.3, 1.6)
-    veins += _wander(anatomy, rng, sulci, radius, csf, 0.30, 0.25, rng.integers(12, 70, len(sulci)))
+    sulci = start((tissue["csf"] > 0.35) * (depth > 0.5) * (depth < 20.0), 380)
+    radius = np.exp(rng.normal(np.log(0.75), 0.35, len(sulci))).clip(0.35, 1.7)
+    steps = rng.integers(20, 90, len(sulci))
+    veins += _wander(anatomy, rng, sulci, radius, csf, 0.12, 0.13, steps)
     inner = (tissue["wm"] > 0.85) * (depth > 14)
     medulla = start(inner.astype(float), 170)
     radius = rng.uniform(0.25, 0.5, len(medulla))
-    veins += _wander(anatomy, rng, medulla, radius, smooth_depth, 0.5, 0.08, rng.integers(8, 30, len(medulla)))
+    veins += _wander(
+        anatomy, rng, medulla, radius, smooth_depth, 0.5, 0.08, rng.integers(8, 30, len(medulla))
+    )
     surface = start((tissue["gm"] > 0.5) * (depth > 2.0) * (depth < 12), 260)
     radius = rng.uniform(0.25, 0.6, len(surface))
-    veins += _wander(anatomy, rng, surface, radius, smooth_depth, 1.0, 0.15, rng.integers(7, 22, len(surface)))
+    veins += _wander(
+        anatomy, rng, surface, radius, smooth_depth, 1.0, 0.15, rng.integers(7, 22, len(surface))
+    )
     return veins
 
 

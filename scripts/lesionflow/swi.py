@@ -1,0 +1,311 @@
+"""Simulated SWI-like scans of simulated heads: contrast, veins, spots, and how a scanner sees them."""
+
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nibabel.affines import apply_affine
+from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from scipy import ndimage
+
+from lesionflow.anatomy import Anatomy, simulated_anatomy
+from lesionflow.foci import (
+    Focus,
+    rasterize,
+    simulated_bleeds,
+    simulated_calcium,
+    truth_table,
+    within,
+)
+from lesionflow.geometry import Grid
+from lesionflow.resampling import resample
+from lesionflow.vessels import Vein, simulated_veins
+
+# Mean intensity of each tissue and its spread over scans, the brightest tissue near 1.
+CONTRAST = {
+    "wm": (0.66, 0.03),
+    "gm": (0.77, 0.03),
+    "csf": (0.80, 0.10),
+    "meninges": (0.42, 0.06),
+    "bone": (0.10, 0.02),
+    "marrow": (0.30, 0.08),
+    "scalp": (0.42, 0.12),
+    "soft": (0.42, 0.06),
+}
+# Air in the skull wipes the signal out beside it: MNI place in mm (left side), reach in mm.
+DROPOUT = {"sphenoid": ((0, 32, -28), (16, 16, 9)), "ear": ((-50, -28, -32), (14, 15, 9))}
+ORIENTATIONS = ("RAS", "LAS", "LPS", "RPS", "LPI", "RAI", "PSR", "SRA")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A simulated head: anatomy, veins, calcium, and the microbleeds that a network shall find."""
+
+    seed: int
+    anatomy: Anatomy
+    veins: list[Vein]
+    calcium: list[Focus]
+    bleeds: list[Focus]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A simulated scan: image, brain mask and lesion numbers on one grid, and the truth table."""
+
+    image: nib.Nifti1Image
+    brain: np.ndarray
+    lesions: np.ndarray
+    truth: pd.DataFrame
+    bleeds: list[Focus]
+
+
+def simulated_head(seed: int, bleeds: int, spacing_mm: float = 1.0) -> Head:
+    """A head with a number of microbleeds, the same for the same seed (see ``simulated_bleeds``)."""
+    anatomy = simulated_anatomy(seed, spacing_mm)
+    return Head(
+        seed,
+        anatomy,
+        simulated_veins(anatomy, seed, np.random.default_rng([seed, 5]).uniform(0.7, 1.3)),
+        simulated_calcium(anatomy, seed),
+        simulated_bleeds(anatomy, seed, bleeds),
+    )
+
+
+def simulated_swi(
+    head: Head,
+    seed: int,
+    spacing_mm: tuple[float, float, float] | None = None,
+    orientation: str | None = None,
+) -> Scan:
+    """A simulated SWI-like scan of a head, the same for the same seeds.
+
+    Tissue contrast as in SWI at 3 T (Haacke et al. 2009): white matter somewhat darker than grey,
+    CSF about as bright, iron-rich nuclei, veins and microbleeds dark, signal lost beside air. Then
+    slices of some thickness, a bias field, in-plane blur and Rician noise.
+
+    Parameters
+    ----------
+    head
+        With its microbleeds; those that the field of view cuts or misses are no truth of this scan.
+    seed
+        Chooses contrast, field of view, tilt, noise, and what the next two leave open.
+    spacing_mm
+        In plane (the same twice) and slice thickness; by default 0.55 to 1 and 1 to 3 mm.
+    orientation
+        Axis code of the stored array, one of ``ORIENTATIONS`` by default.
+
+    Returns
+    -------
+    Scan
+        Its image is int16, with both header codes set to 1.
+    """
+    rng = np.random.default_rng([head.seed, seed, 6])
+    wide, thick = float(rng.uniform(0.55, 1.0)), float(rng.choice([1.0, 1.5, 2.0, 2.5, 3.0]))
+    code = str(rng.choice(ORIENTATIONS))
+    if spacing_mm is not None:
+        wide, thick = spacing_mm[0], spacing_mm[2]
+    grid = _field_of_view(head.anatomy, rng, wide, thick)
+    slabs = int(np.ceil(thick / 1.0))  # each slice is the mean of thin ones
+    fine = _thin(grid, slabs)
+
+    signal = resample(_tissue_signal(head.anatomy, rng), head.anatomy.affine, fine, "linear")
+    signal *= 1 - _veins_on(fine, head.veins, float(rng.uniform(0.75, 1.0)))
+    for spot in head.calcium:
+        _paint_calcium(signal, fine, spot, rng)
+    for bleed in head.bleeds:
+        _paint_bleed(signal, fine, bleed)
+    signal = signal.reshape(*grid.shape[:2], grid.shape[2], slabs).mean(axis=3)
+    signal = _scanner(signal, rng)
+
+    brain = resample(head.anatomy.brain, head.anatomy.affine, grid, "linear") > 0.5
+    bleeds = within(head.bleeds, grid, 0.5)
+    lesions = rasterize(bleeds, grid) * brain
+    return _stored(signal, brain, lesions, bleeds, grid, orientation or code)
+
+
+def _field_of_view(anatomy: Anatomy, rng: np.random.Generator, wide: float, thick: float) -> Grid:
+    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be missing."""
+    angles = np.deg2rad(np.clip(rng.normal(0, 5, 3), -12, 12))
+    turn = np.eye(3)
+    for axis, angle in enumerate(angles):
+        a, b = [i for i in range(3) if i != axis]
+        step = np.eye(3)
+        step[a, a] = step[b, b] = np.cos(angle)
+        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
+        turn = turn @ step
+    brain = apply_affine(anatomy.affine, np.argwhere(anatomy.brain[::4, ::4, ::4] > 0.5) * 4) @ turn
+    margin = np.array([rng.uniform(12, 24), rng.uniform(12, 24), 0])
+    low = brain.min(axis=0) - margin - [0, 0, rng.uniform(-6, 10)]
+    high = brain.max(axis=0) + margin + [0, 0, rng.uniform(-2, 12)]
+    sizes = np.array([wide, wide, thick])
+    shape = np.ceil((high - low) / sizes).astype(int)
+    affine = np.eye(4)
+    affine[:3, :3] = turn * sizes
+    affine[:3, 3] = turn @ low
+    return Grid(affine, (int(shape[0]), int(shape[1]), int(shape[2])))
+
+
+def _thin(grid: Grid, slabs: int) -> Grid:
+    affine = grid.affine.copy()
+    affine[:3, 3] -= affine[:3, 2] * (slabs - 1) / (2 * slabs)
+    affine[:3, 2] /= slabs
+    return Grid(affine, (grid.shape[0], grid.shape[1], grid.shape[2] * slabs))
+
+
+def _tissue_signal(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
+    """Signal on the head's grid, before veins and spots."""
+    signal = np.full(anatomy.brain.shape, 0.015, np.float32)
+    for name, share in anatomy.tissue.items():
+        signal += np.float32(rng.normal(*CONTRAST[name])) * share
+    signal *= 1 - np.float32(rng.uniform(0.35, 0.75)) * anatomy.iron
+    for strength, smooth in ((0.10, 1.0), (0.25, 4.0)):
+        grain = rng.standard_normal([n // 2 + 1 for n in signal.shape], np.float32)
+        grain = ndimage.gaussian_filter(grain, smooth / anatomy.affine[0, 0], truncate=3)
+        grain = np.repeat(np.repeat(np.repeat(grain, 2, 0), 2, 1), 2, 2)
+        fold = np.float32(strength) * np.where(anatomy.depth_mm > 0, 1, 2).astype(np.float32)
+        signal *= 1 + fold * grain[tuple(slice(0, n) for n in signal.shape)]
+    axes = [
+        np.arange(n) * anatomy.affine[0, 0] + o
+        for n, o in zip(signal.shape, anatomy.affine[:3, 3], strict=True)
+    ]
+    for place, reach in DROPOUT.values():
+        for side in (1, -1) if place[0] else (1,):
+            centre = anatomy.deformation.to_head(np.array([place], float) * (side, 1, 1))[0]
+            parts = [
+                np.exp(-(((x - c) / (r * rng.uniform(0.7, 1.2))) ** 2)).astype(np.float32)
+                for x, c, r in zip(axes, centre, reach, strict=True)
+            ]
+            hole = parts[0][:, None, None] * parts[1][:, None] * parts[2]
+            signal *= np.exp(-np.float32(rng.uniform(1.0, 3.0)) * hole)
+    return signal
+
+
+def _box(grid: Grid, inverse: np.ndarray, sizes: np.ndarray, centre: np.ndarray, reach: np.ndarray):
+    """Slices around a world position, and the offsets in mm along each axis; None if outside."""
+    index = inverse[:3, :3] @ centre + inverse[:3, 3]
+    low = np.maximum(np.floor(index - reach / sizes), 0).astype(int)
+    high = np.minimum(np.ceil(index + reach / sizes) + 1, grid.shape).astype(int)
+    if (low >= high).any():
+        return None
+    offsets = [(np.arange(low[a], high[a]) - index[a]) * sizes[a] for a in range(3)]
+    return tuple(map(slice, low, high)), offsets
+
+
+def _veins_on(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
+    """How dark veins are, from 0 to 1: a Gaussian across each, wider than the vessel by blooming.
+
+    A vein thinner than a voxel loses contrast as it would by partial volume.
+    """
+    dark = np.zeros(grid.shape, np.float32)
+    sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    index = apply_affine(np.linalg.inv(grid.affine), np.concatenate([v.xyz for v in veins]))
+    radius = np.concatenate([v.radius for v in veins])
+    own = (0.95 * radius) ** 2
+    variance = own + (0.35 * sizes[0]) ** 2
+    peak = (strength * np.minimum(1.0, 0.55 + 0.45 * radius) * own / variance).astype(np.float32)
+    near = ((index > -3) & (index < np.array(grid.shape) + 2)).all(axis=1)
+    order = np.flatnonzero(near)[np.argsort(radius[near])]
+    for part in np.array_split(
+        order, max(1, len(order) // 1000)
+    ):  # of like radius: boxes of one size
+        reach = np.ceil(2.5 * np.sqrt(variance[part].max()) / sizes).astype(int)
+        whole = np.rint(index[part]).astype(int)
+        spot, where, valid = peak[part, None, None, None], 0, True
+        for axis in range(3):
+            form = [-1, 1, 1, 1]
+            form[axis + 1] = 2 * reach[axis] + 1
+            voxel = whole[:, axis, None] + np.arange(-reach[axis], reach[axis] + 1)
+            away = (voxel - index[part, axis, None]) * sizes[axis]
+            across = np.exp(-(away**2) / (2 * variance[part, None])).astype(np.float32)
+            n = grid.shape[axis]
+            spot = spot * across.reshape(form)
+            where = where * n + voxel.clip(0, n - 1).reshape(form)
+            valid = valid & ((voxel >= 0) & (voxel < n)).reshape(form)
+        np.maximum.at(dark.reshape(-1), where.ravel(), (spot * valid).ravel())
+    return dark
+
+
+def _ellipsoid(grid: Grid, focus: Focus, reach_mm: float):
+    """Slices around a focus and the radius there in units of its own."""
+    sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    inverse = np.linalg.inv(grid.affine)
+    box = _box(grid, inverse, sizes, focus.centre, focus.radii.max() + np.full(3, reach_mm))
+    if box is None:
+        return None
+    offsets = np.stack(np.meshgrid(*box[1], indexing="ij"), -1) @ (grid.affine[:3, :3] / sizes).T
+    return box[0], np.sqrt(((offsets / focus.radii) ** 2).sum(axis=-1)), offsets
+
+
+def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Focus) -> None:
+    """A dark ellipsoid with a soft edge, and a faint bright rim where the field recovers."""
+    near = _ellipsoid(grid, bleed, 2.5)
+    if near is None:
+        return
+    box, radius, _ = near
+    size = bleed.radii.mean()
+    core = 1 / (1 + np.exp(np.clip((radius - 1) * size / 0.28, -30, 30)))
+    rim = np.exp(-(((radius - 1) * size - 1.0) ** 2) / 0.5)
+    signal[box] *= (1 - bleed.contrast * core) * (1 + 0.06 * rim)
+
+
+def _paint_calcium(signal: np.ndarray, grid: Grid, spot: Focus, rng: np.random.Generator) -> None:
+    """Calcium is diamagnetic: a dark body with bright caps along the main field."""
+    near = _ellipsoid(grid, spot, 4.0)
+    if near is None:
+        return
+    box, radius, offsets = near
+    size = spot.radii.mean()
+    core = 1 / (1 + np.exp(np.clip((radius - 1) * size / 0.35, -30, 30)))
+    along = np.abs(offsets[..., 2]) / np.maximum(np.linalg.norm(offsets, axis=-1), 1e-3)
+    caps = np.exp(-(((radius - 1.1) * size) ** 2) / 1.2) * along**2
+    signal[box] *= (1 - spot.contrast * core) * (1 + rng.uniform(0.4, 0.9) * caps)
+
+
+def _scanner(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bias field, in-plane blur, Rician noise (Gudbjartsson & Patz 1995) and the scanner's scale."""
+    blur = float(rng.uniform(0.3, 0.55))
+    signal = ndimage.gaussian_filter(signal, (blur, blur, 0), truncate=3)
+    bias = np.float32(0)
+    for _ in range(4):
+        waves = [
+            np.cos(np.linspace(0, np.pi * rng.uniform(0.3, 1.3), n) + rng.uniform(0, 6)).astype(
+                np.float32
+            )
+            for n in signal.shape
+        ]
+        bias = (
+            bias
+            + np.float32(rng.normal(0, 0.08))
+            * waves[0][:, None, None]
+            * waves[1][:, None]
+            * waves[2]
+        )
+    signal *= np.exp(bias)
+    level = np.float32(0.75 / rng.uniform(14, 40))
+    signal += level * rng.standard_normal(signal.shape, np.float32)
+    signal = np.hypot(signal, level * rng.standard_normal(signal.shape, np.float32))
+    return signal * np.float32(rng.uniform(250, 1500))
+
+
+def _stored(
+    signal: np.ndarray,
+    brain: np.ndarray,
+    lesions: np.ndarray,
+    bleeds: list[Focus],
+    grid: Grid,
+    orientation: str,
+) -> Scan:
+    """The scan with its axes in the order and direction of a code, as scanners store them."""
+    image = nib.Nifti1Image(np.rint(np.minimum(signal, 32767)).astype(np.int16), grid.affine)
+    turn = ornt_transform(io_orientation(grid.affine), axcodes2ornt(tuple(orientation)))
+    image = image.as_reoriented(turn)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(image.affine, 1)
+    image.set_qform(image.affine, 1)
+    image.header["descrip"] = b"simulated"
+    brain, lesions = (
+        np.ascontiguousarray(nib.orientations.apply_orientation(part, turn))
+        for part in (brain, lesions)
+    )
+    return Scan(image, brain, lesions.astype(np.int16), truth_table(bleeds), bleeds)

@@ -1,0 +1,177 @@
+"""Prediction: what a fold is given and returns, voxel by voxel, and what runs it."""
+
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+from stand_ins import part, save_function
+
+from lesionflow import facts, network
+from lesionflow.ensemble import average, rounded
+from lesionflow.folds import write_fold
+from lesionflow.network import checked, predict
+from paths import HOUSE
+
+pytestmark = pytest.mark.slow
+SHAPE = (5, 8, 11)  # no two axes alike, so that a swap shows
+BACKENDS = ("tensorflow", "openvino")
+
+
+def ramp(channels=1):
+    """A volume that no flip, swap or shift of axes leaves as it is."""
+    return (np.arange(np.prod(SHAPE) * channels).reshape(*SHAPE, channels) / 2000).astype(
+        np.float32
+    )
+
+
+def make_fold(folder, function, channels=1, outputs=1, activation="sigmoid"):
+    source = save_function(folder / "net", function, SHAPE, channels)
+    about = {"channels": channels, "outputs": outputs, "activation": activation}
+    digests = {"md5": "m", "sha256": "s"}
+    write_fold(part(source, SHAPE, **about), source, digests, folder / "fold-1", 1)
+    return folder / "fold-1"
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """A fold that returns its own input."""
+    return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_that_returns_its_input_gives_the_image_voxel_by_voxel(identity, backend):
+    image = ramp()
+    found, used = predict(identity, image, backend, "cpu")
+    assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, image)
+    views = image[::-1], np.asfortranarray(image).astype(np.float64)  # any strides, any float
+    for view in views:
+        np.testing.assert_array_equal(predict(identity, view, backend, "cpu")[0], view)
+
+
+def test_channels_and_labels_keep_their_order(tmp_path):
+    import tensorflow as tf
+
+    fold = make_fold(tmp_path, lambda x: tf.stack([x[..., 2], x[..., 0]], -1), 3, 2)
+    image = ramp(3) * 0.5
+    for backend in BACKENDS:
+        found = predict(fold, image, backend, "cpu")[0]
+        np.testing.assert_array_equal(found, image[..., [2, 0]])
+
+
+def test_an_ensemble_is_the_plain_mean_of_its_folds(tmp_path):
+    """Each original called directly, their mean against the stored average of the imported folds."""
+    import tensorflow as tf
+
+    kernels = [np.random.default_rng(n).normal(0, 1, (3, 3, 3, 1, 1)) for n in range(3)]
+    image, direct, stored = ramp(), [], []
+    for n, kernel in enumerate(kernels):
+
+        def call(x, kernel=kernel):
+            weights = tf.constant(kernel, tf.float32)
+            return tf.sigmoid(tf.nn.conv3d(x, weights, (1,) * 5, "SAME"))
+
+        direct.append(call(tf.constant(image[None])).numpy()[0, ..., 0])
+        found, _ = predict(make_fold(tmp_path / str(n), call), image, "auto", "cpu")
+        stored.append(nib.Nifti1Image(rounded(found), np.eye(4)))
+    mean, spread = average(stored, 3)
+    assert np.abs(mean - np.mean(direct, axis=0)).max() <= 1e-5
+    assert np.abs(spread - np.std(direct, axis=0)).max() <= 1e-5
+
+
+def test_auto_takes_openvino_on_the_cpu_and_imports_no_tensorflow_for_it(identity, tmp_path):
+    np.save(tmp_path / "image.npy", ramp())
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from lesionflow.network import predict
+used = predict(Path({str(identity)!r}), np.load({str(tmp_path / "image.npy")!r}), device="cpu")[1]
+print(used["backend"], used["device"], "tensorflow" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=HOUSE / "scripts", capture_output=True, text=True)
+    assert done.stdout.split() == ["openvino", "cpu", "False"], done.stderr
+
+
+def test_bfloat16_is_told_where_it_was_used(identity):
+    found, used = predict(identity, ramp(), "openvino", "cpu", "bfloat16")
+    assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
+    assert np.abs(found - ramp()).max() <= 2e-2
+    assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("sees_gpu", "backend", "device", "used"),
+    [
+        (True, "auto", "auto", ("tensorflow", "gpu")),
+        (True, "auto", "gpu", ("tensorflow", "gpu")),
+        (True, "tensorflow", "auto", ("tensorflow", "gpu")),
+        (True, "openvino", "auto", ("openvino", "cpu")),
+        (True, "auto", "cpu", ("openvino", "cpu")),
+        (False, "auto", "auto", ("openvino", "cpu")),
+        (False, "tensorflow", "auto", ("tensorflow", "cpu")),
+    ],
+)
+def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used):
+    monkeypatch.setattr(network, "gpu_seen", lambda: sees_gpu)
+    fold = facts.read(identity / "fold.json")
+    assert tuple(network._choose(identity, fold, backend, device).values()) == used
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "message"),
+    [
+        ("openvino", "gpu", "backend openvino runs on the CPU"),
+        ("auto", "gpu", "device gpu was asked for, but TensorFlow sees no GPU"),
+        ("tensorflow", "gpu", "TensorFlow sees no GPU"),
+    ],
+)
+def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
+    monkeypatch.setattr(network, "gpu_seen", lambda: False)
+    with pytest.raises(ValueError, match=message):
+        predict(identity, ramp(), backend, device)
+
+
+def test_an_image_that_does_not_fit(identity):
+    with pytest.raises(
+        ValueError, match=r"takes images of .* \(5, 8, 11, 1\), not \(8, 5, 11, 1\)"
+    ):
+        predict(identity, ramp().swapaxes(0, 1))
+    hole = ramp()
+    hole[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="image holds values that are no numbers"):
+        predict(identity, hole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path, backend):
+    import tensorflow as tf
+
+    def sometimes(
+        x,
+    ):  # harmless on the import's random volume, which has no 0 exactly and is below 1
+        bad = tf.where(x > 1.5, 2.0, tf.where(x < 0, tf.math.log(x), x))
+        return bad
+
+    fold = make_fold(tmp_path, sometimes)
+    for value, message in (
+        (1.7, "values from .* to 2, which are no probabilities"),
+        (-1, "no numbers"),
+    ):
+        image = ramp()
+        image[1, 2, 3] = value
+        with pytest.raises(ValueError, match=f"fold {fold} returned .*{message}"):
+            predict(fold, image, backend, "cpu")
+
+
+def test_rounding_over_the_ends_is_clipped_and_another_shape_refused(tmp_path):
+    found = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
+    assert checked(found, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
+    with pytest.raises(
+        ValueError, match=r"returned the shape \(1, 3, 1, 1, 1\), expected \(1, 1, 3"
+    ):
+        checked(found, (1, 3, 1, 1), tmp_path)
