@@ -12,7 +12,7 @@ demo: env  ## a small simulated cohort through the whole road
 	@$(RUN) --no-dev python scripts/show_results.py demo/results
 
 test: env  ## every test that needs neither root nor a cluster
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest
 
 lint: env
 	$(RUN) ruff check .

@@ -43,9 +43,7 @@ class Job:
 
 
 def cohort_jobs(seed: int, scans: int) -> list[Job]:
-    """The scans: two sessions of one head (the second with a new microbleed), a head with many, one
-    with none, one broken, and from the sixth on heads with some more.
-    """
+    """Two sessions of one head (with a new microbleed), one with many, with none, a broken one, more."""
     rng = np.random.default_rng([seed, 10])
     heads = [100 * seed + n for n in range(scans)]
     first = [

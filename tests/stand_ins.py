@@ -8,6 +8,8 @@ import os
 
 import numpy as np
 
+from lesionflow.folds import random_volume
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 SHAPE = (32, 43, 35)  # 43 and 35 are odd after none and two halvings
@@ -61,7 +63,7 @@ def random_weights(model, seed=0):
         elif name in ("beta", "bias"):
             drawn[n] = rng.normal(0, 0.2, shapes[n])
     model.set_weights([d.astype(np.float32) for d in drawn])
-    image = rng.random((1, *model.inputs[0].shape[1:]), np.float32)
+    image = random_volume(tuple(model.inputs[0].shape[1:]), 1)[None]
     model(image, training=True)  # with momentum 0 the statistics become those of this image
     found = model.get_weights()
     for n, name in enumerate(names):
@@ -81,7 +83,7 @@ def random_weights(model, seed=0):
 
 def head_outputs(model, head, image):
     """What the head gives before the activation."""
-    return type(model)(model.inputs, head.output)(image, training=False)
+    return type(model)(model.inputs[0], head.output)(image, training=False)
 
 
 def v1_like(shape=SHAPE, depth=4, mixed=True, **parts):

@@ -9,16 +9,16 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from lesionflow.foci import Focus, rasterize
-from lesionflow.geometry import Grid, crop_grid, model_grid, paste
+from lesionflow.geometry import Grid, crop_grid, index_map, model_grid, paste
 from lesionflow.intensity import normalize
 from lesionflow.resampling import resample
+from lesionflow.sinc import welch_sinc
 from lesionflow.swi import Head, Scan, simulated_head, simulated_swi
 
 SHAPE = (160, 214, 176)
 INPUT: dict[str, Any] = {  # the card's, as config/models/demo-cmb.yaml has it
     "orientation": "RAS",
     "spacing_mm": (1.0, 1.0, 1.0),
-    "interpolation": "welch",
     "normalize": [
         {"clip_below": 0},
         {"divide_by_percentile": 99, "within": "brain"},
@@ -59,7 +59,7 @@ def prepared(scan: Scan, head: Head) -> Example:
     """A simulated scan after the road's resample, mask, crop and normalize."""
     affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
     whole = model_grid(affine, data.shape, INPUT["orientation"], INPUT["spacing_mm"])
-    image = resample(data, affine, whole, INPUT["interpolation"])
+    image = welch_sinc(data, index_map(affine, whole.affine), whole.shape)
     brain = resample(scan.brain.astype(np.uint8), affine, whole, "nearest") > 0
     box = crop_grid(brain, whole.affine, SHAPE)
     inside = paste(brain, whole.affine, box)

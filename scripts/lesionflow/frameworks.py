@@ -72,3 +72,30 @@ def compiled_openvino(ir: Path, precision: str = "float32", threads: int = 0) ->
         settings["INFERENCE_NUM_THREADS"] = threads
     core = ov.Core()
     return core.compile_model(core.read_model(ir), "CPU", settings)
+
+
+def convert_to_openvino(saved_model: Path, shape: tuple[int, ...], ir: Path) -> None:
+    """Write a SavedModel as an OpenVINO network in float32, its input of this fixed shape.
+
+    OpenVINO silences the root logger for the conversion; it is given back as it was, also where
+    the conversion fails.
+
+    Parameters
+    ----------
+    saved_model
+        Folder of a SavedModel with one input.
+    shape
+        Of the input, the batch included.
+    ir
+        The ``.xml`` file to write, the ``.bin`` beside it.
+    """
+    import openvino as ov
+
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        model = ov.convert_model(str(saved_model), input=[shape])
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
+    ov.save_model(model, ir, compress_to_fp16=False)

@@ -8,7 +8,7 @@ from stand_ins import FULL, SHAPE, lambdas, part, save_function, unet, v1_like, 
 
 from lesionflow import facts, folds
 from lesionflow.archives import WeightsError
-from lesionflow.folds import write_fold
+from lesionflow.folds import random_volume, write_fold
 from lesionflow.network import predict
 
 pytestmark = pytest.mark.slow
@@ -21,7 +21,7 @@ FULL_SIZE = pytest.mark.skipif(
 
 
 def volume(shape, channels=1, seed=7):
-    return np.random.default_rng(seed).random((*shape, channels), np.float32)
+    return random_volume((*shape, channels), seed)
 
 
 def imported(path, tmp_path, shape, threads=2, **about):
@@ -149,7 +149,7 @@ def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt):
     )(image)
     path = tmp_path / ("a.keras" if fmt == "keras" else "a.h5")
     keras.Model(image, out).save(path)
-    mark.unlink()
+    mark.unlink(missing_ok=True)
     with pytest.raises(WeightsError, match="holds code that loading it would run .a Lambda layer"):
         imported(path, tmp_path, SMALL, fmt=fmt)
     assert not mark.exists()
@@ -161,6 +161,16 @@ def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt):
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     return save_function(tmp_path_factory.mktemp("identity") / "net", lambda x: x, SMALL)
+
+
+def test_the_random_volume_has_structure_of_every_size():
+    image = random_volume((20, 31, 17, 2))
+    assert (image.shape, image.dtype) == ((20, 31, 17, 2), np.float32)
+    assert (image.min(), image.max()) == (0, 1)
+    np.testing.assert_array_equal(image, random_volume((20, 31, 17, 2)))
+    assert np.abs(image - random_volume((20, 31, 17, 2), 1)).max() > 0.1
+    coarse = image[:16, :24, :16].reshape(2, 8, 3, 8, 2, 8, 2).mean((1, 3, 5))
+    assert coarse.std() > 0.05  # white noise would have 0.29 / sqrt(8 ** 3) = 0.013
 
 
 def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from conftest import AFFINE, add_scan, blobs, jobs, snakemake, write_card
 from volumes import oriented, save_scan, truncate
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 LESION = [(8, 9, 5)]
 

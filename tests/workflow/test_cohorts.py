@@ -9,7 +9,7 @@ import pytest
 from conftest import CARD, add_scan, blobs, jobs, snakemake, write_card
 from volumes import noise, save_scan
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 
 def test_subject_folders(tmp_path, tiny, models_dir):

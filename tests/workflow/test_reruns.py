@@ -10,7 +10,7 @@ import pytest
 from conftest import AFFINE, add_scan, blobs, jobs, save_network, write_card
 from paths import HOUSE
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 TABLES = {"tabulate": 1, "report": 1}
 SCAN = {

@@ -11,7 +11,7 @@ from nibabel.affines import apply_affine
 from conftest import AFFINE, jobs, snakemake
 from lesionflow import columns
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workflow")]
+pytestmark = pytest.mark.slow
 
 
 def image(directory, name, scan="sub-01_ses-1", folder="sub-01/ses-1/anat"):

@@ -1,0 +1,134 @@
+"""Simulated heads and scans, on coarse grids: what they promise, not how they look."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+
+from lesionflow.anatomy import PLACES, TISSUES, simulated_anatomy
+from lesionflow.foci import Focus, rasterize, truth_table, within
+from lesionflow.geometry import Grid
+from lesionflow.swi import ORIENTATIONS, simulated_head, simulated_swi
+
+COARSE = 3.0
+
+
+@pytest.fixture(scope="module")
+def head():
+    return simulated_head(7, 6, COARSE)
+
+
+@pytest.fixture(scope="module")
+def scan(head):
+    return simulated_swi(head, 1, (1.2, 1.2, 2.0))
+
+
+def test_the_same_seeds_give_the_same_scan(head, scan):
+    again = simulated_swi(simulated_head(7, 6, COARSE), 1, (1.2, 1.2, 2.0))
+    np.testing.assert_array_equal(again.image.dataobj, scan.image.dataobj)
+    np.testing.assert_array_equal(again.image.affine, scan.image.affine)
+    np.testing.assert_array_equal(again.lesions, scan.lesions)
+    np.testing.assert_array_equal(again.brain, scan.brain)
+    assert again.truth.equals(scan.truth)
+
+
+def test_other_seeds_give_other_heads_and_scans(head, scan):
+    other = simulated_anatomy(8, COARSE)
+    assert not np.array_equal(other.brain, head.anatomy.brain)
+    assert simulated_swi(head, 2, (1.2, 1.2, 2.0)).image.shape != scan.image.shape
+
+
+def test_tissues_are_shares(head):
+    total = sum(head.anatomy.tissue[name] for name in TISSUES)
+    assert total.min() >= -1e-5 and total.max() <= 1 + 1e-5
+    volume_ml = (head.anatomy.brain > 0.5).sum() * COARSE**3 / 1000
+    assert 1000 < volume_ml < 2600
+
+
+def test_the_deformation_is_undone_by_its_inverse(head):
+    mni = np.random.default_rng(0).uniform(-60, 60, (40, 3))
+    there = head.anatomy.deformation.to_head(mni)
+    np.testing.assert_allclose(head.anatomy.deformation.to_template(there), mni, atol=0.01)
+
+
+def test_more_microbleeds_keep_the_first_ones(head):
+    more = simulated_head(7, 8, COARSE).bleeds
+    assert len(more) == 8
+    for one, other in zip(head.bleeds, more, strict=False):
+        np.testing.assert_array_equal(one.centre, other.centre)
+
+
+def test_truth_volumes_are_the_label_maps(scan):
+    voxel = np.prod(scan.image.header.get_zooms())
+    volumes = np.bincount(scan.lesions.ravel(), minlength=len(scan.truth) + 1)[1:] * voxel
+    assert len(scan.truth) > 0 and len(volumes) == len(scan.truth)
+    assert (np.abs(volumes - scan.truth.volume_mm3) <= 0.51 * voxel).all()
+    np.testing.assert_allclose(
+        scan.truth.diameter_mm, (6 * scan.truth.volume_mm3 / np.pi) ** (1 / 3), atol=2e-3
+    )
+    assert set(scan.truth.place) <= set(PLACES)
+
+
+def test_truth_lies_on_dark_voxels_inside_the_brain(scan):
+    assert scan.brain[scan.lesions > 0].all()
+    data = np.asanyarray(scan.image.dataobj).astype(float)
+    for row in scan.truth.itertuples():
+        centre = apply_affine(np.linalg.inv(scan.image.affine), (row.x_mm, row.y_mm, row.z_mm))
+        i, j, k = np.rint(centre).astype(int)
+        assert scan.lesions[i, j, k] == row.lesion
+        around = data[i - 6 : i + 7, j - 6 : j + 7, k - 6 : k + 7]
+        near = data[i - 1 : i + 2, j - 1 : j + 2, k - 1 : k + 2]
+        assert near.min() < 0.75 * np.median(around)
+
+
+def test_scans_come_in_many_orientations_and_resolutions(head):
+    codes, sizes = set(), set()
+    for seed in range(6):
+        image = simulated_swi(head, seed).image
+        codes.add("".join(nib.aff2axcodes(image.affine)))
+        sizes.add(tuple(round(float(z), 3) for z in image.header.get_zooms()))
+        assert image.header["sform_code"] == image.header["qform_code"] == 1
+        turned = image.affine[:3, :3] / image.header.get_zooms()
+        np.testing.assert_allclose(turned.T @ turned, np.eye(3), atol=1e-5)
+    assert len(codes) > 2 and codes <= set(ORIENTATIONS)
+    assert len(sizes) == 6
+
+
+def test_a_lesion_lies_in_the_same_place_in_two_scans(head, scan):
+    other = simulated_swi(head, 3, (1.0, 1.0, 1.5), "PSR")
+    both = scan.truth.merge(other.truth, on=["x_mm", "y_mm", "z_mm"])
+    assert len(both) >= 4
+
+
+def test_a_head_without_microbleeds_has_an_empty_table(head):
+    scan = simulated_swi(simulated_head(9, 0, 4.0), 1, (2.0, 2.0, 4.0))
+    assert len(scan.truth) == 0 and list(scan.truth.columns)[:4] == [
+        "lesion",
+        "x_mm",
+        "y_mm",
+        "z_mm",
+    ]
+    assert not scan.lesions.any()
+
+
+def sphere(centre, radius):
+    return Focus(np.array(centre, float), np.full(3, float(radius)), 0.9, "lobar")
+
+
+def test_a_lesion_smaller_than_a_voxel_is_its_nearest_voxel():
+    grid = Grid(np.diag([3.0, 3.0, 6.0, 1.0]), (5, 5, 5))
+    labels = rasterize([sphere((6.5, 3, 12.9), 1)], grid)
+    assert np.argwhere(labels).tolist() == [[2, 1, 2]]
+
+
+def test_a_sphere_fills_its_volume_by_hand():
+    grid = Grid(np.eye(4), (11, 11, 11))
+    labels = rasterize([sphere((5, 5, 5), 3)], grid)  # 4/3 pi 27 = 113.1
+    assert np.count_nonzero(labels) == 113
+    assert truth_table([sphere((5, 5, 5), 3)]).volume_mm3.tolist() == [113.097]
+
+
+def test_what_the_field_of_view_cuts_is_not_in_it():
+    grid = Grid(np.eye(4), (11, 11, 11))
+    inside, cut = sphere((5, 5, 5), 3), sphere((5, 5, 8), 3)
+    assert within([inside, cut], grid) == [inside]
