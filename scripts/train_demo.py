@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import logging
 import os
+import re
 import time
 from pathlib import Path
 
@@ -11,13 +12,25 @@ from lesionflow.demo_data import simulated_examples, training_jobs
 from lesionflow.whole import whole
 
 
+def with_digests(card: str, digests: dict[str, str]) -> str:
+    """A card's text with the MD5 of each fold's file (by its name) on the line after its path."""
+    for name, digest in digests.items():
+        card, found = re.subn(rf"({re.escape(name)}\n\s+md5:) .*", rf"\1 {digest}", card)
+        if found != 1:
+            raise ValueError(
+                f"{name} stands {found} times in the card, not once with an md5 below it"
+            )
+    return card
+
+
 def main() -> None:
     """Simulate a cohort, train one network a fold with another third left out, and save them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scans", type=int, default=30, help="simulated scans to train on")
-    parser.add_argument("--steps", type=int, default=700, help="training steps a fold")
+    parser.add_argument("--scans", type=int, default=24, help="simulated scans to train on")
+    parser.add_argument("--steps", type=int, default=400, help="training steps a fold")
+    parser.add_argument("--card", type=Path, default=Path("config/models/demo-cmb.yaml"))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -27,13 +40,16 @@ def main() -> None:
     logging.info("%s scans simulated in %.0f s", len(examples), time.monotonic() - started)
     from lesionflow.demo_training import thirds, train_fold
 
+    digests = {}
     for fold in (1, 2, 3):
         model, loss = train_fold(thirds(examples, fold), 100 * args.seed + fold, args.steps)
         path = args.out / f"fold-{fold}.keras"
         with whole(path) as partial:
             model.save(partial)
-        digest = hashlib.md5(path.read_bytes()).hexdigest()
-        logging.info("%s loss %.3f md5 %s, %.0f s", path, loss, digest, time.monotonic() - started)
+        digests[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
+        logging.info("%s loss %.3f, %.0f s", path, loss, time.monotonic() - started)
+    with whole(args.card) as partial:
+        partial.write_text(with_digests(args.card.read_text(), digests))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 from lesionflow.demo_data import SHAPE, Example
 from lesionflow.demo_network import copied, residual_unet
 
-PATCH = 48
+PATCH = 32
 RIM = 3  # voxels at a patch's faces, where the network lacks context, do not count
 
 
@@ -18,8 +19,9 @@ def patch_corner(example: Example, rng: np.random.Generator) -> np.ndarray:
     """First voxel (3,) of a patch: half on a lesion, a quarter on a mimic, the rest in the brain."""
     kind = rng.random()
     if kind < 0.5 and example.bleeds:
-        number = rng.integers(1, len(example.bleeds) + 1)
-        voxels = np.argwhere(example.lesions == number)
+        bleed = example.bleeds[rng.integers(len(example.bleeds))]
+        index = apply_affine(np.linalg.inv(example.grid.affine), bleed.centre)
+        voxels = np.rint(index).astype(int)[None]
     elif kind < 0.75 and len(example.mimics):
         voxels = example.mimics
     else:
@@ -28,7 +30,7 @@ def patch_corner(example: Example, rng: np.random.Generator) -> np.ndarray:
             guess = rng.integers(0, SHAPE)
             voxels = guess[None] if example.brain[tuple(guess)] else voxels
     centre = voxels[rng.integers(len(voxels))] if len(voxels) else np.array(SHAPE) // 2
-    corner = centre - PATCH // 2 + rng.integers(-16, 17, 3)
+    corner = centre - PATCH // 2 + rng.integers(-10, 11, 3)
     return np.clip(corner, 0, np.array(SHAPE) - PATCH)
 
 
@@ -79,7 +81,7 @@ def lesion_loss(truth: Any, probability: Any) -> Any:
 
 
 def train_fold(
-    examples: list[Example], seed: int, steps: int, batch: int = 4, peak_rate: float = 4e-3
+    examples: list[Example], seed: int, steps: int, batch: int = 8, peak_rate: float = 4e-3
 ) -> tuple[Any, float]:
     """A network of the whole volume's shape, trained on patches, and the loss at the end.
 

@@ -67,7 +67,9 @@ def load_keras(path: Path, trusted: bool) -> Any:
                 if code
                 else ""
             )
-            reason = " ".join(str(error).split())[:400] or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if len(reason) > 400:  # Keras quotes whole layers before it comes to the point
+                reason = f"{reason[:100]} ... {reason[-300:]}"
             raise WeightsError(f"{path}: Keras cannot build the model: {reason}{hint}") from error
 
 
@@ -131,7 +133,7 @@ def foreign_code(config: Any) -> Iterator[str]:
         kind, module = config.get("class_name"), config.get("module")
         if kind in ("Lambda", "__lambda__") or config.get("function_type") == "lambda":
             yield "a Lambda layer"
-        if isinstance(module, str) and module.split(".")[0] not in OWN_MODULES:
+        if kind and isinstance(module, str) and module.split(".")[0] not in OWN_MODULES:
             yield f"{kind} of the module {module}"
         for part in config.values():
             yield from foreign_code(part)

@@ -57,9 +57,9 @@ def v1_with_lambdas(tmp_path, shape, depth):
 @pytest.mark.parametrize(
     ("make", "shape", "depth"),
     [
-        (v2, SHAPE, 4),
-        (v1, SHAPE, 4),
-        (v1_with_lambdas, SHAPE, 4),
+        (v2, SHAPE, 3),
+        (v1, SHAPE, 3),
+        (v1_with_lambdas, SHAPE, 3),
         pytest.param(v2, FULL, 9, marks=FULL_SIZE),
         pytest.param(v1, FULL, 7, marks=FULL_SIZE),
         pytest.param(v1_with_lambdas, FULL, 7, marks=FULL_SIZE),
@@ -76,7 +76,10 @@ def test_networks_like_the_published_ones_are_the_same_after_import(tmp_path, ma
     found = facts.read(folder / "fold.json")
     assert found["openvino"] is True
     assert apart(folder, image, expected, "tensorflow") <= 1e-5
-    assert apart(folder, image, expected, "openvino") <= 1e-5
+    by_openvino = (
+        1e-5 if shape == SHAPE else folds.SAME_OPENVINO
+    )  # the deep ones add up more rounding
+    assert apart(folder, image, expected, "openvino") <= by_openvino
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb"} == names
 
@@ -136,17 +139,17 @@ def test_other_keras_files_of_several_channels_and_labels(tmp_path, make):
 
 @pytest.mark.parametrize("fmt", ["keras-h5", "keras"])
 @pytest.mark.filterwarnings("ignore")
-def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt):
+def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt, monkeypatch):
     mark = tmp_path / "was-run"
-    code = f"open({str(mark)!r}, 'w').close()"
+    monkeypatch.setenv("LESIONFLOW_TEST_MARK", str(mark))
     if fmt == "keras":
         import keras
     else:
         import tf_keras as keras
+    code = "import os; open(os.environ['LESIONFLOW_TEST_MARK'], 'w').close()"
+    evil = eval(f"lambda x: (exec({code!r}), x)[1]")  # all of it byte code
     image = keras.Input((*SMALL, 1))
-    out = keras.layers.Lambda(
-        lambda x, code=code: (exec(code), x)[1], output_shape=(*SMALL, 1), name="bad"
-    )(image)
+    out = keras.layers.Lambda(evil, output_shape=(*SMALL, 1))(image)
     path = tmp_path / ("a.keras" if fmt == "keras" else "a.h5")
     keras.Model(image, out).save(path)
     mark.unlink(missing_ok=True)
