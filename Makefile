@@ -4,7 +4,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 CORES ?= all
 
-.PHONY: demo test lint env docs demo-weights envs
+.PHONY: demo test lint env docs demo-weights
 
 demo: env  ## a small simulated cohort through the whole road
 	$(RUN) --no-dev python scripts/simulate_cohort.py demo/bids
@@ -27,6 +27,7 @@ docs: env  ## the pages and pictures that come from the code
 
 demo-weights: env  ## train the demo ensemble again, from its seed
 	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1
+	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 1
 
 env: $(filter .uv%,$(UV))
 	@$(UV) sync --frozen --quiet

@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--scans", type=int, default=6)
+    parser.add_argument("--scans", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     jobs = cohort_jobs(args.seed, args.scans)

@@ -29,7 +29,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scans", type=int, default=24, help="simulated scans to train on")
-    parser.add_argument("--steps", type=int, default=400, help="training steps a fold")
+    parser.add_argument("--steps", type=int, default=500, help="training steps a fold")
+    parser.add_argument("--again", type=int, default=400, help="steps more, on its false alarms")
     parser.add_argument("--card", type=Path, default=Path("config/models/demo-cmb.yaml"))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
@@ -42,7 +43,9 @@ def main() -> None:
 
     digests = {}
     for fold in (1, 2, 3):
-        model, loss = train_fold(thirds(examples, fold), 100 * args.seed + fold, args.steps)
+        model, loss = train_fold(
+            thirds(examples, fold), 100 * args.seed + fold, args.steps, args.again
+        )
         path = args.out / f"fold-{fold}.keras"
         with whole(path) as partial:
             model.save(partial)

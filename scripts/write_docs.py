@@ -5,6 +5,7 @@ The road's rules and arrows are read off a dry run of the workflow, the columns 
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -145,6 +146,32 @@ def config_page() -> str:
         default = "null" if rule["default"] is None else str(rule["default"])
         parts.append(f"| `{key}` | {rule['description']} | `{default}` |")
     return "\n".join([*parts, ""])
+
+
+def demo_page() -> str:
+    """What the demo ensemble reaches on simulated scans."""
+    figures = json.loads((HOUSE / "resources/demo-cmb/figures.json").read_text("utf-8"))
+    keys = ["lesions", "found", "false_positives", "sensitivity", "precision", "f1"]
+    rows = {"all": figures["all"], **figures["by_diameter"]}
+    parts = [
+        "# The demo ensemble",
+        "",
+        "Made by `make docs` from resources/demo-cmb/figures.json.",
+        "",
+        "**A demonstration: trained on simulated scans only, never for research or clinical use.** These figures say",
+        "nothing about real scans.",
+        "",
+        f"{figures['about']}. {figures['scans']} scans, {figures['scans_without_lesions']} of them without lesions.",
+        "",
+        "| diameter | lesions | found | false positives | sensitivity | precision | F1 | false positives a scan |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        cells = ["-" if row[k] is None else str(row[k]) for k in [*keys, "false_positives_a_scan"]]
+        parts.append(f"| {name} | {' | '.join(cells)} |")
+    clean = figures["false_positives_a_scan_without_lesions"]
+    parts += ["", f"False positives on a scan without any lesion: {clean}.", ""]
+    return "\n".join(parts)
 
 
 def road_page(edges: Edges) -> str:

@@ -44,14 +44,19 @@ def scores(
     lesions of that diameter and the false positives of that equivalent diameter; its precision is that
     of both. What is not defined (no lesion in a class) is None.
     """
-    true_mm, hit, found_mm, right = [], [], [], []
+    true_mm: list[float] = []
+    found_mm: list[float] = []
+    hit: list[bool] = []
+    right: list[bool] = []
     clean = 0
     for probability, example in zip(probabilities, examples, strict=True):
         found = components((probability > threshold) & example.brain, 26, example.grid.affine)
-        parts = matches(found, example)
-        for total, part in zip((true_mm, hit, found_mm, right), parts, strict=True):
-            total.extend(part)
-        clean += 0 if example.bleeds else len(parts[2])
+        one = matches(found, example)
+        true_mm += one[0]
+        hit += one[1]
+        found_mm += one[2]
+        right += one[3]
+        clean += 0 if example.bleeds else len(one[2])
     without = sum(not example.bleeds for example in examples)
     table = {
         "scans": len(examples),

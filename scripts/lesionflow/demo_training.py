@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
+from scipy import ndimage
 
 from lesionflow.demo_data import SHAPE, Example
 from lesionflow.demo_network import copied, residual_unet
@@ -15,27 +17,36 @@ PATCH = 32
 RIM = 3  # voxels at a patch's faces, where the network lacks context, do not count
 
 
-def patch_corner(example: Example, rng: np.random.Generator) -> np.ndarray:
-    """First voxel (3,) of a patch: half on a lesion, a quarter on a mimic, the rest in the brain."""
+def patch_corner(
+    example: Example, rng: np.random.Generator, alarms: np.ndarray | None = None
+) -> np.ndarray:
+    """First voxel (3,) of a patch: half on a lesion, a quarter on a mimic, the rest in the brain.
+
+    With ``alarms``, voxels (n, 3) where a network was wrong, a third is on these instead.
+    """
     kind = rng.random()
-    if kind < 0.5 and example.bleeds:
+    if alarms is not None and len(alarms) and kind > 0.65:
+        voxels = alarms
+    elif kind < (0.5 if alarms is None else 0.35) and example.bleeds:
         bleed = example.bleeds[rng.integers(len(example.bleeds))]
         index = apply_affine(np.linalg.inv(example.grid.affine), bleed.centre)
         voxels = np.rint(index).astype(int)[None]
-    elif kind < 0.75 and len(example.mimics):
+    elif kind < (0.75 if alarms is None else 0.5) and len(example.mimics):
         voxels = example.mimics
     else:
         voxels = np.empty((0, 3), int)
         while len(voxels) == 0:
             guess = rng.integers(0, SHAPE)
             voxels = guess[None] if example.brain[tuple(guess)] else voxels
-    centre = voxels[rng.integers(len(voxels))] if len(voxels) else np.array(SHAPE) // 2
-    corner = centre - PATCH // 2 + rng.integers(-10, 11, 3)
+    corner = voxels[rng.integers(len(voxels))] - PATCH // 2 + rng.integers(-10, 11, 3)
     return np.clip(corner, 0, np.array(SHAPE) - PATCH)
 
 
 def patches(
-    examples: list[Example], rng: np.random.Generator, batch: int
+    examples: list[Example],
+    rng: np.random.Generator,
+    batch: int,
+    alarms: list[np.ndarray] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Endless batches (batch, x, y, z, 1) of images and lesion masks, float32, augmented.
 
@@ -47,9 +58,11 @@ def patches(
         images = np.empty((batch, PATCH, PATCH, PATCH, 1), np.float32)
         masks = np.empty_like(images)
         for n in range(batch):
-            example = examples[rng.integers(len(examples))]
-            box = tuple(slice(c, c + PATCH) for c in patch_corner(example, rng))
-            image = example.image[box].astype(np.float32)
+            chosen = rng.integers(len(examples))
+            example = examples[chosen]
+            corner = patch_corner(example, rng, alarms[chosen] if alarms else None)
+            box = tuple(slice(c, c + PATCH) for c in corner)
+            image: np.ndarray = example.image[box].astype(np.float32)
             mask = (example.lesions[box] > 0).astype(np.float32)
             for axis, chance in enumerate((0.5, 0.25, 0.25)):
                 if rng.random() < chance:
@@ -80,37 +93,66 @@ def lesion_loss(truth: Any, probability: Any) -> Any:
     return dice + ops.sum(entropy) / (ops.sum(truth) + 100)
 
 
+def false_alarms(model: Any, example: Example, most: int = 150) -> np.ndarray:
+    """Voxels (n, 3) at the peaks of what a network finds above 0.3 where no lesion is, worst first."""
+    image = example.image.astype(np.float32)[None, ..., None]
+    probability = model.predict_on_batch(image)[0, ..., 0] * example.brain
+    parts, count = ndimage.label(probability > 0.3, np.ones((3, 3, 3)))
+    numbers = np.setdiff1d(np.arange(1, count + 1), parts[example.lesions > 0])
+    if len(numbers) == 0:
+        return np.empty((0, 3), int)
+    peaks = np.array(ndimage.maximum_position(probability, parts, numbers))
+    return peaks[np.argsort(-probability[tuple(peaks.T)])][:most]
+
+
+def fit(
+    model: Any, batches: Iterator[tuple[np.ndarray, np.ndarray]], steps: int, rate: float
+) -> float:
+    """Train in place: Adam with a linear warm-up and a cosine decay. The loss of the last 50 steps."""
+    import keras
+
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 20, steps, 0.01, warmup_target=rate, warmup_steps=max(1, steps // 20)
+    )
+    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), lesion_loss)
+    losses: list[float] = []
+    started = time.monotonic()
+    for step, (images, masks) in enumerate(islice(batches, steps), 1):
+        losses.append(float(model.train_on_batch(images, masks)))
+        model.reset_metrics()
+        if step % 50 == 0:
+            pace = (time.monotonic() - started) / step
+            logging.info("step %s loss %.3f, %.2f s a step", step, np.mean(losses[-50:]), pace)
+    return float(np.mean(losses[-50:]))
+
+
 def train_fold(
-    examples: list[Example], seed: int, steps: int, batch: int = 8, peak_rate: float = 4e-3
+    examples: list[Example], seed: int, steps: int, again: int, batch: int = 8
 ) -> tuple[Any, float]:
     """A network of the whole volume's shape, trained on patches, and the loss at the end.
 
-    Adam with a linear warm-up and a cosine decay. The same seed draws the same patches and first
-    weights; sums over threads may differ in their last bits from run to run.
+    After ``steps`` it is run over its own training scans, and ``again`` steps follow on patches of
+    which a third lie where it was wrong. The same seed draws the same patches and first weights;
+    sums over threads may differ in their last bits from run to run.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
-    rate = keras.optimizers.schedules.CosineDecay(
-        peak_rate / 20, steps, 0.01, warmup_target=peak_rate, warmup_steps=max(1, steps // 20)
-    )
-    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), lesion_loss)
-    losses: list[float] = []
-    started = time.monotonic()
-    for step, (images, masks) in enumerate(
-        patches(examples, np.random.default_rng([seed, 9]), batch), 1
-    ):
-        losses.append(float(model.train_on_batch(images, masks)))
-        model.reset_metrics()
-        if step % 50 == 0:
-            pace = (time.monotonic() - started) / step
-            logging.info(
-                "seed %s step %s loss %.3f, %.2f s a step", seed, step, np.mean(losses[-50:]), pace
-            )
-        if step == steps:
-            break
-    return copied(model, SHAPE), float(np.mean(losses[-50:]))
+    fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3)
+    return train_again(model, examples, seed, again, batch)
+
+
+def train_again(
+    model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8
+) -> tuple[Any, float]:
+    """The second part of ``train_fold``."""
+    whole = copied(model, SHAPE)
+    alarms = [false_alarms(whole, example) for example in examples]
+    logging.info("%s false alarms on %s scans", sum(map(len, alarms)), len(examples))
+    rng = np.random.default_rng([seed, 11])
+    loss = fit(model, patches(examples, rng, batch, alarms), steps, 2e-3)
+    return copied(model, SHAPE), loss
 
 
 def thirds(examples: list[Example], fold: int, folds: int = 3) -> list[Example]:

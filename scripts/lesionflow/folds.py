@@ -22,7 +22,7 @@ from lesionflow.frameworks import compiled_openvino, convert_to_openvino, tensor
 from lesionflow.keras_files import load_keras
 
 SAME = 1e-5  # how far the imported fold may be from the original, in probability
-SAME_OPENVINO = 1e-4
+SAME_OPENVINO = 1e-5
 IR = "openvino.xml"
 
 

@@ -49,16 +49,16 @@ def draw_scan(
     order = table.sort_values(["kept", "max_probability"], ascending=False, kind="stable")
     shown = order.head(COLUMNS * LESION_ROWS)
     rows = OVERVIEW_ROWS + int(np.ceil(len(shown) / COLUMNS))
-    figure = Figure(
-        figsize=(2.1 * COLUMNS, 2.5 * rows + 0.6),
-        facecolor="black",
-        layout="constrained",
+    figure = Figure(figsize=(2.1 * COLUMNS, 2.6 * rows + 0.4), facecolor="black")
+    room = 0.5 / figure.get_figheight()
+    figure.subplots_adjust(
+        left=0.01, right=0.99, bottom=0.01, top=1 - room, wspace=0.03, hspace=0.12
     )
     panels = figure.subplots(rows, COLUMNS, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
     top = float(np.percentile(image[brain], 99.5)) if brain.any() else float(image.max())
-    figure.suptitle(title, color="white", fontsize=10)
+    figure.text(0.5, 1 - room / 3, title, color="white", fontsize=10, ha="center", va="center")
 
     box = _bounds(brain if brain.any() else np.ones_like(brain), margin=6)
     centres = _centres(lesions, table)

@@ -155,19 +155,20 @@ def _thin(grid: Grid, slabs: int) -> Grid:
 
 def _tissue_signal(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
     """Signal on the head's grid, before veins and spots."""
-    signal = np.full(anatomy.brain.shape, 0.015, np.float32)
+    shape = anatomy.brain.shape
+    signal = np.full(shape, 0.015, np.float32)
     for name, share in anatomy.tissue.items():
         signal += np.float32(rng.normal(*CONTRAST[name])) * share
     signal *= 1 - np.float32(rng.uniform(0.35, 0.75)) * anatomy.iron
     for strength, smooth in ((0.10, 1.0), (0.25, 4.0)):
-        grain = rng.standard_normal([n // 2 + 1 for n in signal.shape], np.float32)
+        grain = rng.standard_normal([n // 2 + 1 for n in shape], np.float32)
         grain = ndimage.gaussian_filter(grain, smooth / anatomy.affine[0, 0], truncate=3)
         grain = np.repeat(np.repeat(np.repeat(grain, 2, 0), 2, 1), 2, 2)
         fold = np.float32(strength) * np.where(anatomy.depth_mm > 0, 1, 2).astype(np.float32)
-        signal *= 1 + fold * grain[tuple(slice(0, n) for n in signal.shape)]
+        signal *= 1 + fold * grain[: shape[0], : shape[1], : shape[2]]
     axes = [
         np.arange(n) * anatomy.affine[0, 0] + o
-        for n, o in zip(signal.shape, anatomy.affine[:3, 3], strict=True)
+        for n, o in zip(shape, anatomy.affine[:3, 3], strict=True)
     ]
     for place, reach in DROPOUT.values():
         for side in (1, -1) if place[0] else (1,):
@@ -206,12 +207,12 @@ def _veins_on(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
     peak = (strength * np.minimum(1.0, 0.55 + 0.45 * radius) * own / variance).astype(np.float32)
     near = ((index > -3) & (index < np.array(grid.shape) + 2)).all(axis=1)
     order = np.flatnonzero(near)[np.argsort(radius[near])]
-    for part in np.array_split(
-        order, max(1, len(order) // 1000)
-    ):  # of like radius: boxes of one size
+    # parts of veins of like radius, so that boxes of one size do
+    for part in np.array_split(order, max(1, len(order) // 1000)):
         reach = np.ceil(2.5 * np.sqrt(variance[part].max()) / sizes).astype(int)
         whole = np.rint(index[part]).astype(int)
-        spot, where, valid = peak[part, None, None, None], 0, True
+        spot = peak[part, None, None, None]
+        where, valid = np.zeros((1, 1, 1, 1), int), np.ones((1, 1, 1, 1), bool)
         for axis in range(3):
             form = [-1, 1, 1, 1]
             form[axis + 1] = 2 * reach[axis] + 1
@@ -266,21 +267,14 @@ def _scanner(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Bias field, in-plane blur, Rician noise (Gudbjartsson & Patz 1995) and the scanner's scale."""
     blur = float(rng.uniform(0.3, 0.55))
     signal = ndimage.gaussian_filter(signal, (blur, blur, 0), truncate=3)
-    bias = np.float32(0)
+    bias = np.zeros((1, 1, 1), np.float32)
     for _ in range(4):
-        waves = [
-            np.cos(np.linspace(0, np.pi * rng.uniform(0.3, 1.3), n) + rng.uniform(0, 6)).astype(
-                np.float32
-            )
+        x, y, z = (
+            np.cos(np.linspace(0, np.pi * rng.uniform(0.3, 1.3), n) + rng.uniform(0, 6))
             for n in signal.shape
-        ]
-        bias = (
-            bias
-            + np.float32(rng.normal(0, 0.08))
-            * waves[0][:, None, None]
-            * waves[1][:, None]
-            * waves[2]
         )
+        wave = x[:, None, None] * y[:, None] * z * rng.normal(0, 0.08)
+        bias = bias + wave.astype(np.float32)
     signal *= np.exp(bias)
     level = np.float32(0.75 / rng.uniform(14, 40))
     signal += level * rng.standard_normal(signal.shape, np.float32)

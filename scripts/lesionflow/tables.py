@@ -31,14 +31,14 @@ RESULTS = (  # what stands at the end of a scan's road
     "{scan}_space-orig_dseg.nii.gz",
     "{scan}_qc.png",
 )
-DECIMALS = 6
+DECIMALS = 4
 WHOLE_NUMBERS = ("_count", "nonfinite_voxels", "lesions_dropped")
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
     """Write a table whole or not at all: tabs for ``.tsv``, else commas; empty for what is missing.
 
-    Truth values are ``true`` and ``false``; numbers have at most six decimals.
+    Truth values are ``true`` and ``false``; numbers have at most four decimals.
     """
     separator = "\t" if str(path).endswith(".tsv") else ","
     shown = table.copy()

@@ -82,6 +82,24 @@ def test_patches_are_drawn_by_seed_and_lie_on_lesions():
     assert first.min() >= 0 and first.max() <= 1
 
 
+def test_false_alarms_are_the_peaks_where_no_lesion_is():
+    example = spheres(((10, 10, 10), 3))
+    found = np.zeros((1, 40, 40, 40, 1), np.float32)
+    found[0, 12, 10, 10] = 0.99  # on the lesion
+    found[0, 20, 20, 20:23, 0] = 0.4, 0.6, 0.5
+    found[0, 30, 30, 30] = 0.9
+    found[0, 5, 30, 30] = 0.3  # not above
+
+    class Model:
+        def predict_on_batch(self, image):
+            assert image.shape == found.shape and image.dtype == np.float32
+            return found
+
+    alarms = demo_training.false_alarms(Model(), example)
+    assert alarms.tolist() == [[30, 30, 30], [20, 20, 21]]
+    assert len(demo_training.false_alarms(Model(), example, most=1)) == 1
+
+
 def test_the_road_of_an_example_puts_its_lesions_where_they_are():
     head = simulated_head(7, 6, 3.0)
     scan = simulated_swi(head, 1, (1.2, 1.2, 2.0), "PSR")
