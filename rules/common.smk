@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from lesionflow import provenance
 from lesionflow.cards import import_part, load_cards
+from lesionflow.frameworks import nvidia_device
 from lesionflow.headers import Memory
 from lesionflow.plan import plan_run
 from lesionflow.settings import checked
@@ -55,9 +56,12 @@ RUNS = [
     for model in CARDS
     if model not in record["problems"]
 ]
-LABELS = {model: list(card["output"]["labels"].values()) for model, card in CARDS.items()}
-HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*"))
-GPUS = int(SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and HAS_GPU))
+LABELS = {
+    model: list(card["output"]["labels"].values()) for model, card in CARDS.items()
+}
+GPUS = int(
+    SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
+)
 
 
 def card(wildcards):
@@ -67,7 +71,9 @@ def card(wildcards):
 
 def about(model):
     """What a reader is told of a model."""
-    return {key: CARDS[model][key] for key in ("name", "version", "description", "source")}
+    return {
+        key: CARDS[model][key] for key in ("name", "version", "description", "source")
+    }
 
 
 def channels(wildcards):

@@ -15,7 +15,6 @@ rule import_fold:
     params:
         code=code_digest("import_fold"),
         card=lambda wildcards: import_part(card(wildcards), int(wildcards.fold)),
-        models_dir=SETTINGS["models_dir"],
     script:
         "../scripts/import_fold.py"
 

@@ -12,9 +12,10 @@ def main(snakemake):
     """Find the weights, check their hashes, and only then open them."""
     with logged(snakemake):
         folder = Path(snakemake.output.facts).parent
+        models_dir = folder.parents[1]
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = import_part(snakemake.params.card, int(snakemake.wildcards.fold))
-        weights = find_weights(part, part["fold"], Path(snakemake.params.models_dir))
+        weights = find_weights(part, part["fold"], models_dir)
         with unpacked(weights, folder.parent) as path:
             digests = checked_digests(part, part["fold"], weights, path)
             write_fold(part, path, digests, folder, snakemake.threads)

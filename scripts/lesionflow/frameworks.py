@@ -39,9 +39,14 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     return tf
 
 
+def nvidia_device() -> bool:
+    """Whether the system has an NVIDIA device; no framework is asked."""
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def gpu_seen() -> bool:
     """Whether TensorFlow sees a GPU; it is only asked where the system has an NVIDIA device."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
+    if not nvidia_device():
         return False
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
