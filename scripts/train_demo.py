@@ -43,14 +43,14 @@ def main() -> None:
 
     digests = {}
     for fold in (1, 2, 3):
-        model, loss = train_fold(
-            thirds(examples, fold), 100 * args.seed + fold, args.steps, args.again
-        )
+        learn, left_out = thirds(examples, fold)
+        seed = 100 * args.seed + fold
+        model, threshold = train_fold(learn, left_out, seed, args.steps, args.again)
         path = args.out / f"fold-{fold}.keras"
         with whole(path) as partial:
             model.save(partial)
         digests[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
-        logging.info("%s loss %.3f, %.0f s", path, loss, time.monotonic() - started)
+        logging.info("%s from threshold %.2f, %.0f s", path, threshold, time.monotonic() - started)
     with whole(args.card) as partial:
         partial.write_text(with_digests(args.card.read_text(), digests))
 

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from lesionflow.demo_data import SHAPE, Example
 from lesionflow.demo_network import copied, residual_unet
+from lesionflow.demo_scores import scores
 
 PATCH = 32
 RIM = 3  # voxels at a patch's faces, where the network lacks context, do not count
@@ -127,12 +128,18 @@ def fit(
 
 
 def train_fold(
-    examples: list[Example], seed: int, steps: int, again: int, batch: int = 8
+    examples: list[Example],
+    left_out: list[Example],
+    seed: int,
+    steps: int,
+    again: int,
+    batch: int = 8,
 ) -> tuple[Any, float]:
-    """A network of the whole volume's shape, trained on patches, and the loss at the end.
+    """A network of the whole volume's shape, trained on patches, and the threshold it was set to.
 
     After ``steps`` it is run over its own training scans, and ``again`` steps follow on patches of
-    which a third lie where it was wrong. The same seed draws the same patches and first weights;
+    which a third lie where it was wrong. Then its probabilities are shifted so that 0.5 is the best
+    threshold on the scans that it was not trained on (``best_threshold``). The same seed draws the same patches and first weights;
     sums over threads may differ in their last bits from run to run.
     """
     import keras
@@ -140,21 +147,54 @@ def train_fold(
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
     fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3)
-    return train_again(model, examples, seed, again, batch)
+    trained = train_again(model, examples, seed, again, batch)
+    threshold = best_threshold(trained, left_out)
+    shift(trained, threshold)
+    return trained, threshold
 
 
-def train_again(
-    model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8
-) -> tuple[Any, float]:
+def train_again(model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8) -> Any:
     """The second part of ``train_fold``."""
     whole = copied(model, SHAPE)
     alarms = [false_alarms(whole, example) for example in examples]
     logging.info("%s false alarms on %s scans", sum(map(len, alarms)), len(examples))
     rng = np.random.default_rng([seed, 11])
-    loss = fit(model, patches(examples, rng, batch, alarms), steps, 2e-3)
-    return copied(model, SHAPE), loss
+    fit(model, patches(examples, rng, batch, alarms), steps, 2e-3)
+    return copied(model, SHAPE)
 
 
-def thirds(examples: list[Example], fold: int, folds: int = 3) -> list[Example]:
-    """The examples of a fold: all but every third, beginning with another one each."""
-    return [example for n, example in enumerate(examples) if n % folds != fold - 1]
+def best_threshold(model: Any, examples: list[Example], lesions_a_scan: float = 6.0) -> float:
+    """The threshold from 0.3 to 0.95 of the highest F1 over lesions, the higher of two equal ones.
+
+    Training scans hold more lesions than scans do; theirs count as if each scan had
+    ``lesions_a_scan``, since with many lesions false positives seem few.
+    """
+    maps = [
+        model.predict_on_batch(e.image.astype(np.float32)[None, ..., None])[0, ..., 0]
+        for e in examples
+    ]
+    best, chosen = -1.0, 0.5
+    for threshold in np.arange(0.3, 0.951, 0.05).tolist():
+        counts = scores(maps, examples, threshold)["all"]
+        weight = lesions_a_scan * len(examples) / max(1, counts["lesions"])
+        found, wanted = weight * counts["found"], weight * counts["lesions"]
+        f1 = 2 * found / max(1e-9, wanted + found + counts["false_positives"])
+        if f1 >= best:
+            best, chosen = f1, threshold
+    logging.info("best threshold %.2f, F1 %.3f on scans left out", chosen, best)
+    return chosen
+
+
+def shift(model: Any, threshold: float) -> None:
+    """Move a network's probabilities, in place, so that ``threshold`` becomes 0.5."""
+    layer = model.get_layer("probability")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias - np.log(threshold / (1 - threshold))])
+
+
+def thirds(
+    examples: list[Example], fold: int, folds: int = 3
+) -> tuple[list[Example], list[Example]]:
+    """The examples that a fold (from 1) trains on, and the third that it does not."""
+    left_out = examples[fold - 1 :: folds]
+    return [e for n, e in enumerate(examples) if n % folds != fold - 1], left_out

@@ -68,8 +68,9 @@ def test_no_seed_serves_for_both_training_and_test():
 
 def test_each_fold_leaves_another_third_out():
     examples = list(range(9))
-    left = [set(examples) - set(demo_training.thirds(examples, fold)) for fold in (1, 2, 3)]
-    assert sorted(n for third in left for n in third) == examples
+    parts = [demo_training.thirds(examples, fold) for fold in (1, 2, 3)]
+    assert sorted(n for _, left_out in parts for n in left_out) == examples
+    assert all(sorted(learn + left_out) == examples for learn, left_out in parts)
 
 
 def test_patches_are_drawn_by_seed_and_lie_on_lesions():

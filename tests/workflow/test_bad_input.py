@@ -55,47 +55,33 @@ def cohort(tmp_path_factory, tiny, models_dir):
     add_scan(bids, "sub-nomask", data, mask=False)
 
     # good after all
-    hole = data.copy()
+    hole = data.astype(np.float64)
     hole[0, 0, 0], hole[1, 0, 0] = np.nan, np.inf
     add_scan(bids, "sub-nanoutside", hole)
-    negative = data.copy()
+    negative = data.astype(np.int16)
     negative[:, :2] = -50
     add_scan(bids, "sub-negative", negative)
-    add_scan(bids, "sub-float64", data.astype(np.float64))
-    add_scan(bids, "sub-slope", data)
-    save_scan(
-        bids / "sub-slope/anat/sub-slope_swi.nii.gz",
-        data.astype(np.int16),
-        AFFINE,
-        slope=(0.5, 10),
-    )
+    save_scan(bids / "sub-negative/anat/sub-negative_swi.nii.gz", negative, AFFINE, slope=(0.5, 10))
     sheared = AFFINE.copy()
     sheared[0, 1] = 0.2
     add_scan(bids, "sub-sheared", data, sheared)
     save_scan(bids / "sub-sheared/anat/sub-sheared_swi.nii.gz", data, sheared, 1, 0)
     mask = bids / "sub-sheared/anat/sub-sheared_desc-brain_mask.nii.gz"
     save_scan(mask, np.asanyarray(nib.load(mask).dataobj).copy(), sheared, 1, 0)
-    add_scan(
-        bids,
-        "sub-oblique",
-        data,
-        oriented("PIR", (0.9, 1.8, 0.9), data.shape, (12, 8, -9)),
+    add_scan(bids, "sub-oblique", data, oriented("PIR", (0.9, 1.8, 0.9), data.shape, (12, 8, -9)))
+    fine = np.kron(blobs([(10, 10, 7)], (30, 30, 20)), np.ones((3, 3, 3), np.float32))
+    add_scan(bids, "sub-fine", fine, np.diag([0.3, 0.3, 0.3, 1]))
+    thick = add_scan(
+        bids, "sub-thick", blobs([(15, 15, 3)], (30, 32, 7)), np.diag([0.9, 0.9, 6, 1])
     )
-    add_scan(
-        bids,
-        "sub-fine",
-        blobs([(60, 60, 30)], (90, 90, 60)),
-        np.diag([0.3, 0.3, 0.3, 1]),
-    )
-    add_scan(bids, "sub-thick", blobs([(15, 15, 3)], (30, 32, 7)), np.diag([0.9, 0.9, 6, 1]))
-    add_scan(bids, "sub-small", blobs([(6, 6, 4)], (14, 14, 10)), np.diag([1.0, 1, 1, 1]))
-    add_scan(bids, "sub-large", blobs([(25, 26, 20)], (50, 52, 44)), np.diag([1.0, 1, 1, 1]))
-    add_scan(bids, "sub-maskshape", data)
-    # a mask of another shape and spacing over the same place
-    other = np.zeros((15, 16, 28), np.uint8)
+    # its mask has another shape and spacing, over the same place
+    other = np.zeros((15, 16, 42), np.uint8)
     other[1:-1, 1:-1, 2:-2] = 1
-    affine = AFFINE @ np.diag([2, 2, 0.5, 1])
-    save_scan(bids / "sub-maskshape/anat/sub-maskshape_desc-brain_mask.nii.gz", other, affine)
+    affine = np.diag([1.8, 1.8, 1, 1])
+    affine[:3, 3] = [0.45, 0.45, -2.5]
+    save_scan(thick.parent / "sub-thick_desc-brain_mask.nii.gz", other, affine)
+    add_scan(bids, "sub-small", blobs([(6, 6, 4)], (20, 18, 12)), np.eye(4))
+    add_scan(bids, "sub-large", blobs([(25, 26, 20)], (50, 52, 44)), np.eye(4))
 
     # found in a job
     inside = data.copy()
@@ -151,7 +137,7 @@ def test_the_others_are_measured(cohort):
     good = table[~table.index.isin(EXPECTED)]
     assert (good.status == "ok").all(), good[["status", "reason"]]
     assert (good.cmb_count.astype(int) == 1).all(), good.cmb_count
-    assert len(good) == 13
+    assert len(good) == 8
 
 
 def test_what_the_reader_should_know_is_flagged(cohort):
@@ -166,16 +152,17 @@ def test_what_the_reader_should_know_is_flagged(cohort):
 def test_the_run_fails_and_says_how_to_go_on(cohort):
     directory, status, text, table = cohort
     assert status != 0
-    assert "5 of 28 scans failed" in text
+    assert "5 of 23 scans failed" in text
     assert "sub-zeros: failed:resample" in text
     assert not (directory / "results/cohort.csv").exists()
-    assert len(table) == 28
+    assert len(table) == 23
 
 
 def test_volumes_do_not_depend_on_the_grid(cohort):
     _, _, _, table = cohort
     assert float(table.cmb_volume_mm3["sub-sheared"]) > 0
-    assert table.cmb_volume_mm3["sub-float64"] == table.cmb_volume_mm3["sub-good"]
+    one, other = (float(table.cmb_volume_mm3[f"sub-{n}"]) for n in ("nanoutside", "good"))
+    assert one == other
 
 
 def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):

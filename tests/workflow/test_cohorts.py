@@ -6,7 +6,7 @@ import time
 import pandas as pd
 import pytest
 
-from conftest import CARD, add_scan, blobs, jobs, snakemake, write_card
+from conftest import AFFINE, CARD, add_scan, blobs, jobs, snakemake, write_card
 from volumes import noise, save_scan
 
 pytestmark = pytest.mark.slow
@@ -15,7 +15,9 @@ pytestmark = pytest.mark.slow
 def test_subject_folders(tmp_path, tiny, models_dir):
     for subject in ("CIC_001", "CIC_002"):
         add_scan(None, subject, blobs([]), folder=tmp_path / f"cohort/{subject}/swi", mask=False)
-        save_scan(tmp_path / f"cohort/{subject}/mask/m.nii.gz", (blobs([]) > 0).astype("u1"))
+        save_scan(
+            tmp_path / f"cohort/{subject}/mask/m.nii.gz", (blobs([]) > 0).astype("u1"), AFFINE
+        )
     status, text = snakemake(
         tmp_path, "--dry-run", cohort="cohort", models=tiny, models_dir=models_dir
     )
@@ -26,7 +28,7 @@ def test_subject_folders(tmp_path, tiny, models_dir):
 def test_a_scan_table_and_two_models(tmp_path, tiny, models_dir):
     """Paths relative to the table; every column of a model under its name; regions told."""
     scan = add_scan(None, "x", blobs([(8, 9, 5)]), folder=tmp_path / "data", mask=True)
-    regions = save_scan(tmp_path / "data/atlas.nii.gz", (blobs([]) > 0).astype("u1") * 7)
+    regions = save_scan(tmp_path / "data/atlas.nii.gz", (blobs([]) > 0).astype("u1") * 7, AFFINE)
     image = "data/x_swi.nii.gz"
     (tmp_path / "scans.tsv").write_text(
         "subject\tsession\tswi\tmask\tregions\n"
