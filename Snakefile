@@ -38,6 +38,10 @@ rule all:
         "<results>/cohort.csv",
         "<results>/report.html",
         collect("<results>/{model}/dataset_description.json", model=CARDS),
+        # what a scan's road ends in, so that a file that was lost is made again
+        rules.tabulate.input.tables,
+        rules.tabulate.input.maps,
+        rules.tabulate.input.pictures,
 
 
 onsuccess:

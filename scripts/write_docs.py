@@ -200,6 +200,7 @@ def main() -> None:
     pages = {
         "outputs.md": outputs_page(),
         "config.md": config_page(),
+        "demo.md": demo_page(),
         "road.md": road_page(edges),
     }
     stale = [
