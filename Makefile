@@ -4,9 +4,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 CORES ?= all
 
-.PHONY: demo test lint env docs demo-weights
+.PHONY: demo test lint env uv docs demo-weights
 
-demo: env  ## a small simulated cohort through the whole road
+demo: uv  ## a small simulated cohort through the whole road
 	$(RUN) --no-dev python scripts/simulate_cohort.py demo/bids
 	$(RUN) --no-dev snakemake --directory demo --cores $(CORES)
 	@$(RUN) --no-dev python scripts/show_results.py demo/results
@@ -29,8 +29,10 @@ demo-weights: env  ## train the demo ensemble again, from its seed
 	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1
 	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 1
 
-env: $(filter .uv%,$(UV))
+env: uv
 	@$(UV) sync --frozen --quiet
+
+uv: $(filter .uv%,$(UV))
 
 .uv/bin/uv:
 	python3 -m venv .uv || { echo "python3 -m venv does not work: install your system's python3-venv, or uv"; exit 1; }

@@ -58,6 +58,8 @@ def label_map(probability: np.ndarray, activation: str, threshold: float) -> np.
     if activation == "softmax" and probability.shape[3] > 2:
         return probability.argmax(axis=3).astype(np.int16)
     labels = probability[..., 1:] if activation == "softmax" else probability
+    if labels.shape[3] == 1:
+        return (labels[..., 0] > threshold).astype(np.int16)
     best = labels.argmax(axis=3)
     above = np.take_along_axis(labels, best[..., None], axis=3)[..., 0] > threshold
     return np.where(above, best + 1, 0).astype(np.int16)
