@@ -19,6 +19,7 @@ from lesionflow.foci import (
     within,
 )
 from lesionflow.geometry import Grid
+from lesionflow.prescription import thin_slices, tilted_box
 from lesionflow.resampling import resample
 from lesionflow.vessels import Vein, simulated_veins
 
@@ -105,9 +106,9 @@ def simulated_swi(
     code = str(rng.choice(ORIENTATIONS))
     if spacing_mm is not None:
         wide, thick = spacing_mm[0], spacing_mm[2]
-    grid = _field_of_view(head.anatomy, rng, wide, thick)
+    grid = tilted_box(head.anatomy, rng, wide, thick)
     slabs = int(np.ceil(thick / 1.0))  # each slice is the mean of thin ones
-    fine = _thin(grid, slabs)
+    fine = thin_slices(grid, slabs)
 
     signal = resample(_tissue_signal(head.anatomy, rng), head.anatomy.affine, fine, "linear")
     signal *= 1 - _veins_on(fine, head.veins, float(rng.uniform(0.75, 1.0)))
@@ -122,35 +123,6 @@ def simulated_swi(
     bleeds = within(head.bleeds, grid, 0.5)
     lesions = rasterize(bleeds, grid) * brain
     return _stored(signal, brain, lesions, bleeds, grid, orientation or code)
-
-
-def _field_of_view(anatomy: Anatomy, rng: np.random.Generator, wide: float, thick: float) -> Grid:
-    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be missing."""
-    angles = np.deg2rad(np.clip(rng.normal(0, 5, 3), -12, 12))
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        a, b = [i for i in range(3) if i != axis]
-        step = np.eye(3)
-        step[a, a] = step[b, b] = np.cos(angle)
-        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
-    brain = apply_affine(anatomy.affine, np.argwhere(anatomy.brain[::4, ::4, ::4] > 0.5) * 4) @ turn
-    margin = np.array([rng.uniform(12, 24), rng.uniform(12, 24), 0])
-    low = brain.min(axis=0) - margin - [0, 0, rng.uniform(-6, 10)]
-    high = brain.max(axis=0) + margin + [0, 0, rng.uniform(-2, 12)]
-    sizes = np.array([wide, wide, thick])
-    shape = np.ceil((high - low) / sizes).astype(int)
-    affine = np.eye(4)
-    affine[:3, :3] = turn * sizes
-    affine[:3, 3] = turn @ low
-    return Grid(affine, (int(shape[0]), int(shape[1]), int(shape[2])))
-
-
-def _thin(grid: Grid, slabs: int) -> Grid:
-    affine = grid.affine.copy()
-    affine[:3, 3] -= affine[:3, 2] * (slabs - 1) / (2 * slabs)
-    affine[:3, 2] /= slabs
-    return Grid(affine, (grid.shape[0], grid.shape[1], grid.shape[2] * slabs))
 
 
 def _tissue_signal(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
