@@ -137,7 +137,7 @@ def test_the_others_are_measured(cohort):
     good = table[~table.index.isin(EXPECTED)]
     assert (good.status == "ok").all(), good[["status", "reason"]]
     assert (good.cmb_count.astype(int) == 1).all(), good.cmb_count
-    assert len(good) == 8
+    assert len(good) == 9
 
 
 def test_what_the_reader_should_know_is_flagged(cohort):
@@ -152,10 +152,10 @@ def test_what_the_reader_should_know_is_flagged(cohort):
 def test_the_run_fails_and_says_how_to_go_on(cohort):
     directory, status, text, table = cohort
     assert status != 0
-    assert "5 of 23 scans failed" in text
+    assert "5 of 24 scans failed" in text
     assert "sub-zeros: failed:resample" in text
     assert not (directory / "results/cohort.csv").exists()
-    assert len(table) == 23
+    assert len(table) == 24
 
 
 def test_volumes_do_not_depend_on_the_grid(cohort):
