@@ -72,11 +72,11 @@ def draw_road(edges: Edges, path: Path) -> None:
 
     matplotlib.rcParams.update({"svg.hashsalt": "road", "svg.fonttype": "none"})
     at = places(edges)
-    figure = Figure(figsize=(16, 2.6), layout="constrained")
+    figure = Figure(figsize=(16, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
     axes.set_xlim(-0.6, max(x for x, _ in at.values()) + 0.6)
-    axes.set_ylim(-0.9, 1.6)
+    axes.set_ylim(-1.9, 1.4)
     for a, b in edges:
         far = abs(at[b][0] - at[a][0]) > 1 and at[a][1] == at[b][1]
         axes.annotate(
