@@ -59,7 +59,8 @@ def main(snakemake):
         write_table(snakemake.output.table, table)
         write_table(snakemake.output.volumes, summarize(found, probability, dict(names)))
         gathered = {}
-        for path in [*snakemake.input.facts, *snakemake.input.channel_facts]:
+        # the first channel is the reference: it has the last word
+        for path in [*snakemake.input.facts, *reversed(snakemake.input.channel_facts)]:
             gathered.update(facts.read(path))
         facts.write(
             snakemake.output.facts,

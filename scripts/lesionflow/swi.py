@@ -210,6 +210,11 @@ def _ellipsoid(grid: Grid, focus: Focus, reach_mm: float):
     return box[0], np.sqrt(((offsets / focus.radii) ** 2).sum(axis=-1)), offsets
 
 
+def _soft_body(radius: np.ndarray, size_mm: float, softness_mm: float) -> np.ndarray:
+    """1 inside of an ellipsoid (radius below 1), 0 outside, and a smooth step between."""
+    return 1 / (1 + np.exp(np.clip((radius - 1) * size_mm / softness_mm, -30, 30)))
+
+
 def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Focus) -> None:
     """A dark ellipsoid with a soft edge, and a faint bright rim where the field recovers."""
     near = _ellipsoid(grid, bleed, 2.5)
@@ -217,7 +222,7 @@ def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Focus) -> None:
         return
     box, radius, _ = near
     size = bleed.radii.mean()
-    core = 1 / (1 + np.exp(np.clip((radius - 1) * size / 0.28, -30, 30)))
+    core = _soft_body(radius, size, 0.28)
     rim = np.exp(-(((radius - 1) * size - 1.0) ** 2) / 0.5)
     signal[box] *= (1 - bleed.contrast * core) * (1 + 0.06 * rim)
 
@@ -229,7 +234,7 @@ def _paint_calcium(signal: np.ndarray, grid: Grid, spot: Focus, rng: np.random.G
         return
     box, radius, offsets = near
     size = spot.radii.mean()
-    core = 1 / (1 + np.exp(np.clip((radius - 1) * size / 0.35, -30, 30)))
+    core = _soft_body(radius, size, 0.35)
     along = np.abs(offsets[..., 2]) / np.maximum(np.linalg.norm(offsets, axis=-1), 1e-3)
     caps = np.exp(-(((radius - 1.1) * size) ** 2) / 1.2) * along**2
     signal[box] *= (1 - spot.contrast * core) * (1 + rng.uniform(0.4, 0.9) * caps)
