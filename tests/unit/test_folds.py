@@ -229,6 +229,15 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
             predict(fold, volume(SMALL), "openvino")
 
 
+def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypatch):
+    from openvino_telemetry import Telemetry
+
+    sent = []
+    monkeypatch.setattr(Telemetry, "send_event", lambda *args, **kwargs: sent.append(args))
+    imported(identity, tmp_path, SMALL)
+    assert sent == []
+
+
 @pytest.mark.parametrize(
     ("function", "about", "message"),
     [
