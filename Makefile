@@ -30,7 +30,7 @@ docs: env  ## the pages and pictures that come from the code
 
 demo-weights: env  ## train the demo ensemble again, from its seed
 	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1
-	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 1
+	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 2
 
 env: uv
 	@$(SYNC)

@@ -99,7 +99,7 @@ def _unpacked_bytes(path: Path) -> int:
             while chunk := file.read(1 << 22):
                 total += len(chunk)
     except (EOFError, OSError, zlib.error) as error:
-        raise ScanError(f"{path} is truncated or damaged after {total} bytes: {error}") from error
+        raise ScanError(f"{path} is truncated or damaged: {error}") from error
     return total
 
 

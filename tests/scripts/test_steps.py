@@ -146,6 +146,8 @@ def test_from_mask_to_picture(tmp_path, scan):
     labels = {"labels": tmp_path / "threshold.nii.gz"}
     files = {"probability": mean["probability"]}
     threshold.main(job(tmp_path, "threshold", files, labels, activation="sigmoid", threshold=0.85))
+    second = {"input_sha256": "2" * 64, "nonfinite_voxels": 9}  # of a channel after the reference
+    (tmp_path / "second.json").write_text(json.dumps(second))
     counted = {
         "lesions": tmp_path / "lesions.nii.gz",
         "labels": tmp_path / "dseg.nii.gz",
@@ -160,11 +162,16 @@ def test_from_mask_to_picture(tmp_path, scan):
         "mask": outputs["mask"],
         "scan": scan,
         "facts": [str(tmp_path / n) for n in ("mask.json", "crop.json", "average.json")],
-        "channel_facts": [str(tmp_path / n) for n in ("source.json", "normalize.json")],
+        "channel_facts": [
+            str(tmp_path / n) for n in ("source.json", "second.json", "normalize.json")
+        ],
     }
     params = {"affine": "strict", "echo": None, "output": CARD["output"], "version": "v0"}
     params["postprocess"] = CARD["postprocess"]
     count.main(job(tmp_path, "count", files, counted, **params))
+    first = json.loads((tmp_path / "source.json").read_text())
+    told = json.loads(counted["facts"].read_text())
+    assert (told["input_sha256"], told["nonfinite_voxels"]) == (first["input_sha256"], 0)
     volumes = pd.read_csv(counted["volumes"], sep="\t")
     assert volumes["count"].tolist() == [2]
     table = pd.read_csv(counted["table"], sep="\t")
