@@ -42,7 +42,7 @@ rule tabulate:
         "../envs/imaging.yaml"
     params:
         code=code_digest("tabulate"),
-        labels=LABELS,
+        models=MODELS,
     script:
         "../scripts/tabulate.py"
 

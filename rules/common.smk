@@ -23,6 +23,11 @@ HOUSE = Path(workflow.basedir)
 PLAN = Path("work/cohort.json")
 
 
+def code_digest(step):
+    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
+    return provenance.code_digest(HOUSE / "scripts" / f"{step}.py")
+
+
 def prepare_run():
     """The settings, the cards and the plan of this run; a mistake of the user's in one line."""
     try:
@@ -30,7 +35,9 @@ def prepare_run():
         cards = load_cards(settings, HOUSE / "config/models")
         if workflow.is_main_process:
             for card in cards.values():
-                check_available(card, Path(settings["models_dir"]))
+                check_available(
+                    card, Path(settings["models_dir"]), code_digest("import_fold")
+                )
             memory = Memory(Path("work/headers.json"))
             plan = plan_run(settings, cards, memory)
             memory.save()
@@ -56,8 +63,13 @@ RUNS = [
     for model in CARDS
     if model not in record["problems"]
 ]
-LABELS = {
-    model: list(card["output"]["labels"].values()) for model, card in CARDS.items()
+MODELS = {
+    model: {
+        "labels": list(card["output"]["labels"].values()),
+        "channels": card["input"]["channels"],
+        "folds": len(card["folds"]),
+    }
+    for model, card in CARDS.items()
 }
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
@@ -81,6 +93,11 @@ def channels(wildcards):
     return card(wildcards)["input"]["channels"]
 
 
+def channel_and_reference(wildcards):
+    """The channel of a job, and the one whose grid it goes by."""
+    return [wildcards.channel, channels(wildcards)[0]]
+
+
 def folds(wildcards):
     """The folds of a job's model, from 1."""
     return range(1, len(card(wildcards)["folds"]) + 1)
@@ -101,6 +118,11 @@ def reference(wildcards):
     return SCAN[wildcards.scan]["files"][channels(wildcards)[0]]
 
 
+def own_files(wildcards):
+    """A scan's own files for the channels of its model, the reference first."""
+    return [SCAN[wildcards.scan]["files"][channel] for channel in channels(wildcards)]
+
+
 def beside(kind):
     """Input function: the mask or regions that a scan brings, if it does and they are wanted."""
 
@@ -111,9 +133,20 @@ def beside(kind):
     return path
 
 
-def content(wildcards):
-    """Marks of what is in a scan's files: new content under an old time is seen as well."""
-    return SCAN[wildcards.scan]["content"]
+def content(*beside, of=channels):
+    """Params function: marks of what is in a scan's channels and in the files beside it that a job reads.
+
+    New content under an old time is seen as well. By wildcards only: Snakemake compares no params that
+    are made from the input.
+    """
+
+    def marks(wildcards):
+        known = SCAN[wildcards.scan]["content"]
+        return {
+            kind: known[kind] for kind in [*of(wildcards), *beside] if kind in known
+        }
+
+    return marks
 
 
 def kept_if(name, path):
@@ -123,11 +156,6 @@ def kept_if(name, path):
     return temp(f"work/{path}.nii")
 
 
-def code_digest(step):
-    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
-    return provenance.code_digest(HOUSE / "scripts" / f"{step}.py")
-
-
 def every_run(pattern):
     """Paths of ``pattern`` for every scan and model that can be run."""
     return [pattern.format(model=m, folder=f, scan=s) for m, f, s in RUNS]
@@ -135,7 +163,7 @@ def every_run(pattern):
 
 def write_partial_table():
     """A row for every scan of a run that failed, with the step and the reason."""
-    table = cohort_table(SCANS, LABELS, Path("results"), Path("logs"))
+    table = cohort_table(SCANS, MODELS, Path("results"), Path("logs"))
     write_table(Path("results/cohort.partial.csv"), table)
     failed = table[table.status.str.startswith("failed")]
     for row in failed.itertuples():

@@ -52,6 +52,7 @@ rule count:
         "../envs/imaging.yaml"
     params:
         code=code_digest("count"),
+        content=content("regions"),
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
         output=lambda wildcards: card(wildcards)["output"],

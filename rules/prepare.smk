@@ -16,7 +16,7 @@ rule resample:
         "../envs/imaging.yaml"
     params:
         code=code_digest("resample"),
-        content=content,
+        content=content(of=channel_and_reference),
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
         orientation=lambda wildcards: card(wildcards)["input"]["orientation"],
@@ -33,7 +33,7 @@ rule mask:
             channel=channels(wildcards)[0],
             allow_missing=True,
         ),
-        scan=reference,
+        scans=own_files,
         mask=beside("mask"),
     output:
         mask=temp("work/<scan>_mask.nii"),
@@ -46,7 +46,7 @@ rule mask:
         "../envs/imaging.yaml"
     params:
         code=code_digest("mask"),
-        content=content,
+        content=content("mask"),
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
     script:

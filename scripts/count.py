@@ -62,6 +62,9 @@ def main(snakemake):
         # the first channel is the reference: it has the last word
         for path in [*snakemake.input.facts, *reversed(snakemake.input.channel_facts)]:
             gathered.update(facts.read(path))
+        gathered["nonfinite_voxels"] = sum(
+            facts.read(path).get("nonfinite_voxels", 0) for path in snakemake.input.channel_facts
+        )
         facts.write(
             snakemake.output.facts,
             scan_facts(

@@ -18,7 +18,7 @@ def main(snakemake):
         weights = find_weights(part, part["fold"], models_dir)
         with unpacked(weights, folder.parent) as path:
             digests = checked_digests(part, part["fold"], weights, path)
-            write_fold(part, path, digests, folder, snakemake.threads)
+            write_fold(part, path, digests, folder, snakemake.threads, snakemake.params.code)
 
 
 if __name__ == "__main__":

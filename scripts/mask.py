@@ -16,15 +16,17 @@ def main(snakemake):
     with logged(snakemake):
         image = load(snakemake.input.image[0])
         grid = Grid(image.affine, image.shape)
-        scan = read_scan(snakemake.input.scan, params.affine, params.echo)
+        paths = list(snakemake.input.scans)
+        scan = read_scan(paths[0], params.affine, params.echo)
         given = snakemake.input.get("mask")
         brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
-        holes = holes_in_brain(scan, brain, grid) if given else 0
-        if holes:
-            raise ScanError(
-                f"{snakemake.input.scan}: {holes} voxels inside the brain mask are not finite "
-                "numbers; a hole would look like a lesion"
-            )
+        for path in paths if given else []:
+            channel = scan if path == paths[0] else read_scan(path, params.affine, params.echo)
+            if holes := holes_in_brain(channel, brain, grid):
+                raise ScanError(
+                    f"{path}: {holes} voxels inside the brain mask are not finite numbers; a hole "
+                    "would look like a lesion"
+                )
         save(snakemake.output.mask, brain.astype(np.uint8), grid.affine)
         facts.write(
             snakemake.output.facts,

@@ -21,7 +21,7 @@ def main(snakemake):
         )
         numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
         lesions = resample(numbers, image.affine, scan, "nearest")
-        table = pd.read_csv(snakemake.input.table, sep="\t")
+        table = pd.read_csv(snakemake.input.table, sep="\t", keep_default_na=False)
         lesions[table.i, table.j, table.k] = table.lesion
         value_of = {name: value for value, name in params.labels.items()}
         values = [0, *(value_of[r.label] if r.kept else 0 for r in table.itertuples())]

@@ -9,12 +9,13 @@ from lesionflow.tables import cohort_table, lesions_table, write_table
 
 def main(snakemake):
     """Write a row a scan, whatever its status, and a row a lesion."""
-    labels, output = snakemake.params.labels, snakemake.output
+    models, output = snakemake.params.models, snakemake.output
     results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
         plan = facts.read(snakemake.input.plan)
-        write_table(output.cohort, cohort_table(plan, labels, results, logs))
-        write_table(output.lesions, lesions_table(plan, labels, results))
+        write_table(output.cohort, cohort_table(plan, models, results, logs))
+        write_table(output.lesions, lesions_table(plan, models, results))
+        labels = {model: parts["labels"] for model, parts in models.items()}
         facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(labels)))
         facts.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
 

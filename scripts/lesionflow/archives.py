@@ -89,14 +89,15 @@ def extract(archive: Path, entries: list[zipfile.ZipInfo], folder: Path) -> None
                     f"{archive}: {entry.filename} is encrypted; unpack it into {folder.parent}"
                 )
             target = folder.joinpath(*PurePosixPath(entry.filename).parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
             try:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 with file.open(entry) as packed, target.open("wb") as plain:
                     shutil.copyfileobj(packed, plain, 1 << 20)
             except (
                 zipfile.BadZipFile,
                 zlib.error,
                 EOFError,
+                OSError,
                 NotImplementedError,
             ) as error:
                 raise WeightsError(

@@ -46,11 +46,14 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Gri
 
 def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
     """Number of the scan's voxels that are not finite and lie in the brain (bool, on ``grid``)."""
-    bad = np.argwhere(~np.isfinite(np.asanyarray(scan.dataobj)))
-    if len(bad) == 0:
-        return 0
-    xyz = nib.affines.apply_affine(scan.affine, bad)
-    return int(brain[tuple(nearest_voxels(xyz, grid.affine, grid.shape).T)].sum())
+    bad = ~np.isfinite(np.asanyarray(scan.dataobj))
+    holes = 0
+    for k in np.flatnonzero(bad.any(axis=(0, 1))):  # a background of NaN has millions of them
+        slice_ = np.argwhere(bad[..., k])
+        index = np.column_stack([slice_, np.full(len(slice_), k)])
+        xyz = nib.affines.apply_affine(scan.affine, index)
+        holes += int(brain[tuple(nearest_voxels(xyz, grid.affine, grid.shape).T)].sum())
+    return holes
 
 
 def edge_share(brain: np.ndarray, view: np.ndarray) -> float:

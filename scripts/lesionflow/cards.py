@@ -13,12 +13,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from lesionflow.archives import is_inside
-from lesionflow.settings import one_line
+from lesionflow.settings import numbers, one_line
 
 Card = dict[str, Any]
 
 AUTHORS_PIPELINE = "shiva-cmb-v2"  # has the preprocessing of SHiVAi, for which model_info.json is
 FORMATS = {"savedmodel": "savedmodel", "h5": "keras-h5", "keras": "keras"}  # of model_info.json
+EXTRAS = {"mask", "regions", "truth"}  # files beside a scan
 MODES = ("within", "per_channel")  # keys of a normalize step that are no operation
 
 
@@ -111,8 +112,11 @@ def checked_card(written: Any, path: Path, schema_file: Path) -> Card:
     if not isinstance(card, dict):
         raise CardError(f"card {path}: keys and values are needed, not {type(card).__name__}")
     if isinstance(labels := _get(card, "output", "labels"), dict):
-        card["output"]["labels"] = {str(value): name for value, name in labels.items()}
-    for key, value in _numbers(card):
+        texts = {str(value): name for value, name in labels.items()}
+        if len(texts) < len(labels):
+            raise CardError(f"card {path}: output.labels: a value is there twice: {list(labels)}")
+        card["output"]["labels"] = texts
+    for key, value in numbers(card):
         if not math.isfinite(value):
             raise CardError(f"card {path}: {key}: {value} is no number")
     error = best_match(Draft202012Validator(schema).iter_errors(card))
@@ -122,6 +126,10 @@ def checked_card(written: Any, path: Path, schema_file: Path) -> Card:
     for problem in _contradictions(card):
         raise CardError(f"card {path}: {problem}")
     card["output"]["labels"] = {int(v): name for v, name in card["output"]["labels"].items()}
+    card["input"]["shape"] = [int(n) for n in card["input"]["shape"]]
+    card["postprocess"]["connectivity"] = int(card["postprocess"]["connectivity"])
+    if card["input"]["echo"] is not None:
+        card["input"]["echo"] = int(card["input"]["echo"])
     for owner, key in [
         (card["source"], "sha256"),
         *((fold, "md5") for fold in card["folds"]),
@@ -174,7 +182,7 @@ def _parsed(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise CardError(f"card {path}: cannot be read: {' '.join(str(error).split())}") from error
 
 
@@ -221,14 +229,6 @@ def _get(found: Any, *keys: str) -> Any:
     return found
 
 
-def _numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    if isinstance(value, float):
-        yield key, value
-    elif isinstance(value, dict | list):
-        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers(part, f"{key}.{name}" if key else str(name))
-
-
 def _told(error: ValidationError) -> str:
     if error.validator != "pattern":
         return one_line(error)
@@ -259,6 +259,8 @@ def _contradictions(card: Card) -> Iterator[str]:
         low, high = step.get("clip_percentiles", (0, 1))
         if low >= high:
             yield f"input.normalize.{number}.clip_percentiles: {[low, high]}: the lower one goes first"
+    if taken := EXTRAS & set(card["input"]["channels"]):
+        yield f"input.channels: {min(taken)!r} is no channel: the cohort has files of that name already"
     names = list(card["output"]["labels"].values())
     if len(set(names)) < len(names):
         yield f"output.labels: {names}: two labels have one name"

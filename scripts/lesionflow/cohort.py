@@ -1,14 +1,12 @@
 """The scans of a cohort, from a directory or a scan table, by names alone."""
 
+import csv
 import fnmatch
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 EXTRAS = ("mask", "regions", "truth")  # files beside a scan that are no channel
 NOT_SUBJECTS = {
@@ -20,6 +18,8 @@ NOT_SUBJECTS = {
     "results",
     "work",
     "logs",
+    "benchmarks",
+    "models",
 }
 ENTITY = re.compile(r"(?:^|_)(ses|run|echo|part)-([A-Za-z0-9]+)(?=_|\.|$)")
 NOT_MAGNITUDE = {"phase", "real", "imag"}
@@ -34,12 +34,14 @@ class Scan:
     """One acquisition of one subject in one session, and the files that were found for it.
 
     ``files`` holds every candidate of a channel; more than one is a question for the user.
+    ``problem`` is why its folders could not be listed, if so.
     """
 
     subject: str
     session: str = ""
     run: str = ""
     files: dict[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def name(self) -> str:
@@ -59,7 +61,9 @@ def label(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", text)
 
 
-def list_scans(cohort: Path, patterns: Mapping[str, list[str]]) -> list[Scan]:
+def list_scans(
+    cohort: Path, patterns: Mapping[str, list[str]], references: Iterable[str] = ("swi",)
+) -> list[Scan]:
     """Scans of a cohort directory or scan table, sorted by name.
 
     Parameters
@@ -68,6 +72,8 @@ def list_scans(cohort: Path, patterns: Mapping[str, list[str]]) -> list[Scan]:
         A BIDS directory, a directory of ``SUBJECT/CHANNEL/*.nii[.gz]`` folders, or a scan table.
     patterns
         File name patterns by channel (and by ``mask``, ``regions``, ``truth``).
+    references
+        Channels whose runs make scans: a second T1 does not make two scans of one SWI.
 
     Raises
     ------
@@ -76,7 +82,7 @@ def list_scans(cohort: Path, patterns: Mapping[str, list[str]]) -> list[Scan]:
         the same name.
     """
     if cohort.is_dir():
-        scans = _list_directory(cohort, patterns)
+        scans = _list_directory(cohort, patterns, set(references))
     elif cohort.is_file():
         scans = read_table(cohort, patterns)
     else:
@@ -88,6 +94,12 @@ def list_scans(cohort: Path, patterns: Mapping[str, list[str]]) -> list[Scan]:
         raise CohortError(f"cohort: no subject folder in {cohort}")
     seen: dict[str, Scan] = {}
     for scan in scans:
+        for key, value in (("session", scan.session), ("run", scan.run), ("subject", scan.subject)):
+            if not label(value) and (value or key == "subject"):
+                raise CohortError(
+                    f"cohort: {key} {value!r} has no letter or digit of BIDS (A-Z, a-z, 0-9) in its "
+                    "name: rename it, or give it one in a scan table"
+                )
         if other := seen.get(scan.name):
             raise CohortError(
                 f"cohort: two scans are called {scan.name}: subject {other.subject!r}, session "
@@ -104,23 +116,34 @@ def _folders(path: Path | str) -> list[os.DirEntry[str]]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def _list_directory(root: Path, patterns: Mapping[str, list[str]]) -> list[Scan]:
+def _list_directory(
+    root: Path, patterns: Mapping[str, list[str]], references: set[str]
+) -> list[Scan]:
     subjects = [e for e in _folders(root) if e.name not in NOT_SUBJECTS]
     if any(e.name.startswith("sub-") for e in subjects):
         subjects = [e for e in subjects if e.name.startswith("sub-")]
     matchers = {
-        channel: re.compile("|".join(fnmatch.translate(p) for p in texts))
+        channel: re.compile("|".join(map(fnmatch.translate, texts)) or r"(?!)")
         for channel, texts in patterns.items()
     }
     scans = []
     for entry in subjects:
         subject = entry.name.removeprefix("sub-")
-        folders = _folders(entry.path)
-        sessions = {e.name[4:]: _folders(e.path) for e in folders if e.name.startswith("ses-")}
-        if rest := [e for e in folders if not e.name.startswith("ses-")]:
-            sessions[""] = rest
-        for session, datatypes in sorted(sessions.items()) or [("", [])]:
-            scans += _by_run(subject, session, _matches(datatypes, matchers))
+        try:
+            folders = _folders(entry.path)
+            found = {
+                e.name[4:]: _matches(_folders(e.path), matchers)
+                for e in folders
+                if e.name.startswith("ses-")
+            }
+            loose = _matches([e for e in folders if not e.name.startswith("ses-")], matchers)
+        except OSError as error:
+            scans.append(Scan(subject, problem=f"{entry.path} cannot be listed: {error}"))
+            continue
+        if loose or not found:
+            found[""] = loose
+        for session, files in sorted(found.items()):
+            scans += _by_run(subject, session, files, references)
     return scans
 
 
@@ -142,21 +165,27 @@ def _matches(
     return found
 
 
-def _by_run(subject: str, session: str, found: list[tuple[str, str, dict[str, str]]]) -> list[Scan]:
-    """One scan a run; a file without a run entity belongs to every run that has none of its own."""
-    runs = sorted({e["run"] for _, _, e in found if "run" in e}) or [""]
-    loose = {c for c, _, e in found if "run" not in e and c not in EXTRAS}
-    ran = {c for c, _, e in found if "run" in e and c not in EXTRAS}
-    if loose & ran:
-        runs = ["", *runs]
+def _by_run(
+    subject: str, session: str, found: list[tuple[str, str, dict[str, str]]], references: set[str]
+) -> list[Scan]:
+    """One scan a run of a reference channel, each with the files of its run, or else those of none.
+
+    Where the scan itself has no run, neither need the files beside it: one of any run serves.
+    """
+    runs_of: dict[str, set[str]] = {}
+    for channel, _, entities in found:
+        runs_of.setdefault(channel, set()).add(entities.get("run", ""))
+    several = [runs_of[c] for c in references & set(runs_of) if runs_of[c] != {""}]
     scans = []
-    for run in runs:
+    for run in sorted(set().union(*several)) or [""]:
         scan = Scan(subject, session, run)
-        for channel in dict.fromkeys(c for c, _, _ in found):
-            own = [p for c, p, e in found if c == channel and e.get("run", "") == run]
-            shared = [p for c, p, e in found if c == channel and "run" not in e]
-            if own or (shared and channel not in loose & ran):
-                scan.files[channel] = own or shared
+        for channel, runs in runs_of.items():
+            of_channel = [(p, e.get("run", "")) for c, p, e in found if c == channel]
+            own = [p for p, r in of_channel if r == run]
+            if channel not in references or runs == {""}:
+                own = own or [p for p, r in of_channel if not r or not run]
+            if own:
+                scan.files[channel] = own
         scans.append(scan)
     return scans
 
@@ -176,28 +205,31 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
     if separator is None:
         raise CohortError(f"cohort: {path} is neither a directory nor a .tsv or .csv table")
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, comment=None)
-    except (ValueError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [
+                [c.strip() for c in row] for row in csv.reader(file, delimiter=separator)
+            ]
+    except (ValueError, csv.Error) as error:
         raise CohortError(f"cohort: {path} cannot be read as a table: {error}") from error
-    table.columns = [str(c).strip() for c in table.columns]
     known = ["subject", "session", "run", *dict.fromkeys([*channels, *EXTRAS])]
-    unknown = [c for c in table.columns if c not in known]
-    if unknown or "subject" not in table.columns:
+    unknown = [c for n, c in enumerate(header) if c not in known or c in header[:n]]
+    if unknown or "subject" not in header:
         problem = f"unknown column {unknown[0]!r}" if unknown else "no column 'subject'"
         raise CohortError(f"cohort: {path}: {problem} (columns are {', '.join(known)})")
     scans = []
-    for line, row in enumerate(table.to_dict("records"), start=2):
-        values: dict[str, Any] = {str(k): str(v).strip() for k, v in row.items()}
-        subject = values["subject"].removeprefix("sub-")
-        if not label(subject):
+    for line, row in enumerate(lines, start=2):
+        if not any(row):
+            continue
+        if any(row[len(header) :]):
             raise CohortError(
-                f"cohort: {path}, line {line}: subject {values['subject']!r} is no name"
+                f"cohort: {path}, line {line}: {len(row)} cells under {len(header)} columns"
             )
-        files = {
-            c: [str((path.parent / values[c]).absolute())]
-            for c in known[3:]
-            if values.get(c) not in (None, "", "n/a", "NA")
-        }
+        filled = [*row, *[""] * (len(header) - len(row))]
+        values = {c: v for c, v in zip(header, filled, strict=False) if v not in ("n/a", "NA")}
+        subject = values.get("subject", "").removeprefix("sub-")
+        if not label(subject):
+            raise CohortError(f"cohort: {path}, line {line}: subject {subject!r} is no name")
+        files = {c: [str((path.parent / values[c]).absolute())] for c in known[3:] if values.get(c)}
         session = values.get("session", "").removeprefix("ses-")
         run = values.get("run", "").removeprefix("run-")
         scans.append(Scan(subject, session, run, files))
@@ -232,9 +264,12 @@ def single_file(scan: Scan, channel: str, echo: int | None, hint: str) -> tuple[
     ``hint`` says where the file was looked for.
     """
     paths = scan.files.get(channel, [])
-    if len(paths) > 1 and echo is not None:
-        of_echo = [p for p in paths if dict(ENTITY.findall(Path(p).name)).get("echo") == str(echo)]
-        paths = of_echo or paths
+    if echo is not None and paths:
+        echoes = [dict(ENTITY.findall(Path(p).name)).get("echo", "") for p in paths]
+        of_echo = [p for p, e in zip(paths, echoes, strict=True) if e.lstrip("0") == str(echo)]
+        paths = of_echo or [p for p, e in zip(paths, echoes, strict=True) if not e]
+        if not paths:
+            return "", f"no file for {channel} is of echo {echo}, only of {', '.join(echoes)}"
     if not paths:
         return "", f"no file for {channel} ({hint})"
     if len(paths) > 1:

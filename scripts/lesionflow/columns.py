@@ -104,7 +104,7 @@ QUALITY = [
     _column(
         "nonfinite_voxels",
         "Voxels that are no number",
-        "NaN and infinite values of the scan, taken as 0; inside the brain they stop the scan",
+        "NaN and infinite values of the scan's channels, taken as 0; inside the brain they stop the scan",
     ),
     _column(
         "fold_disagreement",

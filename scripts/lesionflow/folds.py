@@ -27,7 +27,12 @@ IR = "openvino.xml"
 
 
 def write_fold(
-    part: Card, path: Path, digests: dict[str, str], folder: Path, threads: int = 0
+    part: Card,
+    path: Path,
+    digests: dict[str, str],
+    folder: Path,
+    threads: int = 0,
+    code: str = "",
 ) -> None:
     """Import one fold's weights, and hold the result against the original on a random volume.
 
@@ -43,6 +48,8 @@ def write_fold(
         Where the fold goes; whatever was there is replaced, once the new one is whole.
     threads
         Of the CPU.
+    code
+        Mark of the code that imports, to be kept with the fold.
 
     Raises
     ------
@@ -85,6 +92,7 @@ def write_fold(
                 "channels": part["channels"],
                 "activation": part["activation"],
                 "openvino": problem or True,
+                "code": code,
             },
         )
 

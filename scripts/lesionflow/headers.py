@@ -1,23 +1,25 @@
 """What a scan's header shows before any pixel is read, remembered from call to call."""
 
 import gzip
+import hashlib
 import io
 import json
 import math
 import os
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel as nib
-from nibabel.spatialimages import HeaderDataError
 
-from lesionflow.images import ScanError, chosen_affine, spatial_shape
+from lesionflow.images import BROKEN, ScanError, chosen_affine, spatial_shape, unpacked_bytes
+from lesionflow.provenance import code_digest
 from lesionflow.whole import whole
 
 MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
 LONGEST_HEADER = 544
 GZIP = b"\x1f\x8b"
+SAMPLES, SAMPLE = 64, 1024  # of a file that is not packed: how many, of how many bytes
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Finding:
     """Verdict on a file: ``status`` ("ok" or as in the cohort table), why, and its content's mark.
 
     ``content`` changes with what is in the file and not with its times or place: the size and the
-    last eight bytes, which in a gzip are the CRC-32 and the length of the unpacked data (RFC 1952).
+    last eight bytes, which in a gzip are the CRC-32 and the length of the unpacked data (RFC 1952);
+    of a plain file a hash of samples spread over it as well. Empty where the file cannot be opened.
     """
 
     status: str
@@ -48,7 +51,9 @@ def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Find
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - 8, 0))
             tail = file.read()
-        content = f"{size}-{tail.hex()}"
+            content = f"{size}-{tail.hex()}"
+            if not path.name.endswith(".gz"):
+                content += f"-{_sampled(file, size)}"
         if size == 0:
             raise ScanError(f"{path} is empty (0 bytes)")
         _inspect_header(path, size, tail, policy, echo)
@@ -59,12 +64,22 @@ def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Find
     except ScanError as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
         return Finding(error.status, reason, content)
-    except (OSError, EOFError, zlib.error, HeaderDataError, ValueError) as error:
+    except BROKEN as error:
         return Finding("unreadable", f"{path} cannot be read: {error}", "")
     return Finding("ok", "", content)
 
 
+def _sampled(file: BinaryIO, size: int) -> str:
+    digest = hashlib.sha256()
+    for n in range(SAMPLES):
+        file.seek(n * size // SAMPLES)
+        digest.update(file.read(SAMPLE))
+    return digest.hexdigest()[:16]
+
+
 def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise ScanError(f"{path} is called neither .nii nor .nii.gz")
     packed = path.name.endswith(".gz")
     with path.open("rb") as raw:
         if packed and raw.read(2) != GZIP:
@@ -85,50 +100,46 @@ def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int |
     if packed and int.from_bytes(tail[4:], "little") == expected % 2**32:
         length = expected
     else:  # not a plain gzip: several members or a damaged one, read to know
-        length = _unpacked_bytes(path) if packed else size
+        length = unpacked_bytes(path) if packed else size
     if length < expected:
         raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
     chosen_affine(header, spatial_shape(shape, echo)[0], policy)
 
 
-def _unpacked_bytes(path: Path) -> int:
-    """Bytes that a gzip really holds, up to where it breaks off."""
-    total = 0
-    try:
-        with gzip.open(path) as file:
-            while chunk := file.read(1 << 22):
-                total += len(chunk)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ScanError(f"{path} is truncated or damaged: {error}") from error
-    return total
-
-
 class Memory:
-    """Findings by path, size, time and question, kept in one JSON file."""
+    """Findings by path, size, time and question, kept in one JSON file.
+
+    What other code found, and what could not be opened, is not remembered: rights and disks change
+    without a trace in the file's times.
+    """
 
     def __init__(self, store: Path):
         self.store = store
+        self.by = code_digest(Path(__file__))
         self.known: dict[str, dict[str, str]] = {}
         self.used: dict[str, dict[str, str]] = {}
         if store.is_file():
             try:
-                self.known = json.loads(store.read_text(encoding="utf-8"))
-            except ValueError:
+                kept = json.loads(store.read_text(encoding="utf-8"))
+                self.known = kept["found"] if kept["by"] == self.by else {}
+            except (ValueError, KeyError, TypeError):
                 self.known = {}
 
     def inspect(self, path: Path, policy: str, echo: int | None) -> Finding:
         """``inspect``, or what it found the last time if the file is as it was."""
         try:
             stat = path.stat()
-        except OSError:
+        except (OSError, ValueError):
             return inspect(path, policy, echo)
         key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}"
         found = self.known.get(key) or asdict(inspect(path, policy, echo))
-        self.used[key] = found
+        if found["content"]:
+            self.used[key] = found
         return Finding(**found)
 
     def save(self) -> None:
         """Write what was used, if that is not what the file holds already."""
         if self.used != self.known:
             with whole(self.store) as partial:
-                partial.write_text(json.dumps(self.used, indent=0), encoding="utf-8")
+                kept = {"by": self.by, "found": self.used}
+                partial.write_text(json.dumps(kept, indent=0), encoding="utf-8")

@@ -1,15 +1,31 @@
 """NIfTI files in and out, with one affine that is decided and not guessed."""
 
+import gzip
 import os
 import zlib
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from lesionflow.geometry import SAME_MM, Grid, largest_shift_mm
 from lesionflow.whole import whole
+
+BROKEN = (  # what reading a damaged file raises
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+    OSError,
+    EOFError,
+    OverflowError,
+    ValueError,
+    zlib.error,
+)
+SMALLEST_MM, LARGEST_MM = 1, 2000  # of a field of view: beyond, its lengths are no millimetres
 
 
 class ScanError(ValueError):
@@ -38,12 +54,31 @@ def chosen_affine(header: Any, shape: tuple[int, ...], policy: str = "strict") -
     Raises
     ------
     ScanError
-        ``header-conflict`` where no form is coded, where both are and differ under ``strict``, or
-        where the chosen form is not invertible or not finite.
+        ``header-conflict`` where no form is coded, where both are and differ under ``strict``,
+        where the chosen form is not invertible or not finite, or where lengths are not in
+        millimetres.
     """
-    try:
+    form = _chosen_form(header, shape, policy)
+    unit = header.get_xyzt_units()[0]
+    if unit not in ("unknown", "mm"):
+        raise ScanError(
+            f"the header gives lengths in {unit}, millimetres are needed", "header-conflict"
+        )
+    sides = np.linalg.norm(form[:3, :3], axis=0) * shape[:3]
+    if not SMALLEST_MM <= sides.max() <= LARGEST_MM:
+        raise ScanError(
+            f"the field of view is {' x '.join(f'{side:.3g}' for side in sides)} mm by the header: "
+            "are its lengths in millimetres?",
+            "header-conflict",
+        )
+    return form
+
+
+def _chosen_form(header: Any, shape: tuple[int, ...], policy: str) -> np.ndarray:
+    try:  # a form that is not asked for may be as wrong as it likes
         sform = header.get_sform(coded=True)[0]
-        qform = header.get_qform(coded=True)[0]
+        asked = policy != "sform" or sform is None
+        qform: Any = header.get_qform(coded=True)[0] if asked else None
     except (ValueError, np.linalg.LinAlgError) as error:
         raise ScanError(
             f"the header's orientation is not valid: {error}", "header-conflict"
@@ -135,12 +170,32 @@ def read_scan(
         if image.get_data_dtype().kind not in "iuf":
             raise ScanError(f"{path} holds {image.get_data_dtype()}, not one number a voxel")
         whole_array = np.asarray(image.dataobj, dtype=np.float32)
-    except (ImageFileError, OSError, EOFError, zlib.error, ValueError) as error:
+        if str(path).endswith(".gz"):
+            unpacked_bytes(Path(path))  # NiBabel stops before the checksum at the end
+    except BROKEN as error:
         if isinstance(error, ScanError):
             raise
         raise ScanError(f"{path} cannot be read: {error}") from error
     data = whole_array.reshape(shape + (-1,))[..., volume or 0]
     return nib.Nifti1Image(data, chosen_affine(image.header, shape, affine), image.header)
+
+
+def unpacked_bytes(path: Path) -> int:
+    """Bytes that a gzip holds, all of it read and held against its checksum.
+
+    Raises
+    ------
+    ScanError
+        If it breaks off or is not what was packed.
+    """
+    total = 0
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(1 << 22):
+                total += len(chunk)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ScanError(f"{path} is truncated or damaged: {error}") from error
+    return total
 
 
 def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:

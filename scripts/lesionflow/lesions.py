@@ -242,17 +242,21 @@ def claim_voxels(
     """
     claimed = nearest_voxels(peaks_mm.reshape(-1, 3), affine, shape)
     taken: set[tuple[int, ...]] = set()
+    crowded = []
     for n in np.argsort(-strengths, kind="stable"):
-        reach = 0
-        while tuple(claimed[n]) in taken:
+        if tuple(claimed[n]) in taken:
+            crowded.append(n)
+        taken.add(tuple(claimed[n]))
+    for n in crowded:  # once everyone has its own voxel who can
+        reach, free = 0, np.empty((0, 3), int)
+        while not len(free):
             reach += 1
             around = np.indices((2 * reach + 1,) * 3).reshape(3, -1).T - reach
-            near = nearest_voxels(peaks_mm[n], affine, shape) + around
+            near = claimed[n] + around
             near = near[((near >= 0) & (near < shape[:3])).all(axis=1)]
-            free = np.array([v for v in near if tuple(v) not in taken]).reshape(-1, 3)
-            if len(free):
-                away = np.linalg.norm(apply_affine(affine, free) - peaks_mm[n], axis=1)
-                claimed[n] = free[away.argmin()]
+            free = np.array([v for v in near if tuple(v) not in taken], int).reshape(-1, 3)
+        away = np.linalg.norm(apply_affine(affine, free) - peaks_mm[n], axis=1)
+        claimed[n] = free[away.argmin()]
         taken.add(tuple(claimed[n]))
     return claimed
 

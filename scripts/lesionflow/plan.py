@@ -32,7 +32,8 @@ def plan_run(
     cohort = Path(config["cohort"])
     patterns = config["patterns"]
     channels = list(dict.fromkeys(c for card in cards.values() for c in card["input"]["channels"]))
-    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns})
+    references = {card["input"]["channels"][0] for card in cards.values()}
+    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references)
     chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
     return [_record(scan, scan.name in chosen, config, cards, memory) for scan in scans]
 
@@ -57,13 +58,17 @@ def _record(
     if not chosen:
         record["problems"] = {m: ["excluded", "by include and exclude"] for m in cards}
         return record
+    if scan.problem:
+        record["problems"] = {m: ["unreadable", scan.problem] for m in cards}
+        return record
     checked: dict[tuple[str, int | None], tuple[str, str]] = {}
     for model, card in cards.items():
         echo = card["input"]["echo"]
         wanted = list(card["input"]["channels"])
         if config["brain_mask"] != "none":
             wanted.append("mask")
-        wanted += [extra for extra in EXTRAS if extra in scan.files and extra not in wanted]
+        if "regions" in scan.files:
+            wanted.append("regions")
         for channel in wanted:
             one = None if channel in EXTRAS else echo
             if (channel, one) not in checked:
@@ -90,6 +95,11 @@ def _check(
     path, why_not = single_file(scan, channel, echo, hint)
     if not path:
         return "missing-input", why_not
+    if record["files"].get(channel, path) != path:
+        return "missing-input", (
+            f"the models want different files for {channel}: {record['files'][channel]} and {path} "
+            "(run them one at a time)"
+        )
     finding = memory.inspect(Path(path), config["affine"], echo)
     if finding.status != "ok":
         return finding.status, finding.reason

@@ -1,6 +1,7 @@
 """The user's config, checked against its schema, every mistake told in one line."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,29 @@ def checked(config: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
     """
     schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
     settings = {**{k: s["default"] for k, s in schema["properties"].items()}, **config}
+    for key, value in numbers(dict(config)):
+        if not math.isfinite(value):
+            raise ConfigError(f"config: {key}: {value} is no number")
     error = best_match(Draft202012Validator(schema).iter_errors(settings))
     if error is not None:
         raise ConfigError(f"config: {one_line(error)}")
     for key in LISTS:
         if isinstance(settings[key], str):
             settings[key] = [settings[key]]
+    if settings["echo"] is not None:
+        settings["echo"] = int(settings["echo"])  # 2.0 is an integer to JSON Schema
     if not settings["models"]:
         raise ConfigError("config: models: name at least one card")
     return settings
+
+
+def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
+    """Every float in nested dicts and lists, with its key."""
+    if isinstance(value, float):
+        yield key, value
+    elif isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers(part, f"{key}.{name}" if key else str(name))
 
 
 def one_line(error: ValidationError) -> str:

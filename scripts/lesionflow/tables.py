@@ -12,12 +12,12 @@ from lesionflow.jobs import outcome
 from lesionflow.whole import whole
 
 STEPS = {  # the road in its order, and where a job of each step logs
-    "import_fold": "{model}/fold-*.log",
-    "resample": "{model}/{folder}/{scan}_channel-*.log",
+    "import_fold": "{model}/fold-{fold}.log",
+    "resample": "{model}/{folder}/{scan}_channel-{channel}.log",
     "mask": "{model}/{folder}/{scan}.log",
     "crop": "{model}/{folder}/{scan}.log",
-    "normalize": "{model}/{folder}/{scan}_channel-*.log",
-    "predict_fold": "{model}/{folder}/{scan}_fold-*.log",
+    "normalize": "{model}/{folder}/{scan}_channel-{channel}.log",
+    "predict_fold": "{model}/{folder}/{scan}_fold-{fold}.log",
     "average_folds": "{model}/{folder}/{scan}.log",
     "threshold": "{model}/{folder}/{scan}.log",
     "count": "{model}/{folder}/{scan}.log",
@@ -32,6 +32,10 @@ RESULTS = (  # what stands at the end of a scan's road
     "{scan}_qc.png",
 )
 DECIMALS = 4
+AS_WRITTEN: dict[str, Any] = {
+    "keep_default_na": False,
+    "na_values": [""],
+}  # a label may be called NA
 WHOLE_NUMBERS = ("_count", "nonfinite_voxels", "lesions_dropped")
 
 
@@ -91,7 +95,7 @@ def scan_facts(gathered: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
 
 def cohort_table(
     plan: list[dict[str, Any]],
-    labels: Mapping[str, list[str]],
+    models: Mapping[str, Mapping[str, Any]],
     results: Path,
     logs: Path,
 ) -> pd.DataFrame:
@@ -101,16 +105,17 @@ def cohort_table(
     ----------
     plan
         Of ``plan.plan_run``.
-    labels
-        Names of each model's labels.
+    models
+        By name: the names of its ``labels`` and ``channels`` (lists), and the number of ``folds``.
     results, logs
         Folders of the run.
     """
+    labels = {model: parts["labels"] for model, parts in models.items()}
     wanted = columns.names(columns.cohort_columns(labels))
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
-        verdicts = {m: _verdict(record, m, results, logs) for m in labels}
+        verdicts = {m: _verdict(record, m, models[m], results, logs) for m in models}
         bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
         model, (status, reason) = next(iter(bad.items()), ("", ("ok", "")))
         row["status"] = status
@@ -146,14 +151,24 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
-def _verdict(record: Mapping[str, Any], model: str, results: Path, logs: Path) -> tuple[str, str]:
+def _verdict(
+    record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
+) -> tuple[str, str]:
     """Status and reason of one scan under one model."""
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason
     names = {"model": model, "folder": record["folder"], "scan": record["scan"]}
-    for step, pattern in STEPS.items():
-        for log in sorted(logs.glob(f"{step}/{pattern.format(**names)}")):
+    jobs = {  # by name, not by what lies there: a step that is no more may have left a log
+        step: [
+            logs / step / pattern.format(**names, fold=fold, channel=channel)
+            for fold in (range(1, parts["folds"] + 1) if "{fold}" in pattern else [0])
+            for channel in (parts["channels"] if "{channel}" in pattern else [""])
+        ]
+        for step, pattern in STEPS.items()
+    }
+    for step, paths in jobs.items():
+        for log in paths:
             if reason := outcome(log):
                 return f"failed:{step}", reason
     missing = [
@@ -162,8 +177,7 @@ def _verdict(record: Mapping[str, Any], model: str, results: Path, logs: Path) -
         if not (_folder(results, model, record) / name).is_file()
     ]
     if missing:
-        begun = [s for s in STEPS if any(logs.glob(f"{s}/{STEPS[s].format(**names)}"))]
-        after = [s for s in STEPS if s not in begun]
+        after = [s for s, paths in jobs.items() if not any(path.is_file() for path in paths)]
         step = after[0] if after else "draw"
         return f"failed:{step}", "the run ended before this step was begun"
     return "ok", ""
@@ -172,7 +186,7 @@ def _verdict(record: Mapping[str, Any], model: str, results: Path, logs: Path) -
 def _measured(record: Mapping[str, Any], model: str, results: Path) -> dict[str, Any]:
     folder = _folder(results, model, record)
     row: dict[str, Any] = {}
-    volumes = pd.read_csv(folder / f"{record['scan']}_volumes.tsv", sep="\t")
+    volumes = pd.read_csv(folder / f"{record['scan']}_volumes.tsv", sep="\t", **AS_WRITTEN)
     for line in volumes.to_dict("records"):
         row |= {
             f"{line['name']}_{key}": value

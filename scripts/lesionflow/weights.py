@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,10 +49,11 @@ def content_digest(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def check_available(card: Mapping[str, Any], models_dir: Path) -> None:
+def check_available(card: Mapping[str, Any], models_dir: Path, code: str = "") -> None:
     """Look, before any job, whether every fold is imported or its weights are there.
 
-    Cheap: names and the listings of zips only. Hashes are for the import.
+    Cheap: names and the listings of zips only. Hashes are for the import. ``code`` is the mark of
+    the import's code: a fold that other code imported will be imported again, from its weights.
 
     Raises
     ------
@@ -59,11 +61,11 @@ def check_available(card: Mapping[str, Any], models_dir: Path) -> None:
         If a fold is missing; the message says where to get it and where to put it.
     """
     for fold in range(1, len(card["folds"]) + 1):
-        if not (card["source"]["archive"] and is_imported(card, fold, models_dir)):
+        if not (card["source"]["archive"] and is_imported(card, fold, models_dir, code)):
             find_weights(card, fold, models_dir, hashing=False)
 
 
-def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path) -> bool:
+def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path, code: str = "") -> bool:
     """Whether the fold's folder holds an import of just these weights, as its ``fold.json`` says."""
     part = import_part(card, fold)
     try:
@@ -72,9 +74,12 @@ def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path) -> bool:
         )
         facts = json.loads(text)
         md5 = part["weights"]["md5"]
-        return facts["weights"] == part["weights"]["path"] and md5 in (
-            None,
-            facts["md5"],
+        same = ("version", "fold", "format", "shape", "channels", "activation")
+        return (
+            facts["weights"] == part["weights"]["path"]
+            and md5 in (None, facts["md5"])
+            and all(facts[key] == part[key] for key in same)
+            and code in ("", facts["code"])
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -134,7 +139,8 @@ def find_weights(
         roots = [models_dir / part["name"], models_dir]
         roots += [Path(part["folder"]), Path(part["folder"]).parent] if part["folder"] else []
         for path in (root / name for root in roots for name in (wanted, wanted.name)):
-            if path.exists():
+            imported = path.parent == roots[0] and re.fullmatch(r"fold-[0-9]+", path.name)
+            if path.exists() and not imported:  # an import's own folder is no source
                 return Weights(path)
     zips = sorted(models_dir.glob("*.zip"), key=lambda p: (p.name != source["archive"], p.name))
     wrong = ""

@@ -64,7 +64,7 @@ def make_job(models, card, fold):
         rule="import_fold",
         input=[],
         output=SimpleNamespace(facts=str(output)),
-        params=SimpleNamespace(card=card),
+        params=SimpleNamespace(card=card, code=""),
         wildcards=SimpleNamespace(model=card["name"], fold=str(fold)),
         threads=1,
         log=[str(models.parent / "log.txt")],

@@ -102,7 +102,7 @@ def test_from_mask_to_picture(tmp_path, scan):
     brain[2:-2, 2:-2, 1:-1] = 1
     given = save_scan(tmp_path / "mask.nii.gz", brain, AFFINE)
     outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
-    files = {"image": [str(tmp_path / "resampled.nii")], "scan": scan, "mask": given}
+    files = {"image": [str(tmp_path / "resampled.nii")], "scans": [str(scan)], "mask": given}
     mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None))
     facts = json.loads((tmp_path / "mask.json").read_text())
     expected = brain.sum() * 0.9 * 0.9 * 1.8 / 1000
@@ -171,7 +171,7 @@ def test_from_mask_to_picture(tmp_path, scan):
     count.main(job(tmp_path, "count", files, counted, **params))
     first = json.loads((tmp_path / "source.json").read_text())
     told = json.loads(counted["facts"].read_text())
-    assert (told["input_sha256"], told["nonfinite_voxels"]) == (first["input_sha256"], 0)
+    assert (told["input_sha256"], told["nonfinite_voxels"]) == (first["input_sha256"], 9)
     volumes = pd.read_csv(counted["volumes"], sep="\t")
     assert volumes["count"].tolist() == [2]
     table = pd.read_csv(counted["table"], sep="\t")
@@ -203,3 +203,16 @@ def test_from_mask_to_picture(tmp_path, scan):
     }
     draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}))
     assert (tmp_path / "qc.png").stat().st_size > 5000
+
+
+def test_a_hole_in_any_channel_stops_the_scan(tmp_path, scan):
+    run_resample(tmp_path, scan)
+    brain = save_scan(tmp_path / "mask.nii.gz", np.ones((30, 32, 14), np.uint8), AFFINE)
+    other = blobs([])
+    other[15, 15, 7] = np.nan
+    other = save_scan(tmp_path / "other.nii.gz", other, AFFINE)
+    files = {"image": [str(tmp_path / "resampled.nii")], "mask": brain}
+    files["scans"] = [str(scan), str(other)]
+    outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
+    with pytest.raises(ScanError, match="other.nii.gz: 1 voxels inside the brain"):
+        mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None))

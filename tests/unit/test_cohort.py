@@ -151,3 +151,74 @@ def test_include_and_exclude():
     assert selected(names, ["sub-02*"], ["*ses-2"]) == {"sub-02_ses-1"}
     with pytest.raises(CohortError, match="'sub-9' matches no scan"):
         selected(names, ["sub-9"], [])
+
+
+def test_runs_of_other_channels_make_no_scans(tmp_path):
+    root = tree(
+        tmp_path,
+        "sub-01/anat/sub-01_swi.nii.gz",
+        "sub-01/anat/sub-01_run-1_T1w.nii.gz",
+        "sub-01/anat/sub-01_run-1_desc-brain_mask.nii.gz",
+        "sub-02/anat/sub-02_swi.nii.gz",
+        "sub-02/anat/sub-02_run-1_T1w.nii.gz",
+        "sub-02/anat/sub-02_run-2_T1w.nii.gz",
+    )
+    found = names_and_files(root)
+    assert sorted(found) == ["sub-01", "sub-02"]
+    assert {c: len(paths) for c, paths in found["sub-01"].items()} == {"swi": 1, "t1": 1, "mask": 1}
+    assert len(found["sub-02"]["t1"]) == 2  # a question for the user
+
+
+def test_a_channel_without_patterns_has_only_its_folder(tmp_path):
+    root = tree(tmp_path, "01/swi/a_swi.nii.gz", "02/swi/a_swi.nii.gz", "02/adc/b.nii")
+    one, two = list_scans(root, {**PATTERNS, "adc": []})
+    assert "adc" not in one.files
+    assert two.files["adc"] == [f"{root}/02/adc/b.nii"]
+
+
+def test_an_echo_that_is_not_there_is_not_replaced_by_another():
+    scan = Scan("1", files={"swi": ["/x/sub-1_echo-1_swi.nii"]})
+    path, reason = single_file(scan, "swi", 2, "")
+    assert (path, "of echo 2" in reason) == ("", True)
+    assert single_file(scan, "swi", 1, "")[0]
+    assert single_file(Scan("1", files={"swi": ["/x/a_echo-02_swi.nii"]}), "swi", 2, "")[0]
+    assert single_file(Scan("1", files={"swi": ["/x/four_d.nii"]}), "swi", 2, "")[0]
+
+
+def test_other_folders_beside_sessions_are_no_scan(tmp_path):
+    root = tree(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_swi.nii", "sub-01/qc/report.html")
+    assert list(names_and_files(root)) == ["sub-01_ses-1"]
+
+
+def test_a_folder_that_cannot_be_listed_costs_its_subject_only(tmp_path, monkeypatch):
+    import os
+
+    root = tree(tmp_path, "sub-01/anat/sub-01_swi.nii", "sub-02/anat/sub-02_swi.nii")
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("sub-01"):
+            raise PermissionError("Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    one, two = list_scans(root, PATTERNS)
+    assert "Permission denied" in one.problem
+    assert (two.problem, list(two.files)) == ("", ["swi"])
+
+
+def test_names_without_a_letter_are_told(tmp_path):
+    with pytest.raises(CohortError, match="no letter or digit"):
+        list_scans(tree(tmp_path, "王/swi/a.nii", "02/swi/a.nii"), PATTERNS)
+
+
+def test_cells_of_a_table(tmp_path):
+    table = tmp_path / "scans.tsv"
+    table.write_text("subject\tsession\trun\tswi\t\n".rstrip("\t\n") + "\n"
+                     "001\tn/a\tn/a\ta.nii\t\n\t\t\t\n002\t1\n")  # fmt: skip
+    one, two = list_scans(table, PATTERNS)
+    assert (one.name, one.files) == ("sub-001", {"swi": [str(tmp_path / "a.nii")]})
+    assert (two.name, two.files) == ("sub-002_ses-1", {})
+    table.write_text("subject\tswi\n01\ta.nii\tm.nii\n")
+    with pytest.raises(CohortError, match="line 2: 3 cells under 2 columns"):
+        list_scans(table, PATTERNS)

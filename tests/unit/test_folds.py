@@ -198,6 +198,7 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
         "channels": 1,
         "activation": "sigmoid",
         "openvino": True,
+        "code": "",
     }
 
 

@@ -142,3 +142,48 @@ def test_a_damaged_memory_is_forgotten(tmp_path):
     (tmp_path / "memory.json").write_text('{"half')
     path = save_scan(tmp_path / "a.nii", noise())
     assert Memory(tmp_path / "memory.json").inspect(path, "strict", None).status == "ok"
+
+
+def test_what_could_not_be_opened_is_looked_at_again(tmp_path, monkeypatch):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    memory = Memory(tmp_path / "headers.json")
+
+    def denied(*args, **kwargs):
+        raise PermissionError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.open", denied)
+        assert memory.inspect(path, "strict", None).status == "unreadable"
+    memory.save()
+    assert Memory(tmp_path / "headers.json").inspect(path, "strict", None).status == "ok"
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"by": 1, "found": 2}', "no"])
+def test_a_memory_that_makes_no_sense_is_forgotten(tmp_path, text):
+    (tmp_path / "headers.json").write_text(text)
+    assert Memory(tmp_path / "headers.json").known == {}
+
+
+def test_new_voxels_in_a_plain_file_change_its_mark(tmp_path):
+    one = noise((30, 30, 30))
+    one[-5:] = 0  # its last bytes are the same
+    first = inspect(save_scan(tmp_path / "a.nii", one)).content
+    assert inspect(save_scan(tmp_path / "b.nii", one)).content == first
+    one[5:20, 5:20, 5:20] += 1
+    assert inspect(save_scan(tmp_path / "c.nii", one)).content != first
+
+
+def test_headers_that_nibabel_stumbles_over(tmp_path):
+    header = bytearray(save_scan(tmp_path / "a.nii", noise()).read_bytes())
+    header[108:112] = np.array([np.inf], np.float32).tobytes()  # vox_offset
+    (tmp_path / "inf.nii").write_bytes(header)
+    nib.save(nib.Nifti2Image(noise(), np.eye(4)), tmp_path / "two.nii")
+    (tmp_path / "cut.nii").write_bytes((tmp_path / "two.nii").read_bytes()[:400])
+    for name in ("inf.nii", "cut.nii", "nul\0.nii"):
+        assert inspect(tmp_path / name).status == "unreadable"
+        assert Memory(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
+
+
+def test_a_name_that_is_no_niftis(tmp_path):
+    save_scan(tmp_path / "a.nii.gz", noise()).rename(tmp_path / "a.gz")
+    assert "neither .nii nor .nii.gz" in inspect(tmp_path / "a.gz").reason

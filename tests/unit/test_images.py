@@ -105,3 +105,40 @@ def test_saved_images_have_both_forms_equal(tmp_path):
     assert np.allclose(header.get_qform(coded=True)[0], affine, atol=1e-4)
     assert np.allclose(header.get_sform(coded=True)[0], affine, atol=1e-4)
     assert [p.name for p in tmp_path.iterdir()] == ["a.nii.gz"]
+
+
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
+def test_a_changed_byte_in_a_gzip_is_never_read_as_an_image(tmp_path, place):
+    path = save_scan(tmp_path / "a.nii.gz", noise((30, 30, 30)))
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(ScanError, match="a.nii.gz"):
+        read_scan(path)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_lengths_in_other_units_are_not_taken_for_millimetres(tmp_path, unit):
+    image = nib.Nifti1Image(noise(), np.eye(4))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    with pytest.raises(ScanError, match=f"in {unit}") as error:
+        read_scan(tmp_path / "a.nii")
+    assert error.value.status == "header-conflict"
+
+
+@pytest.mark.parametrize("spacing", [1e-3, 1e3])
+def test_a_field_of_view_that_no_head_has(tmp_path, spacing):
+    path = save_scan(tmp_path / "a.nii", noise(), np.diag([spacing] * 3 + [1]))
+    with pytest.raises(ScanError, match="field of view"):
+        read_scan(path)
+
+
+def test_a_form_that_is_not_asked_for_may_be_wrong(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise())
+    header = bytearray(path.read_bytes())
+    header[256:268] = np.array([2, 2, 2], np.float32).tobytes()  # no quaternion
+    path.write_bytes(header)
+    assert read_scan(path, "sform").shape == (12, 13, 14)
+    with pytest.raises(ScanError, match="not valid"):
+        read_scan(path, "strict")

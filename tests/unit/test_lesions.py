@@ -201,3 +201,11 @@ def test_no_two_lesions_claim_the_same_voxel_however_thick_the_slices(peaks, see
     first = int(np.argmax(strengths))
     own = np.rint(np.array(peaks[first]) / [1, 1, 6]).clip(0, np.array(shape) - 1)
     assert voxels[first].tolist() == own.tolist()
+
+
+def test_a_crowded_lesion_takes_no_voxel_that_is_anothers_own():
+    peaks = np.array([[5, 5, 12.0], [5, 5.4, 13], [5, 6, 12]])
+    voxels = claim_voxels(peaks, np.array([0.9, 0.8, 0.7]), np.diag([1, 1, 6.0, 1]), (13, 13, 5))
+    assert voxels[0].tolist() == [5, 5, 2]
+    assert voxels[2].tolist() == [5, 6, 2]
+    assert len({tuple(v) for v in voxels}) == 3

@@ -16,7 +16,7 @@ from lesionflow.whole import whole
 from paths import HOUSE
 
 SCHEMA = HOUSE / "config/schemas/config.schema.yaml"
-LABELS = {"m": ["cmb"]}
+MODELS = {"m": {"labels": ["cmb"], "channels": ["swi"], "folds": 3}}
 
 
 def record(scan, problems=None):
@@ -48,7 +48,7 @@ def finished(tmp_path, scan="sub-1"):
 def test_zero_lesions_and_not_measured_differ(tmp_path):
     finished(tmp_path)
     plan = [record("sub-1"), record("sub-2", {"m": ["unreadable", "why"]})]
-    table = cohort_table(plan, LABELS, tmp_path / "results", tmp_path / "logs")
+    table = cohort_table(plan, MODELS, tmp_path / "results", tmp_path / "logs")
     write_table(tmp_path / "cohort.csv", table)
     rows = pd.read_csv(tmp_path / "cohort.csv", dtype=str, keep_default_na=False)
     assert rows.status.tolist() == ["ok", "unreadable"]
@@ -61,7 +61,7 @@ def test_a_failed_step_is_named_with_its_reason(tmp_path):
     log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
     with pytest.raises(ValueError, match="broken"), logged(NS(log=[log])):
         raise ValueError("broken\n  in two lines")
-    table = cohort_table([record("sub-1")], LABELS, tmp_path / "results", tmp_path / "logs")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "failed:crop"
     assert table.reason[0] == "broken in two lines"
 
@@ -71,13 +71,13 @@ def test_a_killed_step_is_not_taken_for_a_good_one(tmp_path):
     log = tmp_path / "logs/predict_fold/m/sub-1/anat/sub-1_fold-2.log"
     log.parent.mkdir(parents=True)
     log.write_text("2026-01-01 INFO half a")
-    table = cohort_table([record("sub-1")], LABELS, tmp_path / "results", tmp_path / "logs")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "failed:predict_fold"
     assert "killed" in table.reason[0]
 
 
 def test_what_was_never_begun_is_not_ok(tmp_path):
-    table = cohort_table([record("sub-1")], LABELS, tmp_path / "results", tmp_path / "logs")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0].startswith("failed:")
 
 
@@ -86,7 +86,7 @@ def test_logs_of_another_run_of_the_subject_are_not_mixed_up(tmp_path):
     log = tmp_path / "logs/resample/m/sub-1/anat/sub-1_run-2_channel-swi.log"
     with pytest.raises(ValueError, match="other"), logged(NS(log=[log])):
         raise ValueError("other")
-    table = cohort_table([record("sub-1")], LABELS, tmp_path / "results", tmp_path / "logs")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "ok"
 
 
@@ -192,3 +192,21 @@ def test_bad_config_in_one_line(config, message):
 def test_names_may_be_one_or_a_list():
     assert checked({"models": "a"}, SCHEMA)["models"] == ["a"]
     assert checked({"models": ["a", "b"]}, SCHEMA)["models"] == ["a", "b"]
+
+
+def test_a_log_of_a_job_that_is_no_more_decides_nothing(tmp_path):
+    finished(tmp_path)
+    for name in ("import_fold/m/fold-4.log", "resample/m/sub-1/anat/sub-1_channel-t1.log"):
+        (tmp_path / "logs" / name).parent.mkdir(parents=True)
+        (tmp_path / "logs" / name).write_text("FAILED: of old\n")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "ok"
+
+
+@pytest.mark.parametrize(
+    "key, value", [("threshold", float("nan")), ("min_volume_mm3", float("inf"))]
+)
+def test_config_numbers_are_numbers(key, value):
+    with pytest.raises(ConfigError, match=f"{key}: .* is no number"):
+        checked({key: value}, SCHEMA)
+    assert checked({"echo": 2.0}, SCHEMA)["echo"] == 2

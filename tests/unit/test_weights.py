@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from lesionflow.archives import WeightsError, checked_members, is_inside, members
+from lesionflow.cards import import_part
 from lesionflow.weights import (
     Weights,
     check_available,
@@ -264,8 +265,18 @@ def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
     card = make_card(sha256="0" * 64)
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    facts.write_text(json.dumps({"weights": "M/fold_a", "md5": FOLDER_MD5}))
+    same = {k: import_part(card, 1)[k] for k in ("version", "fold", "format", "shape", "channels")}
+    found = {
+        "weights": "M/fold_a",
+        "md5": FOLDER_MD5,
+        "activation": "sigmoid",
+        "code": "now",
+    } | same
+    facts.write_text(json.dumps(found))
     assert is_imported(card, 1, tmp_path)
+    assert is_imported(card, 1, tmp_path, "now")
+    with pytest.raises(WeightsError, match="missing"):  # else the import would lose the fold
+        check_available(card, tmp_path, "later")
     check_available(card, tmp_path)
     card["folds"][0]["md5"] = "1" * 32  # new weights
     with pytest.raises(WeightsError, match="missing"):
@@ -281,3 +292,11 @@ def test_looking_for_weights_imports_no_framework():
     scripts = Path(__file__).parents[2] / "scripts"
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_folder_of_an_import_is_not_taken_for_its_weights(tmp_path):
+    card = make_card(sha256=None)
+    card["folds"][0]["path"] = "net/fold-1"
+    (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake makes it before the job
+    with pytest.raises(WeightsError, match="missing"):
+        find_weights(card, 1, tmp_path)

@@ -73,6 +73,15 @@ def test_an_edited_scan_under_an_old_time(again):
     assert planned(run) == SCAN | TABLES
 
 
+def test_what_is_put_beside_a_scan_reruns_what_reads_it(again):
+    directory, run = again
+    anat = (directory / SWI).parent
+    shutil.copyfile(directory / SWI, anat / "sub-02_desc-truth_dseg.nii.gz")
+    assert planned(run) == {}
+    shutil.copyfile(directory / SWI, anat / "sub-02_desc-regions_dseg.nii.gz")
+    assert planned(run) == TABLES | {"count": 1, "restore": 1, "draw": 1}
+
+
 def test_an_added_scan(again):
     directory, run = again
     add_scan(directory / "bids", "sub-03", blobs([], seed=5))

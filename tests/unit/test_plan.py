@@ -1,0 +1,68 @@
+"""What keeps a scan from being run, and what does not."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from lesionflow.headers import Memory
+from lesionflow.plan import plan_run
+from volumes import noise, save_scan
+
+PATTERNS = {
+    "swi": ["*_swi.nii.gz"],
+    "mask": ["*_mask.nii.gz"],
+    "regions": ["*_regions.nii.gz"],
+    "truth": ["*_truth.nii.gz"],
+}
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    anat = tmp_path / "bids/sub-1/anat"
+    for kind in ("swi", "mask"):
+        save_scan(anat / f"sub-1_{kind}.nii.gz", noise())
+    return tmp_path / "bids"
+
+
+def card(*channels, echo=None):
+    return {"input": {"channels": list(channels), "echo": echo}}
+
+
+def plan(cohort, cards=None, **config):
+    settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
+    settings |= {"brain_mask": "auto", "affine": "strict"} | config
+    memory = Memory(cohort.parent / "headers.json")
+    (record,) = plan_run(settings, cards or {"m": card("swi")}, memory)
+    return record
+
+
+def test_a_good_scan_has_its_files_and_marks(cohort):
+    record = plan(cohort)
+    assert record["problems"] == {}
+    assert sorted(record["files"]) == sorted(record["content"]) == ["mask", "swi"]
+
+
+def test_what_the_road_does_not_read_refuses_no_scan(cohort):
+    anat = cohort / "sub-1/anat"
+    save_scan(anat / "sub-1_truth.nii.gz", noise((4, 5, 6, 3)))
+    assert plan(cohort)["problems"] == {}
+    (anat / "sub-1_mask.nii.gz").write_bytes(b"")
+    assert plan(cohort)["problems"]["m"][0] == "unreadable"
+    assert plan(cohort, brain_mask="none")["problems"] == {}
+
+
+def test_regions_that_are_wanted_have_to_be_whole(cohort):
+    (cohort / "sub-1/anat/sub-1_regions.nii.gz").write_bytes(gzip.compress(b"no"))
+    assert plan(cohort)["problems"]["m"][0] == "unreadable"
+
+
+def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
+    anat = cohort / "sub-1/anat"
+    (anat / "sub-1_swi.nii.gz").unlink()
+    for echo in (1, 2):
+        save_scan(anat / f"sub-1_echo-{echo}_swi.nii.gz", np.ones((5, 5, 5), np.float32) * echo)
+    record = plan(cohort, {"a": card("swi", echo=1), "b": card("swi", echo=2)})
+    assert record["files"]["swi"].endswith("echo-1_swi.nii.gz")
+    assert "a" not in record["problems"]
+    assert "different files for swi" in record["problems"]["b"][1]
