@@ -210,3 +210,11 @@ def test_config_numbers_are_numbers(key, value):
     with pytest.raises(ConfigError, match=f"{key}: .* is no number"):
         checked({key: value}, SCHEMA)
     assert checked({"echo": 2.0}, SCHEMA)["echo"] == 2
+
+
+def test_numbers_are_short_and_small_ones_stay_what_they_are(tmp_path):
+    table = pd.DataFrame({"x": [1884.66712, 0.000427351, -0.00000123456, 0.0, float("nan")]})
+    write_table(tmp_path / "t.csv", table)
+    assert (
+        tmp_path / "t.csv"
+    ).read_text().split() == 'x 1884.6671 0.0004274 -1.235e-06 0.0 ""'.split()
