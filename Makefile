@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync --quiet
 SYNC := $(UV) sync --frozen --quiet --compile-bytecode
 CORES ?= all
 
-.PHONY: demo test lint env uv docs demo-weights
+.PHONY: demo test lint env uv docs demo-weights brainmask-weights
 
 demo: uv  ## a small simulated cohort through the whole road
 	@$(SYNC) --no-dev --inexact
@@ -28,9 +28,14 @@ lint: env
 docs: env  ## the pages and pictures that come from the code
 	$(RUN) python scripts/write_docs.py
 
-demo-weights: env  ## train the demo ensemble again, from its seed
-	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1
-	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 2
+demo-weights: env  ## train the demo ensemble again, from its seed; anatomies=DIR: on heads of label maps too
+	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1 $(if $(anatomies),--anatomies "$(anatomies)")
+	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 2 $(if $(anatomies),--anatomies "$(anatomies)")
+
+brainmask-weights: env  ## train the brain mask again, on a folder of whole-head label maps: anatomies=DIR
+	@test -d "$(anatomies)" || { echo "say where the label maps are: make brainmask-weights anatomies=DIR"; exit 1; }
+	$(RUN) python scripts/train_brainmask.py "$(anatomies)" --seed 1
+	$(RUN) python scripts/evaluate_brainmask.py "$(anatomies)"
 
 env: uv
 	@$(SYNC)

@@ -21,7 +21,7 @@ include: "rules/cohort.smk"
 
 # After the rules: where a path holds a pathvar, constraints set before it are not seen (Snakemake 9.27).
 wildcard_constraints:
-    model="|".join(CARDS),
+    model="|".join([*CARDS, *([MASK_CARD["name"]] if MASK_CARD else [])]),
     folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
     scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
     channel=r"[a-z][a-z0-9]*",

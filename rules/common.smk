@@ -10,11 +10,12 @@ from snakemake.logging import logger
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from lesionflow import provenance
-from lesionflow.cards import import_part, load_cards
+from lesionflow.cards import ANY, import_part, load_cards
 from lesionflow.frameworks import nvidia_device
 from lesionflow.headers import Memory
 from lesionflow.plan import plan_run
 from lesionflow.settings import checked
+from lesionflow.mask_cards import mask_card
 from lesionflow.tables import STEPS, cohort_table, write_table
 from lesionflow.weights import check_available, fold_files
 from lesionflow.whole import whole
@@ -29,20 +30,21 @@ def code_digest(step):
 
 
 def prepare_run():
-    """The settings, the cards and the plan of this run; a mistake of the user's in one line."""
+    """The settings, the cards (models' and mask's) and the plan; a mistake of the user's in one line."""
     try:
         settings = checked(config, HOUSE / "config/schemas/config.schema.yaml")
         cards = load_cards(settings, HOUSE / "config/models")
+        brain = mask_card(settings, cards, HOUSE / "config/models")
         if workflow.is_main_process:
-            for card in cards.values():
+            for card in [*cards.values(), *([brain] if brain else [])]:
                 check_available(
                     card, Path(settings["models_dir"]), code_digest("import_fold")
                 )
             memory = Memory(Path("work/headers.json"))
-            plan = plan_run(settings, cards, memory)
+            plan = plan_run(settings, cards, memory, brain)
             memory.save()
             keep_plan(plan)
-        return settings, cards, json.loads(PLAN.read_text(encoding="utf-8"))
+        return settings, cards, brain, json.loads(PLAN.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WorkflowError(str(error))
 
@@ -55,7 +57,7 @@ def keep_plan(plan):
             partial.write_text(text, encoding="utf-8")
 
 
-SETTINGS, CARDS, SCANS = prepare_run()
+SETTINGS, CARDS, MASK_CARD, SCANS = prepare_run()
 SCAN = {record["scan"]: record for record in SCANS}
 RUNS = [
     (model, record["folder"], record["scan"])
@@ -77,8 +79,8 @@ GPUS = int(
 
 
 def card(wildcards):
-    """The card of a job's model."""
-    return CARDS[wildcards.model]
+    """The card of a job's model, or of the brain mask."""
+    return CARDS.get(wildcards.model, MASK_CARD)
 
 
 def about(model):
@@ -127,10 +129,44 @@ def beside(kind):
     """Input function: the mask or regions that a scan brings, if it does and they are wanted."""
 
     def path(wildcards):
-        wanted = kind != "mask" or SETTINGS["brain_mask"] != "none"
+        wanted = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
         return SCAN[wildcards.scan]["files"].get(kind, []) if wanted else []
 
     return path
+
+
+def brain_channel(wildcards):
+    """The channel in which a scan's brain is looked for."""
+    (channel,) = MASK_CARD["input"]["channels"]
+    return [channels(wildcards)[0] if channel == ANY else channel]
+
+
+def brain_source(wildcards):
+    """The file in which a scan's brain is looked for."""
+    return SCAN[wildcards.scan]["files"][brain_channel(wildcards)[0]]
+
+
+def brain_folds(wildcards):
+    """The imported folds of the brain mask's card."""
+    return collect(
+        rules.import_fold.output.facts,
+        model=MASK_CARD["name"],
+        fold=range(1, len(MASK_CARD["folds"]) + 1),
+    )
+
+
+def found_brain(wildcards):
+    """What find_brain computes for a scan, unless the scan brings its mask or none is wanted."""
+    if MASK_CARD is None or beside("mask")(wildcards):
+        return []
+    return rules.find_brain.output.probability
+
+
+def finder(wildcards):
+    """Name and version of the card that finds a scan's brain, if one does."""
+    if not found_brain(wildcards):
+        return None
+    return f"{MASK_CARD['name']} {MASK_CARD['version']}"
 
 
 def content(*beside, of=channels):

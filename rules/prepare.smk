@@ -26,6 +26,29 @@ rule resample:
         "../scripts/resample.py"
 
 
+rule find_brain:
+    input:
+        image=brain_source,
+        folds=brain_folds,
+    output:
+        probability=temp("work/<scan>_brain.nii"),
+    log:
+        "<logs>/find_brain/<scan>.log",
+    benchmark:
+        "<benchmarks>/find_brain/<scan>.tsv"
+    conda:
+        "../envs/networks.yaml"
+    params:
+        code=code_digest("find_brain"),
+        content=content(of=brain_channel),
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        card=MASK_CARD and {key: MASK_CARD[key] for key in ("name", "input", "output")},
+        backend=SETTINGS["backend"],
+    script:
+        "../scripts/find_brain.py"
+
+
 rule mask:
     input:
         image=lambda wildcards: collect(
@@ -35,6 +58,7 @@ rule mask:
         ),
         scans=own_files,
         mask=beside("mask"),
+        found=found_brain,
     output:
         mask=temp("work/<scan>_mask.nii"),
         facts="<results>/<scan>_desc-brain_mask.json",
@@ -49,6 +73,7 @@ rule mask:
         content=content("mask"),
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        finder=finder,
     script:
         "../scripts/mask.py"
 

@@ -1,9 +1,14 @@
-"""Rule mask: bring a scan's brain mask to the model's grid."""
+"""Rule mask: bring a scan's brain mask, given or found, to the model's grid."""
 
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.brain import brain_on_grid, edge_share, holes_in_brain
+from lesionflow.brain import (
+    brain_from_probability,
+    brain_on_grid,
+    edge_share,
+    holes_in_brain,
+)
 from lesionflow.geometry import Grid
 from lesionflow.images import ScanError, load, read_scan, save
 from lesionflow.jobs import logged
@@ -18,9 +23,13 @@ def main(snakemake):
         grid = Grid(image.affine, image.shape)
         paths = list(snakemake.input.scans)
         scan = read_scan(paths[0], params.affine, params.echo)
-        given = snakemake.input.get("mask")
-        brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
-        for path in paths if given else []:
+        given, found = snakemake.input.get("mask"), snakemake.input.get("found")
+        if found:
+            brain = brain_from_probability(load(found), scan, grid)
+        else:
+            brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
+        known = bool(given or found)
+        for path in paths if known else []:
             channel = scan if path == paths[0] else read_scan(path, params.affine, params.echo)
             if holes := holes_in_brain(channel, brain, grid):
                 raise ScanError(
@@ -31,10 +40,10 @@ def main(snakemake):
         facts.write(
             snakemake.output.facts,
             {
-                "mask_source": "provided" if given else "none",
-                "brain_volume_ml": float(brain.sum() * grid.voxel_mm3 / 1000) if given else None,
+                "mask_source": params.finder if found else "provided" if given else "none",
+                "brain_volume_ml": float(brain.sum() * grid.voxel_mm3 / 1000) if known else None,
                 "brain_at_edge": edge_share(brain, field_of_view(scan.affine, scan.shape, grid))
-                if given
+                if known
                 else None,
             },
         )

@@ -1,28 +1,15 @@
 """Make a small BIDS directory of simulated SWI-like scans with known microbleeds; see ``make demo``."""
 
 import argparse
-import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
-from lesionflow.swi import simulated_head, simulated_swi
-from lesionflow.whole import whole
-
-README = """\
-SIMULATED SCANS. No person was scanned: a program of lesionflow (scripts/simulate_cohort.py) made these
-SWI-like images from the MNI152 template, randomly deformed, with simulated veins and microbleeds. They
-show how lesionflow works and serve for nothing else.
-
-{broken} is broken on purpose: its file ends halfway.
-
-Beside each scan lie its brain mask and the truth: *_desc-truth_lesions.tsv has each microbleed's number,
-place (world mm, RAS+), volume and diameter; *_desc-truth_dseg.nii.gz has the numbers on the scan's grid.
-"""
+from lesionflow.simulated_files import describe, write_scan
+from lesionflow.simulation import simulated_head, simulated_scan
 
 
 @dataclass(frozen=True)
@@ -59,45 +46,14 @@ def cohort_jobs(seed: int, scans: int) -> list[Job]:
     return (first + more)[:scans]
 
 
-def write_scan(job: Job, out: Path) -> str:
+def simulate(job: Job, out: Path) -> str:
     """Simulate one scan and write it with its mask and truth; the name of the scan."""
-    nib.openers.Opener.default_compresslevel = 1
     folder = out / job.subject / (job.session or "") / "anat"
-    folder.mkdir(parents=True, exist_ok=True)
-    scan = simulated_swi(simulated_head(job.head, job.bleeds), job.scan)
-    affine, header = scan.image.affine, scan.image.header
-    label = nib.Nifti1Image(scan.lesions, affine, header)
-    brain = nib.Nifti1Image(scan.brain.astype(np.uint8), affine, header)
-    brain.set_data_dtype(np.uint8)
-    parts = {"swi": scan.image, "desc-brain_mask": brain, "desc-truth_dseg": label}
-    for suffix, image in parts.items():
-        with whole(folder / f"{job.name}_{suffix}.nii.gz") as partial:
-            nib.save(image, partial)
-    with whole(folder / f"{job.name}_desc-truth_lesions.tsv") as partial:
-        scan.truth.to_csv(partial, sep="\t", index=False)
+    scan = simulated_scan(simulated_head(job.head, job.bleeds), job.scan)
+    path = write_scan(scan, folder, job.name, "swi")["image"]
     if job.broken:
-        path = folder / f"{job.name}_swi.nii.gz"
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return job.name
-
-
-def describe(out: Path, jobs: list[Job]) -> None:
-    """Write the data set's description and README, which say that everything is simulated."""
-    description = {
-        "Name": "Simulated SWI-like scans with microbleeds (demonstration, no person was scanned)",
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "raw",
-        "License": "CC0",
-        "GeneratedBy": [{"Name": "lesionflow", "Description": "scripts/simulate_cohort.py"}],
-    }
-    broken = ", ".join(job.name for job in jobs if job.broken) or "None"
-    texts = {
-        "dataset_description.json": json.dumps(description, indent=2) + "\n",
-        "README": README.format(broken=broken),
-    }
-    for name, text in texts.items():
-        with whole(out / name) as partial:
-            partial.write_text(text)
 
 
 def main() -> None:
@@ -109,9 +65,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     jobs = cohort_jobs(args.seed, args.scans)
-    describe(args.out, jobs)
+    broken = ", ".join(job.name for job in jobs if job.broken) or "None"
+    more = f"{broken} is broken on purpose: its file ends halfway."
+    describe(args.out, "the MNI152 template", "scripts/simulate_cohort.py", more)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        names = list(pool.map(write_scan, jobs, [args.out] * len(jobs)))
+        names = list(pool.map(simulate, jobs, [args.out] * len(jobs)))
     print(f"{len(names)} simulated scans in {args.out}: {', '.join(names)}")
 
 

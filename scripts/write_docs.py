@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -31,8 +32,7 @@ def road() -> Edges:
         anat.mkdir(parents=True)
         image = nib.Nifti1Image(np.ones((2, 2, 2), np.uint8), np.eye(4))
         image.set_sform(np.eye(4), 1)
-        for name in ("sub-01_swi.nii", "sub-01_desc-brain_mask.nii"):
-            nib.save(image, anat / name)
+        nib.save(image, anat / "sub-01_swi.nii")
         command = [
             sys.executable,
             "-m",
@@ -61,7 +61,7 @@ def places(edges: Edges) -> dict[str, tuple[float, float]]:
         for name in names:
             if name not in rank and all(a in rank for a in needs[name]):
                 rank[name] = 1 + max((rank[a] for a in needs[name]), default=-1)
-    row = {"import_fold": 1, "describe": 1, "draw": 1}
+    row = {"import_fold": 1, "describe": 1, "draw": 1, "resample": -1}
     return {name: (rank[name], row.get(name, 0)) for name in names}
 
 
@@ -151,8 +151,6 @@ def config_page() -> str:
 def demo_page() -> str:
     """What the demo ensemble reaches on simulated scans."""
     figures = json.loads((HOUSE / "resources/demo-cmb/figures.json").read_text("utf-8"))
-    keys = ["lesions", "found", "false_positives", "sensitivity", "precision", "f1"]
-    rows = {"all": figures["all"], **figures["by_diameter"]}
     parts = [
         "# The demo ensemble",
         "",
@@ -161,17 +159,47 @@ def demo_page() -> str:
         "**A demonstration: trained on simulated scans only, never for research or clinical use.** These figures say",
         "nothing about real scans.",
         "",
-        f"{figures['about']}. {figures['scans']} scans, {figures['scans_without_lesions']} of them without lesions.",
-        "",
-        "| diameter | lesions | found | false positives | sensitivity | precision | F1 | false positives a scan |",
-        "|---|---|---|---|---|---|---|---|",
     ]
-    for name, row in rows.items():
-        cells = ["-" if row[k] is None else str(row[k]) for k in [*keys, "false_positives_a_scan"]]
-        parts.append(f"| {name} | {' | '.join(cells)} |")
-    clean = figures["false_positives_a_scan_without_lesions"]
-    parts += ["", f"False positives on a scan without any lesion: {clean}.", ""]
+    for part in figures.values():
+        parts += [f"{part['about']}. {part['scans']} scans.", "", *_score_rows(part), ""]
+        clean = part["false_positives_a_scan_without_lesions"]
+        if clean is not None:
+            parts += [f"False positives on a scan without any lesion: {clean}.", ""]
     return "\n".join(parts)
+
+
+def _score_rows(part: dict[str, Any]) -> list[str]:
+    keys = ["lesions", "found", "false_positives", "sensitivity", "precision", "f1"]
+    keys.append("false_positives_a_scan")
+    rows = {"all": part["all"], **part["by_diameter"], **part.get("by_place", {})}
+    table = ["| | " + " | ".join(key.replace("_", " ") for key in keys) + " |", "|---" * 8 + "|"]
+    for name, row in rows.items():
+        cells = ["-" if row[key] is None else str(row[key]) for key in keys]
+        table.append(f"| {name} | {' | '.join(cells)} |")
+    return table
+
+
+def mask_page() -> str:
+    """What the brain mask reaches on simulated scans."""
+    figures = json.loads((HOUSE / "resources/brainmask/figures.json").read_text("utf-8"))
+    worst = figures["worst"]
+    parts = [
+        "# The brain mask",
+        "",
+        "Made by `make docs` from resources/brainmask/figures.json.",
+        "",
+        f"{figures['about']}: {figures['scans']} scans.",
+        "",
+        f"Worst {worst['dice']} ({worst['head']}, {worst['sequence']}, {worst['spacing_mm']} mm), mean {figures['mean']}.",
+        "",
+        "| scans | worst | mean |",
+        "|---|---|---|",
+    ]
+    for key in ("by_sequence", "by_spacing_mm", "by_head"):
+        for name, row in figures[key].items():
+            unit = " mm" if key == "by_spacing_mm" else ""
+            parts.append(f"| {name}{unit} | {row['worst']} | {row['mean']} |")
+    return "\n".join([*parts, ""])
 
 
 def road_page(edges: Edges) -> str:
@@ -201,6 +229,7 @@ def main() -> None:
         "outputs.md": outputs_page(),
         "config.md": config_page(),
         "demo.md": demo_page(),
+        "brainmask.md": mask_page(),
         "road.md": road_page(edges),
     }
     stale = [

@@ -119,7 +119,14 @@ def v2_like(shape=SHAPE, depth=4, **parts):
 
 
 def part(
-    path, shape=SHAPE, channels=1, outputs=1, activation="sigmoid", fmt="savedmodel", md5=None
+    path,
+    shape=SHAPE,
+    channels=1,
+    outputs=1,
+    activation="sigmoid",
+    fmt="savedmodel",
+    md5=None,
+    tolerance=1e-5,
 ):
     """What the import of fold 1 needs to know (``cards.import_part``)."""
     return {
@@ -133,6 +140,7 @@ def part(
         "shape": [*shape, channels],
         "channels": outputs,
         "activation": activation,
+        "tolerance": tolerance,
     }
 
 

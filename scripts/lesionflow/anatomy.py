@@ -6,8 +6,10 @@ template's coordinates stay reachable through its deformation, so that whatever 
 """
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -25,7 +27,7 @@ NUCLEI = {
     "thalamus": ((-12, -19, 7), (7.0, 11.0, 7.0), 0.1),
 }
 PLACES = ("lobar", "deep", "infratentorial")
-TISSUES = ("wm", "gm", "csf", "meninges", "bone", "marrow", "scalp", "soft")
+TISSUES = ("wm", "gm", "csf", "meninges", "bone", "marrow", "scalp", "soft")  # of the MNI152 heads
 _LOW = np.array([-100.0, -138.0, -96.0])  # of a head's box in mm, around the template's origin
 _HIGH = np.array([100.0, 106.0, 106.0])
 
@@ -134,17 +136,17 @@ class Anatomy:
     affine : array (4, 4)
         Voxel index to world mm, along the world's axes (RAS).
     tissue : dict of array (x, y, z), float32
-        Shares in [0, 1] of ``TISSUES``; what they do not fill is air.
+        Shares in [0, 1] of tissues of ``contrast.SEQUENCES``; what they do not fill is air.
     iron : array (x, y, z), float32
         Iron of the deep nuclei, from 0 to 1.
     brain : array (x, y, z), float32
-        Share of brain (with its CSF) in a voxel; the mask is where it is above 0.5.
+        Share of brain in a voxel; the mask is where it is above 0.5.
     depth_mm : array (x, y, z), float32
-        Distance to the brain's surface, positive inside.
+        Distance to the surface of the brain with the CSF around it, positive inside.
     place : array (x, y, z), uint8
         Index in ``PLACES``, for brain voxels.
     deformation
-        Between the world and the template.
+        Between the world and the template: an object with ``to_head`` and ``to_template``.
     """
 
     affine: np.ndarray
@@ -153,12 +155,19 @@ class Anatomy:
     brain: np.ndarray
     depth_mm: np.ndarray
     place: np.ndarray
-    deformation: Deformation
+    deformation: Any
 
     def sample(self, volume: np.ndarray, xyz: np.ndarray) -> np.ndarray:
         """Values of one of the maps at world positions (n, 3), linearly interpolated."""
         index = apply_affine(np.linalg.inv(self.affine), xyz)
         return ndimage.map_coordinates(volume, index.T, order=1, mode="nearest")
+
+
+def head_grid(spacing_mm: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Affine (4, 4) of a head's grid, and its voxel centres along each axis in world mm."""
+    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
+    affine[:3, 3] = _LOW
+    return affine, [np.arange(lo, hi, spacing_mm) for lo, hi in zip(_LOW, _HIGH, strict=True)]
 
 
 def simulated_anatomy(seed: int, spacing_mm: float = 1.0) -> Anatomy:
@@ -174,9 +183,7 @@ def simulated_anatomy(seed: int, spacing_mm: float = 1.0) -> Anatomy:
     rng = np.random.default_rng([seed, 1])
     template = mni_template()
     deformation = Deformation(rng)
-    axes = [np.arange(lo, hi, spacing_mm) for lo, hi in zip(_LOW, _HIGH, strict=True)]
-    affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
-    affine[:3, 3] = _LOW
+    affine, axes = head_grid(spacing_mm)
     mni = deformation.on_grid(axes)
 
     index = mni - template.affine[:3, 3].astype(np.float32).reshape(3, 1, 1, 1)
@@ -185,12 +192,12 @@ def simulated_anatomy(seed: int, spacing_mm: float = 1.0) -> Anatomy:
     gm, wm = np.zeros_like(brain), np.zeros_like(brain)
     for source, target in ((template.gm, gm), (template.wm, wm)):
         target[some] = ndimage.map_coordinates(source, index[:, some], order=1)
-    depth = _depth(brain, spacing_mm)
+    depth = signed_depth(brain, spacing_mm)
     tissue = _tissues(gm, wm, brain, depth, mni, rng)
-    return Anatomy(affine, tissue, _iron(mni, some), brain, depth, _place(mni), deformation)
+    return Anatomy(affine, tissue, iron_of(mni, some), brain, depth, place_of(mni), deformation)
 
 
-def _depth(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
+def signed_depth(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Distance to the surface in mm, positive inside, from a grid of half the resolution."""
     half = brain[::2, ::2, ::2] > 0.5
     inside = ndimage.distance_transform_edt(half) - ndimage.distance_transform_edt(~half)
@@ -256,12 +263,13 @@ def _ellipsoid(mni: np.ndarray, centre: tuple, radii: tuple) -> np.ndarray:
     return sum(((mni[a] - centre[a]) / radii[a]) ** 2 for a in range(3))
 
 
-def _iron(mni: np.ndarray, some: np.ndarray) -> np.ndarray:
+def iron_of(mni: np.ndarray, some: np.ndarray, nuclei: Iterable[str] = tuple(NUCLEI)) -> np.ndarray:
+    """Iron of nuclei, from 0 to 1, at template coordinates (3, x, y, z) in mm; 0 where not ``some``."""
     iron = np.zeros(some.shape, np.float32)
     inside = mni[:, some]
     both = np.stack([-np.abs(inside[0]), inside[1], inside[2]])
     values = np.zeros(both.shape[1], np.float32)
-    for centre, radii, strength in NUCLEI.values():
+    for centre, radii, strength in (NUCLEI[name] for name in nuclei):
         values = np.maximum(
             values, strength * _smooth_step(1.2 * (1 - _ellipsoid(both, centre, radii)))
         )
@@ -269,7 +277,7 @@ def _iron(mni: np.ndarray, some: np.ndarray) -> np.ndarray:
     return iron
 
 
-def _place(mni: np.ndarray) -> np.ndarray:
+def place_of(mni: np.ndarray) -> np.ndarray:
     """Coarse places by coordinates: an ellipsoid of deep grey, a cerebellum and a brain stem."""
     both = np.stack([np.abs(mni[0]), mni[1], mni[2]])
     deep = _ellipsoid(both, (17, -5, 4), (17, 27, 15)) < 1

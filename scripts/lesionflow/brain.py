@@ -1,7 +1,8 @@
-"""Brain masks: brought to the model's grid, and checked against the scan."""
+"""Brain masks, given or found: brought to the model's grid, and checked against the scan."""
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from lesionflow.geometry import Grid, nearest_voxels
 from lesionflow.resampling import field_of_view, resample
@@ -44,6 +45,40 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Gri
     return brain
 
 
+def brain_from_probability(
+    probability: nib.Nifti1Image, scan: nib.Nifti1Image, grid: Grid
+) -> np.ndarray:
+    """Bool array of ``grid.shape``: the largest piece of what is more probably brain than not, no holes.
+
+    Parameters
+    ----------
+    probability
+        Of brain, on a grid of its own; brought over by linear interpolation.
+    scan, grid
+        As for ``brain_on_grid``. Voxels of a piece share faces; a hole is what no way of shared faces
+        leads out of.
+
+    Raises
+    ------
+    ValueError
+        If no voxel is brain.
+    """
+    data = np.asanyarray(probability.dataobj)
+    brain = resample(data, probability.affine, grid, "linear") > INSIDE
+    brain &= field_of_view(scan.affine, scan.shape, grid)
+    pieces, count = ndimage.label(brain)
+    if count == 0:
+        raise ValueError(
+            f"no brain was found in the scan (highest probability {data.max():.2f}): is it a head, and "
+            "does its header tell the right orientation? Give it a mask, or exclude it"
+        )
+    largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
+    box = ndimage.find_objects(pieces)[largest - 1]
+    found = np.zeros(grid.shape, bool)
+    found[box] = ndimage.binary_fill_holes(pieces[box] == largest)
+    return found
+
+
 def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
     """Number of the scan's voxels that are not finite and lie in the brain (bool, on ``grid``)."""
     bad = ~np.isfinite(np.asanyarray(scan.dataobj))
@@ -58,8 +93,6 @@ def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
 
 def edge_share(brain: np.ndarray, view: np.ndarray) -> float:
     """Share of the brain's surface voxels that lie on the edge of the field of view (both bool)."""
-    from scipy import ndimage
-
     surface = brain & ~ndimage.binary_erosion(brain)
     edge = view & ~ndimage.binary_erosion(view)
     return float((surface & edge).sum() / max(surface.sum(), 1))

@@ -20,6 +20,7 @@ Card = dict[str, Any]
 AUTHORS_PIPELINE = "shiva-cmb-v2"  # has the preprocessing of SHiVAi, for which model_info.json is
 FORMATS = {"savedmodel": "savedmodel", "h5": "keras-h5", "keras": "keras"}  # of model_info.json
 EXTRAS = {"mask", "regions", "truth"}  # files beside a scan
+ANY = "any"  # as the channel of a brain mask's card: whatever the model it serves goes by
 MODES = ("within", "per_channel")  # keys of a normalize step that are no operation
 
 
@@ -46,6 +47,10 @@ def load_cards(settings: Mapping[str, Any], cards_dir: Path) -> dict[str, Card]:
     cards: dict[str, Card] = {}
     for name in settings["models"]:
         card = load_card(name, cards_dir)
+        if ANY in card["input"]["channels"]:
+            raise CardError(
+                f"models: {name}: a card for any channel finds brains: give it as brain_mask"
+            )
         if card["name"] in cards:
             raise CardError(
                 f"models: {name}: another card of this run is called {card['name']} too"
@@ -154,8 +159,8 @@ def import_part(card: Mapping[str, Any], fold: int) -> Card:
     -------
     dict
         ``name, version, format, folder, fold, weights`` (``path``, ``md5``), ``source`` (``url``,
-        ``archive``, ``sha256``), ``shape`` (x, y, z, channel) of the input, ``channels`` (int) of
-        the output, and ``activation``.
+        ``archive``, ``sha256``), ``shape`` (x, y, z, channel) of the input, ``channels`` (int),
+        ``activation`` and ``tolerance`` of the output.
 
     Raises
     ------
@@ -175,6 +180,7 @@ def import_part(card: Mapping[str, Any], fold: int) -> Card:
         "shape": [*card["input"]["shape"], len(card["input"]["channels"])],
         "channels": len(card["output"]["labels"]) + (activation == "softmax"),
         "activation": activation,
+        "tolerance": card["output"]["tolerance"],
     }
 
 

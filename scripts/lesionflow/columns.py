@@ -128,7 +128,7 @@ PROVENANCE = [
     _column(
         "mask_source",
         "Source of the brain mask",
-        "provided: the scan's own; none: the field of view",
+        "provided: the scan's own; none: the field of view; else the card, with its version, that found the brain",
     ),
     _column("model", "Model", "Name of the card"),
     _column("model_version", "Version of the model", "As in the card"),

@@ -2,18 +2,24 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine
 
+from lesionflow.brain import brain_from_probability
+from lesionflow.cards import Card
 from lesionflow.foci import Focus, rasterize
 from lesionflow.geometry import Grid, crop_grid, index_map, model_grid, paste
 from lesionflow.intensity import normalize
 from lesionflow.resampling import resample
+from lesionflow.simulation import Head, Scan, simulated_head, simulated_scan
 from lesionflow.sinc import welch_sinc
-from lesionflow.swi import Head, Scan, simulated_head, simulated_swi
+from lesionflow.skull_stripping import brain_probability
 
 SHAPE = (160, 214, 176)
 INPUT: dict[str, Any] = {  # the card's, as config/models/demo-cmb.yaml has it
@@ -45,6 +51,8 @@ class Example:
         The true lesions in the order of their numbers.
     grid
         Of all arrays.
+    place : array of ``SHAPE``, uint8
+        Index in ``anatomy.PLACES``.
     """
 
     image: np.ndarray
@@ -53,14 +61,28 @@ class Example:
     mimics: np.ndarray
     bleeds: list[Focus]
     grid: Grid
+    place: np.ndarray
 
 
-def prepared(scan: Scan, head: Head) -> Example:
-    """A simulated scan after the road's resample, mask, crop and normalize."""
+@dataclass(frozen=True)
+class HeadJob:
+    """A scan to simulate: seed of the head, number of microbleeds, and its label map if it has one."""
+
+    seed: int
+    bleeds: int
+    label_map: Path | None = None
+
+
+def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
+    """A simulated scan after the road's resample, mask, crop and normalize.
+
+    ``brain`` is the mask on the model's grid over the scan; without one it is the scan's true brain.
+    """
     affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
-    whole = model_grid(affine, data.shape, INPUT["orientation"], INPUT["spacing_mm"])
+    whole = grid_of(scan)
     image = welch_sinc(data, index_map(affine, whole.affine), whole.shape)
-    brain = resample(scan.brain.astype(np.uint8), affine, whole, "nearest") > 0
+    if brain is None:
+        brain = resample(scan.brain.astype(np.uint8), affine, whole, "nearest") > 0
     box = crop_grid(brain, whole.affine, SHAPE)
     inside = paste(brain, whole.affine, box)
     channels = paste(image, whole.affine, box)[..., None]
@@ -71,37 +93,80 @@ def prepared(scan: Scan, head: Head) -> Example:
     index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(places))).astype(int)
     index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]
     index = index[inside[tuple(index.T)]]
-    lesions = rasterize(scan.bleeds, box) * inside
+    anatomy = head.anatomy
     return Example(
-        normal.astype(np.float16), lesions, inside, index.astype(np.int16), scan.bleeds, box
+        normal.astype(np.float16),
+        rasterize(scan.bleeds, box),
+        inside,
+        index.astype(np.int16),
+        scan.bleeds,
+        box,
+        resample(anatomy.place, anatomy.affine, box, "nearest"),
     )
 
 
-def simulated_example(job: tuple[int, int]) -> Example:
-    """An example from a seed and a number of microbleeds; a job of ``simulated_examples``."""
-    seed, bleeds = job
-    head = simulated_head(seed, bleeds)
-    return prepared(simulated_swi(head, 1), head)
+def grid_of(scan: Scan) -> Grid:
+    """The demo model's grid over a scan."""
+    shape = scan.image.shape
+    return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
 
 
-def simulated_examples(jobs: list[tuple[int, int]], workers: int) -> list[Example]:
-    """Examples of many (seed, number of microbleeds) in parallel processes, in their order."""
+def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None) -> Example:
+    """An example; a job of ``simulated_examples``.
+
+    ``mask`` is a card that finds brains and its imported folds, for heads from label maps; heads of the
+    template bring their true mask, as the demo's cohort does.
+    """
+    head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
+    scan = simulated_scan(head, 1)
+    if mask is None or job.label_map is None:
+        return prepared(scan, head)
+    probability, grid = brain_probability(scan.image, *mask)
+    image = nib.Nifti1Image(probability, grid.affine)
+    return prepared(scan, head, brain_from_probability(image, scan.image, grid_of(scan)))
+
+
+def simulated_examples(
+    jobs: list[HeadJob], workers: int, mask: tuple[Card, list[Path]] | None = None
+) -> list[Example]:
+    """Examples of many jobs in parallel processes, in their order (see ``simulated_example``)."""
+    one = partial(simulated_example, mask=mask)
     if workers == 1:
-        return [simulated_example(job) for job in jobs]
+        return [one(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(simulated_example, jobs))
+        return list(pool.map(one, jobs))
 
 
-def training_jobs(seed: int, count: int) -> list[tuple[int, int]]:
-    """Seeds and numbers of microbleeds, many a head, for ``count`` training scans."""
+def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
+    """Jobs with many microbleeds a head for ``count`` training scans.
+
+    With label maps, these in turn, and every third head from the template.
+    """
     rng = np.random.default_rng([seed, 7])
-    return [(1000 * seed + n, int(rng.integers(12, 30))) for n in range(count)]
+    heads = [
+        None if n % 3 == 0 or not label_maps else label_maps[n % len(label_maps)]
+        for n in range(count)
+    ]
+    return [
+        HeadJob(1000 * seed + n, int(rng.integers(12, 30)), head) for n, head in enumerate(heads)
+    ]
 
 
-def unseen_jobs(seed: int, count: int) -> list[tuple[int, int]]:
+def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
     """Seeds that no training uses; every fourth head has no microbleed, the others one to twelve."""
     rng = np.random.default_rng([seed, 8])
     return [
-        (10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
+        HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
         for n in range(count)
     ]
+
+
+def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
+    """Scans of each label map, ``scans`` with one to twelve microbleeds; and the same heads with none."""
+    rng = np.random.default_rng([seed, 13])
+    jobs = [
+        HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
+        for m, path in enumerate(label_maps)
+        for n in range(scans)
+    ]
+    return jobs + [HeadJob(job.seed, 0, job.label_map) for job in jobs]

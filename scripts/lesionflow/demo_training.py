@@ -1,9 +1,7 @@
 """Training of the demo ensemble on patches of simulated scans."""
 
 import logging
-import time
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,10 @@ from scipy import ndimage
 from lesionflow.demo_data import SHAPE, Example
 from lesionflow.demo_network import copied, residual_unet
 from lesionflow.demo_scores import scores
+from lesionflow.fitting import fit
 
 PATCH = 32
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
 RIM = 3  # voxels at a patch's faces, where the network lacks context, do not count
 
 
@@ -106,27 +106,6 @@ def false_alarms(model: Any, example: Example, most: int = 150) -> np.ndarray:
     return peaks[np.argsort(-probability[tuple(peaks.T)])][:most]
 
 
-def fit(
-    model: Any, batches: Iterator[tuple[np.ndarray, np.ndarray]], steps: int, rate: float
-) -> float:
-    """Train in place: Adam with a linear warm-up and a cosine decay. The loss of the last 50 steps."""
-    import keras
-
-    schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps, 0.01, warmup_target=rate, warmup_steps=max(1, steps // 20)
-    )
-    model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), lesion_loss)
-    losses: list[float] = []
-    started = time.monotonic()
-    for step, (images, masks) in enumerate(islice(batches, steps), 1):
-        losses.append(float(model.train_on_batch(images, masks)))
-        model.reset_metrics()
-        if step % 50 == 0:
-            pace = (time.monotonic() - started) / step
-            logging.info("step %s loss %.3f, %.2f s a step", step, np.mean(losses[-50:]), pace)
-    return float(np.mean(losses[-50:]))
-
-
 def train_fold(
     examples: list[Example],
     left_out: list[Example],
@@ -146,7 +125,7 @@ def train_fold(
 
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
-    fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3)
+    fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3, lesion_loss)
     trained = train_again(model, examples, seed, again, batch)
     threshold = best_threshold(trained, left_out)
     shift(trained, threshold)
@@ -159,12 +138,12 @@ def train_again(model: Any, examples: list[Example], seed: int, steps: int, batc
     alarms = [false_alarms(whole, example) for example in examples]
     logging.info("%s false alarms on %s scans", sum(map(len, alarms)), len(examples))
     rng = np.random.default_rng([seed, 11])
-    fit(model, patches(examples, rng, batch, alarms), steps, 2e-3)
+    fit(model, patches(examples, rng, batch, alarms), steps, 2e-3, lesion_loss)
     return copied(model, SHAPE)
 
 
 def best_threshold(model: Any, examples: list[Example], lesions_a_scan: float = 6.0) -> float:
-    """The threshold from 0.3 to 0.95 of the highest F1 over lesions, the higher of two equal ones.
+    """The one of ``THRESHOLDS`` with the highest F1 over lesions, the higher of two equal ones.
 
     Training scans hold more lesions than scans do; theirs count as if each scan had
     ``lesions_a_scan``, since with many lesions false positives seem few.
@@ -174,7 +153,7 @@ def best_threshold(model: Any, examples: list[Example], lesions_a_scan: float = 
         for e in examples
     ]
     best, chosen = -1.0, 0.5
-    for threshold in np.arange(0.3, 0.951, 0.05).tolist():
+    for threshold in THRESHOLDS:
         counts = scores(maps, examples, threshold)["all"]
         weight = lesions_a_scan * len(examples) / max(1, counts["lesions"])
         found, wanted = weight * counts["found"], weight * counts["lesions"]

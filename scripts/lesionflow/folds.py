@@ -22,7 +22,6 @@ from lesionflow.frameworks import compiled_openvino, convert_to_openvino, tensor
 from lesionflow.keras_files import load_keras
 
 SAME = 1e-5  # how far the imported fold may be from the original, in probability
-SAME_OPENVINO = 1e-5
 IR = "openvino.xml"
 
 
@@ -74,7 +73,7 @@ def write_fold(
             raise WeightsError(
                 f"{path}: the imported fold differs from the original by {apart:.2g}"
             )
-        problem = _convert_to_openvino(partial, volume, expected, threads)
+        problem = _convert_to_openvino(partial, volume, expected, part["tolerance"], threads)
         if problem:
             logging.warning("no OpenVINO network: %s; TensorFlow will predict", problem)
         facts.write(
@@ -91,6 +90,7 @@ def write_fold(
                 "shape": list(shape),
                 "channels": part["channels"],
                 "activation": part["activation"],
+                "tolerance": part["tolerance"],
                 "openvino": problem or True,
                 "code": code,
             },
@@ -226,7 +226,7 @@ def _export(
 
 
 def _convert_to_openvino(
-    folder: Path, volume: np.ndarray, expected: np.ndarray, threads: int
+    folder: Path, volume: np.ndarray, expected: np.ndarray, tolerance: float, threads: int
 ) -> str:
     """Put the fold's network for OpenVINO beside it; returns why not, or nothing."""
     problem = ""
@@ -235,8 +235,8 @@ def _convert_to_openvino(
         found = compiled_openvino(folder / IR, "float32", threads)(volume)[0]
         apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
         logging.info("OpenVINO and TensorFlow differ by at most %.2g", apart)
-        if not apart <= SAME_OPENVINO:
-            problem = f"OpenVINO and TensorFlow differ by more than {SAME_OPENVINO:g}"
+        if not apart <= tolerance:
+            problem = f"OpenVINO and TensorFlow differ by more than {tolerance:g}"
     except Exception as error:  # any operation that OpenVINO lacks
         logging.info("OpenVINO: %s", error)
         problem = f"OpenVINO cannot convert it ({type(error).__name__})"

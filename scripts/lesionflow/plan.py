@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lesionflow.cards import ANY
 from lesionflow.cohort import EXTRAS, Scan, list_scans, selected, single_file
 from lesionflow.headers import Memory
 
@@ -11,7 +12,10 @@ Record = dict[str, Any]
 
 
 def plan_run(
-    config: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]], memory: Memory
+    config: Mapping[str, Any],
+    cards: Mapping[str, Mapping[str, Any]],
+    memory: Memory,
+    mask_card: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """One record a scan, as plain data, sorted by name.
 
@@ -31,11 +35,14 @@ def plan_run(
     """
     cohort = Path(config["cohort"])
     patterns = config["patterns"]
-    channels = list(dict.fromkeys(c for card in cards.values() for c in card["input"]["channels"]))
+    used = [*cards.values(), *([mask_card] if mask_card else [])]
+    channels = list(dict.fromkeys(c for card in used for c in card["input"]["channels"]))
+    channels = [c for c in channels if c != ANY]
     references = {card["input"]["channels"][0] for card in cards.values()}
     scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references)
     chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
-    return [_record(scan, scan.name in chosen, config, cards, memory) for scan in scans]
+    sought = mask_card["input"]["channels"] if mask_card else None
+    return [_record(scan, scan.name in chosen, config, cards, memory, sought) for scan in scans]
 
 
 def _record(
@@ -44,6 +51,7 @@ def _record(
     config: Mapping[str, Any],
     cards: Mapping[str, Mapping[str, Any]],
     memory: Memory,
+    sought: list[str] | None,
 ) -> Record:
     record: Record = {
         "scan": scan.name,
@@ -65,8 +73,11 @@ def _record(
     for model, card in cards.items():
         echo = card["input"]["echo"]
         wanted = list(card["input"]["channels"])
-        if config["brain_mask"] != "none":
+        brings = config["brain_mask"] == "auto" and "mask" in scan.files
+        if brings or config["brain_mask"] == "provided":
             wanted.append("mask")
+        elif sought and sought != [ANY]:
+            wanted += sought
         if "regions" in scan.files:
             wanted.append("regions")
         for channel in wanted:
@@ -91,7 +102,7 @@ def _check(
     globs = config["patterns"].get(channel, [])
     hint = f"folder {channel}/, or {' '.join(globs)}" if globs else f"column or folder {channel}"
     if channel == "mask":
-        hint += "; brain_mask: none runs without one, on the whole field of view"
+        hint += "; brain_mask: auto computes one"
     path, why_not = single_file(scan, channel, echo, hint)
     if not path:
         return "missing-input", why_not

@@ -7,8 +7,17 @@ from lesionflow.anatomy import Anatomy
 from lesionflow.geometry import Grid
 
 
-def tilted_box(anatomy: Anatomy, rng: np.random.Generator, wide: float, thick: float) -> Grid:
-    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be missing."""
+def tilted_box(
+    anatomy: Anatomy,
+    rng: np.random.Generator,
+    wide: float,
+    thick: float,
+    whole_head: bool = False,
+) -> Grid:
+    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be missing.
+
+    With ``whole_head`` it holds the face and the upper neck: 45 to 75 mm below the brain.
+    """
     angles = np.deg2rad(np.clip(rng.normal(0, 5, 3), -12, 12))
     turn = np.eye(3)
     for axis, angle in enumerate(angles):
@@ -21,6 +30,9 @@ def tilted_box(anatomy: Anatomy, rng: np.random.Generator, wide: float, thick: f
     margin = np.array([rng.uniform(12, 24), rng.uniform(12, 24), 0])
     low = brain.min(axis=0) - margin - [0, 0, rng.uniform(-6, 10)]
     high = brain.max(axis=0) + margin + [0, 0, rng.uniform(-2, 12)]
+    if whole_head:
+        low = brain.min(axis=0) - [*rng.uniform(20, 40, 2), rng.uniform(45, 75)]
+        high = brain.max(axis=0) + [rng.uniform(20, 40), rng.uniform(30, 50), rng.uniform(12, 30)]
     sizes = np.array([wide, wide, thick])
     shape = np.ceil((high - low) / sizes).astype(int)
     affine = np.eye(4)

@@ -14,6 +14,7 @@ from lesionflow.whole import whole
 STEPS = {  # the road in its order, and where a job of each step logs
     "import_fold": "{model}/fold-{fold}.log",
     "resample": "{model}/{folder}/{scan}_channel-{channel}.log",
+    "find_brain": "{model}/{folder}/{scan}.log",
     "mask": "{model}/{folder}/{scan}.log",
     "crop": "{model}/{folder}/{scan}.log",
     "normalize": "{model}/{folder}/{scan}_channel-{channel}.log",

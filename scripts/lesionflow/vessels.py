@@ -64,7 +64,7 @@ def simulated_veins(anatomy: Anatomy, seed: int, density: float = 1.0) -> list[V
     """
     rng = np.random.default_rng([seed, 2])
     veins = _large_veins(anatomy, rng)
-    brain = np.argwhere(anatomy.brain[::2, ::2, ::2] > 0.5) * 2
+    brain = np.argwhere(anatomy.depth_mm[::2, ::2, ::2] > 0) * 2
     tissue = {name: anatomy.tissue[name][tuple(brain.T)] for name in ("csf", "gm", "wm")}
     depth = anatomy.depth_mm[tuple(brain.T)]
     world = brain * anatomy.affine[0, 0] + anatomy.affine[:3, 3]

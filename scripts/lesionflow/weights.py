@@ -74,7 +74,7 @@ def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path, code: str 
         )
         facts = json.loads(text)
         md5 = part["weights"]["md5"]
-        same = ("version", "fold", "format", "shape", "channels", "activation")
+        same = ("version", "fold", "format", "shape", "channels", "activation", "tolerance")
         return (
             facts["weights"] == part["weights"]["path"]
             and md5 in (None, facts["md5"])

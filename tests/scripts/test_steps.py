@@ -1,12 +1,12 @@
 """Each step's main on one small scan, with a job as Snakemake would give it."""
 
 import json
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from steps import job
 
 import average_folds
 import count
@@ -20,25 +20,6 @@ import threshold
 from conftest import AFFINE, CARD, blobs
 from lesionflow.images import ScanError, save
 from volumes import save_scan
-
-
-class Names(SimpleNamespace):
-    """Named values that can be asked for with ``get``, as Snakemake's."""
-
-    def get(self, name, default=None):
-        return getattr(self, name, default)
-
-
-def job(folder, step, input, output, /, **params):
-    return SimpleNamespace(
-        rule=step,
-        input=Names(**{k: v if isinstance(v, list) else str(v) for k, v in input.items()}),
-        output=Names(**{k: str(v) for k, v in output.items()}),
-        params=SimpleNamespace(**params),
-        wildcards=SimpleNamespace(scan="sub-1", model="tiny", channel="swi"),
-        threads=1,
-        log=[folder / f"{step}.log"],
-    )
 
 
 @pytest.fixture
@@ -103,7 +84,7 @@ def test_from_mask_to_picture(tmp_path, scan):
     given = save_scan(tmp_path / "mask.nii.gz", brain, AFFINE)
     outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
     files = {"image": [str(tmp_path / "resampled.nii")], "scans": [str(scan)], "mask": given}
-    mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None))
+    mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, card=None))
     facts = json.loads((tmp_path / "mask.json").read_text())
     expected = brain.sum() * 0.9 * 0.9 * 1.8 / 1000
     assert facts["brain_volume_ml"] == pytest.approx(expected, rel=0.06)
@@ -215,4 +196,4 @@ def test_a_hole_in_any_channel_stops_the_scan(tmp_path, scan):
     files["scans"] = [str(scan), str(other)]
     outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
     with pytest.raises(ScanError, match="other.nii.gz: 1 voxels inside the brain"):
-        mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None))
+        mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, card=None))

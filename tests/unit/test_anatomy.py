@@ -8,7 +8,8 @@ from nibabel.affines import apply_affine
 from lesionflow.anatomy import PLACES, TISSUES, simulated_anatomy
 from lesionflow.foci import Focus, rasterize, truth_table, within
 from lesionflow.geometry import Grid
-from lesionflow.swi import ORIENTATIONS, simulated_head, simulated_swi
+from lesionflow.scanner import ORIENTATIONS
+from lesionflow.simulation import simulated_head, simulated_scan
 
 COARSE = 3.0
 
@@ -20,11 +21,11 @@ def head():
 
 @pytest.fixture(scope="module")
 def scan(head):
-    return simulated_swi(head, 1, (1.2, 1.2, 2.0))
+    return simulated_scan(head, 1, "swi", (1.2, 1.2, 2.0))
 
 
 def test_the_same_seeds_give_the_same_scan(head, scan):
-    again = simulated_swi(simulated_head(7, 6, COARSE), 1, (1.2, 1.2, 2.0))
+    again = simulated_scan(simulated_head(7, 6, COARSE), 1, "swi", (1.2, 1.2, 2.0))
     np.testing.assert_array_equal(again.image.dataobj, scan.image.dataobj)
     np.testing.assert_array_equal(again.image.affine, scan.image.affine)
     np.testing.assert_array_equal(again.lesions, scan.lesions)
@@ -35,7 +36,7 @@ def test_the_same_seeds_give_the_same_scan(head, scan):
 def test_other_seeds_give_other_heads_and_scans(head, scan):
     other = simulated_anatomy(8, COARSE)
     assert not np.array_equal(other.brain, head.anatomy.brain)
-    assert simulated_swi(head, 2, (1.2, 1.2, 2.0)).image.shape != scan.image.shape
+    assert simulated_scan(head, 2, "swi", (1.2, 1.2, 2.0)).image.shape != scan.image.shape
 
 
 def test_tissues_are_shares(head):
@@ -84,7 +85,7 @@ def test_truth_lies_on_dark_voxels_inside_the_brain(scan):
 def test_scans_come_in_many_orientations(head):
     codes = set()
     for seed in range(6):
-        image = simulated_swi(head, seed, (2.0, 2.0, 3.0)).image
+        image = simulated_scan(head, seed, "swi", (2.0, 2.0, 3.0)).image
         codes.add("".join(nib.aff2axcodes(image.affine)))
         assert image.header["sform_code"] == image.header["qform_code"] == 1
         turned = image.affine[:3, :3] / image.header.get_zooms()
@@ -93,7 +94,7 @@ def test_scans_come_in_many_orientations(head):
 
 
 def test_resolutions_vary_within_their_bounds(head):
-    sizes = [sorted(simulated_swi(head, seed).image.header.get_zooms()) for seed in (0, 1)]
+    sizes = [sorted(simulated_scan(head, seed).image.header.get_zooms()) for seed in (0, 1)]
     assert sizes[0] != sizes[1]
     for fine, same, thick in sizes:
         assert 0.5 <= fine <= 1.0 and 1.0 <= thick <= 3.0
@@ -101,13 +102,13 @@ def test_resolutions_vary_within_their_bounds(head):
 
 
 def test_a_lesion_lies_in_the_same_place_in_two_scans(head, scan):
-    other = simulated_swi(head, 3, (1.0, 1.0, 1.5), "PSR")
+    other = simulated_scan(head, 3, "swi", (1.0, 1.0, 1.5), "PSR")
     both = scan.truth.merge(other.truth, on=["x_mm", "y_mm", "z_mm"])
     assert len(both) >= 4
 
 
 def test_a_head_without_microbleeds_has_an_empty_table(head):
-    scan = simulated_swi(simulated_head(9, 0, 4.0), 1, (2.0, 2.0, 4.0))
+    scan = simulated_scan(simulated_head(9, 0, 4.0), 1, "swi", (2.0, 2.0, 4.0))
     assert len(scan.truth) == 0 and list(scan.truth.columns)[:4] == [
         "lesion",
         "x_mm",

@@ -74,7 +74,12 @@ def test_a_card_of_ones_own_gets_the_defaults(written, tmp_path):
         "normalize": [],
         "view": "volume",
     }
-    assert card["output"] == {"activation": "sigmoid", "labels": {1: "wmh", 7: "lac"}, "mask": None}
+    assert card["output"] == {
+        "activation": "sigmoid",
+        "labels": {1: "wmh", 7: "lac"},
+        "mask": None,
+        "tolerance": 1e-5,
+    }
     assert card["postprocess"] == {
         "threshold": 0.5,
         "connectivity": 26,

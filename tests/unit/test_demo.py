@@ -1,20 +1,21 @@
 """The demo ensemble's data, network and figures, on small arrays."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 import simulate_cohort
-from lesionflow import demo_training, swi
-from lesionflow.demo_data import SHAPE, Example, prepared, training_jobs, unseen_jobs
+from lesionflow import demo_training, simulation
+from lesionflow.demo_data import SHAPE, Example, prepared, training_jobs, unseen_heads, unseen_jobs
 from lesionflow.demo_scores import scores
 from lesionflow.foci import Focus, rasterize
 from lesionflow.geometry import Grid
-from lesionflow.swi import simulated_head, simulated_swi
+from lesionflow.shipping import with_digests
+from lesionflow.simulation import simulated_head, simulated_scan
 from paths import HOUSE
-from train_demo import with_digests
 
 
 def spheres(*places, shape=(40, 40, 40)):
@@ -24,7 +25,8 @@ def spheres(*places, shape=(40, 40, 40)):
     brain = np.ones(shape, bool)
     empty = np.zeros((0, 3), np.int16)
     image = np.ones(shape, np.float16)
-    return Example(image, rasterize(bleeds, grid), brain, empty, bleeds, grid)
+    place = np.zeros(shape, np.uint8)
+    return Example(image, rasterize(bleeds, grid), brain, empty, bleeds, grid, place)
 
 
 def test_figures_by_hand():
@@ -53,6 +55,26 @@ def test_figures_by_hand():
     assert table["by_diameter"]["3 to 5 mm"]["sensitivity"] is None
 
 
+def test_a_lesion_too_small_to_count_is_neither_missed_nor_false():
+    example = spheres(((10, 10, 10), 0.8), ((30, 30, 30), 3))
+    found = np.zeros((40, 40, 40))
+    found[10, 10, 10] = found[30, 30, 30] = 0.9
+    figures = scores([found], [example])
+    assert figures["all"]["lesions"] == figures["all"]["found"] == 1
+    assert figures["all"]["false_positives"] == 0
+    assert scores([0 * found], [example])["all"]["lesions"] == 1
+
+
+def test_a_false_one_is_where_most_of_it_is():
+    example = spheres(((10, 10, 10), 3))
+    example.place[20:] = 2
+    found = np.zeros((40, 40, 40))
+    found[19:23, 5, 5] = 0.9
+    figures = scores([found], [example])["by_place"]
+    assert figures["infratentorial"]["false_positives"] == 1
+    assert figures["lobar"] == {**figures["lobar"], "lesions": 1, "false_positives": 0}
+
+
 def test_nothing_outside_the_brain_is_found():
     example = spheres(((10, 10, 10), 3))
     example.brain[:] = False
@@ -60,10 +82,21 @@ def test_nothing_outside_the_brain_is_found():
 
 
 def test_no_seed_serves_for_both_training_and_test():
-    trained = {seed for n in (1, 2) for seed, _ in training_jobs(n, 30)}
-    tested = {seed for n in (1, 2) for seed, _ in unseen_jobs(n, 30)}
-    assert not trained & tested
-    assert 0 in dict(unseen_jobs(1, 8)).values()
+    trained = {job.seed for n in (1, 2) for job in training_jobs(n, 30)}
+    tested = {job.seed for n in (1, 2) for job in unseen_jobs(n, 30)}
+    heads = {job.seed for n in (1, 2) for job in unseen_heads(n, [Path("a"), Path("b")])}
+    assert not trained & tested and not trained & heads and not tested & heads
+    assert 0 in [job.bleeds for job in unseen_jobs(1, 8)]
+
+
+def test_heads_come_in_turn_and_again_without_lesions():
+    maps = [Path("a"), Path("b"), Path("c")]
+    used = [job.label_map for job in training_jobs(1, 9, maps)]
+    assert used.count(None) == 3 and used.count(maps[1]) >= 2
+    jobs = unseen_heads(1, maps, 2)
+    assert len(jobs) == 12
+    assert all(job.bleeds > 0 for job in jobs[:6]) and all(job.bleeds == 0 for job in jobs[6:])
+    assert [(j.seed, j.label_map) for j in jobs[:6]] == [(j.seed, j.label_map) for j in jobs[6:]]
 
 
 def test_each_fold_leaves_another_third_out():
@@ -103,7 +136,7 @@ def test_false_alarms_are_the_peaks_where_no_lesion_is():
 
 def test_the_road_of_an_example_puts_its_lesions_where_they_are():
     head = simulated_head(7, 6, 3.0)
-    scan = simulated_swi(head, 1, (1.2, 1.2, 2.0), "PSR")
+    scan = simulated_scan(head, 1, "swi", (1.2, 1.2, 2.0), "PSR")
     example = prepared(scan, head)
     assert example.image.shape == SHAPE and example.brain[tuple(example.mimics.T)].all()
     assert example.image.min() >= 0 and example.image.max() == 1
@@ -134,6 +167,21 @@ def test_the_card_says_what_the_networks_are_trained_on():
     assert "simulated" in card["description"] and "never" in card["description"]
 
 
+class Here:
+    """A pool of processes that is none."""
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    map = staticmethod(map)
+
+
 def test_the_demo_cohort_has_what_it_promises(tmp_path, monkeypatch):
     jobs = simulate_cohort.cohort_jobs(2026, 6)
     names = [job.name for job in jobs]
@@ -144,10 +192,14 @@ def test_the_demo_cohort_has_what_it_promises(tmp_path, monkeypatch):
         simulate_cohort, "simulated_head", lambda seed, n: simulated_head(seed, n, 4.0)
     )
     monkeypatch.setattr(
-        simulate_cohort, "simulated_swi", lambda h, s: swi.simulated_swi(h, s, (2.0, 2.0, 3.0))
+        simulate_cohort,
+        "simulated_scan",
+        lambda h, s: simulation.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
     )
-    simulate_cohort.describe(tmp_path, jobs)
-    simulate_cohort.write_scan(jobs[4], tmp_path)
+    monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
+    monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr("sys.argv", ["simulate_cohort.py", str(tmp_path)])
+    simulate_cohort.main()
     folder = tmp_path / "sub-04" / "anat"
     assert sorted(path.name for path in folder.iterdir()) == [
         "sub-04_desc-brain_mask.nii.gz",

@@ -29,11 +29,11 @@ def card(*channels, echo=None):
     return {"input": {"channels": list(channels), "echo": echo}}
 
 
-def plan(cohort, cards=None, **config):
+def plan(cohort, cards=None, finder=None, **config):
     settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
     settings |= {"brain_mask": "auto", "affine": "strict"} | config
     memory = Memory(cohort.parent / "headers.json")
-    (record,) = plan_run(settings, cards or {"m": card("swi")}, memory)
+    (record,) = plan_run(settings, cards or {"m": card("swi")}, memory, finder)
     return record
 
 
@@ -66,3 +66,27 @@ def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
     assert record["files"]["swi"].endswith("echo-1_swi.nii.gz")
     assert "a" not in record["problems"]
     assert "different files for swi" in record["problems"]["b"][1]
+
+
+def test_a_scan_without_a_mask_runs_where_one_can_be_computed(cohort):
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
+    assert plan(cohort, finder=card("any"))["problems"] == {}
+    status, reason = plan(cohort, brain_mask="provided")["problems"]["m"]
+    assert status == "missing-input" and "brain_mask: auto computes one" in reason
+
+
+def test_a_mask_that_is_there_and_bad_is_not_replaced_by_a_computed_one(cohort):
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").write_bytes(b"")
+    assert plan(cohort, finder=card("any"))["problems"]["m"][0] == "unreadable"
+    assert plan(cohort, finder=card("any"), brain_mask="compute")["problems"] == {}
+
+
+def test_a_card_that_finds_brains_in_another_channel_needs_it(cohort):
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
+    patterns = {**PATTERNS, "t1": ["*_T1w.nii.gz"]}
+    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    assert record["problems"]["m"][0] == "missing-input"
+    save_scan(cohort / "sub-1/anat/sub-1_T1w.nii.gz", noise())
+    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    assert record["problems"] == {}
+    assert sorted(record["files"]) == sorted(record["content"]) == ["swi", "t1"]

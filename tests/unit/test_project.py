@@ -40,6 +40,8 @@ def test_one_rule_one_script_and_its_mark():
     found = re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", RULES, re.S | re.M)
     assert len(found) >= 13
     for name, body in found:
+        if "default_target" in body:
+            continue
         assert f'script:\n        "../scripts/{name}.py"' in body, name
         assert f'code=code_digest("{name}")' in body, name
         for directive in ("input", "output", "log", "benchmark", "conda", "params"):

@@ -49,7 +49,7 @@ def make_card(path="M/fold_a", md5=FOLDER_MD5, archive="M.zip", sha256=None, fmt
         "folds": [{"path": path, "md5": md5}],
         "source": {"url": "https://example.org/page", "archive": archive, "sha256": sha256},
         "input": {"shape": [4, 5, 6], "channels": ["swi"]},
-        "output": {"activation": "sigmoid", "labels": {1: "cmb"}},
+        "output": {"activation": "sigmoid", "labels": {1: "cmb"}, "tolerance": 1e-5},
     }
 
 
@@ -270,6 +270,7 @@ def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
         "weights": "M/fold_a",
         "md5": FOLDER_MD5,
         "activation": "sigmoid",
+        "tolerance": 1e-5,
         "code": "now",
     } | same
     facts.write_text(json.dumps(found))

@@ -98,7 +98,8 @@ def cohort(tmp_path_factory, tiny, models_dir):
     mask = bids / "sub-maskaway/anat/sub-maskaway_desc-brain_mask.nii.gz"
     save_scan(mask, np.ones(data.shape, np.uint8), away)
 
-    status, text = snakemake(directory, models=tiny, models_dir=models_dir)
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
+    status, text = snakemake(directory, **config)
     path = directory / "results/cohort.partial.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("scan")
     return directory, status, text, table
@@ -106,7 +107,7 @@ def cohort(tmp_path_factory, tiny, models_dir):
 
 EXPECTED = {
     "sub-nofile": ("missing-input", "no file for swi"),
-    "sub-nomask": ("missing-input", "brain_mask: none"),
+    "sub-nomask": ("missing-input", "brain_mask: auto computes one"),
     "sub-two": ("missing-input", "sub-two_T2starw.nii.gz"),
     "sub-empty": ("unreadable", "0 bytes"),
     "sub-text": ("unreadable", "not a NIfTI"),
@@ -174,9 +175,8 @@ def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):
         "sub-nomaskvoxel",
         "sub-maskaway",
     ]
-    status, text = snakemake(
-        directory, exclude=str(bad).replace("'", ""), models=tiny, models_dir=models_dir
-    )
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
+    status, text = snakemake(directory, exclude=str(bad).replace("'", ""), **config)
     assert status == 0, text
     assert jobs(text) == {"tabulate": 1, "report": 1}
     assert not (directory / "results/cohort.partial.csv").exists()

@@ -123,6 +123,11 @@ def test_a_new_smallest_volume_counts_again(again):
     }
 
 
+def test_masks_that_are_given_do_not_depend_on_what_would_find_them(again):
+    _, run = again
+    assert planned(run, brain_mask="provided") == {}
+
+
 @pytest.fixture
 def card(tiny, tmp_path):
     """The tiny card to edit in its place; it is put back as it was."""
@@ -155,7 +160,7 @@ def test_another_description_in_the_card_runs_no_scan(again, card):
 @pytest.fixture
 def house(tmp_path):
     """A copy of the project to edit."""
-    for name in ("rules", "scripts", "config", "profiles", "envs"):
+    for name in ("rules", "scripts", "config", "profiles", "envs", "resources"):
         shutil.copytree(HOUSE / name, tmp_path / "house" / name)
     shutil.copy(HOUSE / "Snakefile", tmp_path / "house")
     return tmp_path / "house"

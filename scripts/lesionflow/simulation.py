@@ -1,15 +1,16 @@
-"""Simulated SWI-like scans of simulated heads: contrast, veins, spots, and how a scanner sees them."""
+"""Simulated scans of simulated heads: a sequence's contrast, veins, spots, slices and field of view."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 from nibabel.affines import apply_affine
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from scipy import ndimage
 
 from lesionflow.anatomy import Anatomy, simulated_anatomy
+from lesionflow.contrast import SUSCEPTIBILITY, drawn
 from lesionflow.foci import (
     Focus,
     rasterize,
@@ -19,24 +20,14 @@ from lesionflow.foci import (
     within,
 )
 from lesionflow.geometry import Grid
+from lesionflow.label_anatomy import labelled_anatomy
 from lesionflow.prescription import thin_slices, tilted_box
 from lesionflow.resampling import resample
+from lesionflow.scanner import ORIENTATIONS, scanned, stored
 from lesionflow.vessels import Vein, simulated_veins
 
-# Mean intensity of each tissue and its spread over scans, the brightest tissue near 1.
-CONTRAST = {
-    "wm": (0.66, 0.03),
-    "gm": (0.77, 0.03),
-    "csf": (0.80, 0.10),
-    "meninges": (0.42, 0.06),
-    "bone": (0.10, 0.02),
-    "marrow": (0.30, 0.08),
-    "scalp": (0.42, 0.12),
-    "soft": (0.42, 0.06),
-}
 # Air in the skull wipes the signal out beside it: MNI place in mm (left side), reach in mm.
 DROPOUT = {"sphenoid": ((0, 32, -28), (16, 16, 9)), "ear": ((-50, -28, -32), (14, 15, 9))}
-ORIENTATIONS = ("RAS", "LAS", "LPS", "RPS", "LPI", "RAI", "PSR", "SRA")
 
 
 @dataclass(frozen=True)
@@ -61,9 +52,18 @@ class Scan:
     bleeds: list[Focus]
 
 
-def simulated_head(seed: int, bleeds: int, spacing_mm: float = 1.0) -> Head:
-    """A head with a number of microbleeds, the same for the same seed (see ``simulated_bleeds``)."""
-    anatomy = simulated_anatomy(seed, spacing_mm)
+def simulated_head(
+    seed: int, bleeds: int, spacing_mm: float = 1.0, label_map: Path | None = None
+) -> Head:
+    """A head with a number of microbleeds, the same for the same seed (see ``simulated_bleeds``).
+
+    Its anatomy is that of a whole-head label map, or of the MNI152 template where none is given.
+    """
+    anatomy = (
+        simulated_anatomy(seed, spacing_mm)
+        if label_map is None
+        else labelled_anatomy(label_map, seed, spacing_mm)
+    )
     return Head(
         seed,
         anatomy,
@@ -73,65 +73,75 @@ def simulated_head(seed: int, bleeds: int, spacing_mm: float = 1.0) -> Head:
     )
 
 
-def simulated_swi(
+def simulated_scan(
     head: Head,
     seed: int,
+    sequence: str = "swi",
     spacing_mm: tuple[float, float, float] | None = None,
     orientation: str | None = None,
+    whole_head: bool = False,
 ) -> Scan:
-    """A simulated SWI-like scan of a head, the same for the same seeds.
+    """A simulated scan of a head, the same for the same seeds.
 
-    Tissue contrast as in SWI at 3 T (Haacke et al. 2009): white matter somewhat darker than grey,
-    CSF about as bright, iron-rich nuclei, veins and microbleeds dark, signal lost beside air. Then
-    slices of some thickness, a bias field, in-plane blur and Rician noise.
+    The sequence's contrast, iron-rich nuclei, veins and microbleeds as dark as it makes them, signal
+    lost beside air. Then slices of some thickness, and what a scanner adds (``scanner.scanned``).
 
     Parameters
     ----------
     head
         With its microbleeds; those that the field of view cuts or misses are no truth of this scan.
     seed
-        Chooses contrast, field of view, tilt, noise, and what the next two leave open.
+        Chooses contrast, field of view, tilt, noise, and what the next but one leave open.
+    sequence
+        One of ``contrast.SEQUENCES``.
     spacing_mm
         In plane (the same twice) and slice thickness; by default 0.55 to 1 and 1 to 3 mm.
     orientation
-        Axis code of the stored array, one of ``ORIENTATIONS`` by default.
+        Axis code of the stored array, one of ``scanner.ORIENTATIONS`` by default.
+    whole_head
+        Whether the field of view holds face and neck, as far as the head has them; else it ends near
+        the brain and may miss up to 6 mm of its ends.
 
-    Returns
-    -------
-    Scan
-        Its image is int16, with both header codes set to 1.
+    Raises
+    ------
+    ValueError
+        If the sequence is not known.
     """
     rng = np.random.default_rng([head.seed, seed, 6])
     wide, thick = float(rng.uniform(0.55, 1.0)), float(rng.choice([1.0, 1.5, 2.0, 2.5, 3.0]))
     code = str(rng.choice(ORIENTATIONS))
     if spacing_mm is not None:
         wide, thick = spacing_mm[0], spacing_mm[2]
-    grid = tilted_box(head.anatomy, rng, wide, thick)
+    grid = tilted_box(head.anatomy, rng, wide, thick, whole_head)
     slabs = int(np.ceil(thick / 1.0))  # each slice is the mean of thin ones
     fine = thin_slices(grid, slabs)
 
-    signal = resample(_tissue_signal(head.anatomy, rng), head.anatomy.affine, fine, "linear")
-    signal *= 1 - _veins_on(fine, head.veins, float(rng.uniform(0.75, 1.0)))
+    tissue = _tissue_signal(head.anatomy, sequence, rng)
+    signal = resample(tissue, head.anatomy.affine, fine, "linear")
+    dark = SUSCEPTIBILITY[sequence]
+    signal *= 1 - _veins_on(fine, head.veins, dark * float(rng.uniform(0.75, 1.0)))
     for spot in head.calcium:
         _paint_calcium(signal, fine, spot, rng)
     for bleed in head.bleeds:
-        _paint_bleed(signal, fine, bleed)
+        _paint_bleed(signal, fine, replace(bleed, contrast=dark * bleed.contrast))
     signal = signal.reshape(*grid.shape[:2], grid.shape[2], slabs).mean(axis=3)
-    signal = _scanner(signal, rng)
+    signal = scanned(signal, rng)
 
     brain = resample(head.anatomy.brain, head.anatomy.affine, grid, "linear") > 0.5
     bleeds = within(head.bleeds, grid, 0.5)
-    lesions = rasterize(bleeds, grid) * brain
-    return _stored(signal, brain, lesions, bleeds, grid, orientation or code)
+    lesions = (rasterize(bleeds, grid) * brain).astype(np.int16)
+    image, (brain, lesions) = stored(signal, [brain, lesions], grid.affine, orientation or code)
+    return Scan(image, brain, lesions, truth_table(bleeds), bleeds)
 
 
-def _tissue_signal(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
+def _tissue_signal(anatomy: Anatomy, sequence: str, rng: np.random.Generator) -> np.ndarray:
     """Signal on the head's grid, before veins and spots."""
     shape = anatomy.brain.shape
     signal = np.full(shape, 0.015, np.float32)
+    means, dark = drawn(sequence, rng), SUSCEPTIBILITY[sequence]
     for name, share in anatomy.tissue.items():
-        signal += np.float32(rng.normal(*CONTRAST[name])) * share
-    signal *= 1 - np.float32(rng.uniform(0.35, 0.75)) * anatomy.iron
+        signal += np.float32(means[name]) * share
+    signal *= 1 - np.float32(dark * rng.uniform(0.35, 0.75)) * anatomy.iron
     for strength, smooth in ((0.10, 1.0), (0.25, 4.0)):
         grain = rng.standard_normal([n // 2 + 1 for n in shape], np.float32)
         grain = ndimage.gaussian_filter(grain, smooth / anatomy.affine[0, 0], truncate=3)
@@ -150,7 +160,7 @@ def _tissue_signal(anatomy: Anatomy, rng: np.random.Generator) -> np.ndarray:
                 for x, c, r in zip(axes, centre, reach, strict=True)
             ]
             hole = parts[0][:, None, None] * parts[1][:, None] * parts[2]
-            signal *= np.exp(-np.float32(rng.uniform(1.0, 3.0)) * hole)
+            signal *= np.exp(-np.float32(dark * rng.uniform(1.0, 3.0)) * hole)
     return signal
 
 
@@ -238,45 +248,3 @@ def _paint_calcium(signal: np.ndarray, grid: Grid, spot: Focus, rng: np.random.G
     along = np.abs(offsets[..., 2]) / np.maximum(np.linalg.norm(offsets, axis=-1), 1e-3)
     caps = np.exp(-(((radius - 1.1) * size) ** 2) / 1.2) * along**2
     signal[box] *= (1 - spot.contrast * core) * (1 + rng.uniform(0.4, 0.9) * caps)
-
-
-def _scanner(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bias field, in-plane blur, Rician noise (Gudbjartsson & Patz 1995) and the scanner's scale."""
-    blur = float(rng.uniform(0.3, 0.55))
-    signal = ndimage.gaussian_filter(signal, (blur, blur, 0), truncate=3)
-    bias = np.zeros((1, 1, 1), np.float32)
-    for _ in range(4):
-        x, y, z = (
-            np.cos(np.linspace(0, np.pi * rng.uniform(0.3, 1.3), n) + rng.uniform(0, 6))
-            for n in signal.shape
-        )
-        wave = x[:, None, None] * y[:, None] * z * rng.normal(0, 0.08)
-        bias = bias + wave.astype(np.float32)
-    signal *= np.exp(bias)
-    level = np.float32(0.75 / rng.uniform(14, 40))
-    signal += level * rng.standard_normal(signal.shape, np.float32)
-    signal = np.hypot(signal, level * rng.standard_normal(signal.shape, np.float32))
-    return signal * np.float32(rng.uniform(250, 1500))
-
-
-def _stored(
-    signal: np.ndarray,
-    brain: np.ndarray,
-    lesions: np.ndarray,
-    bleeds: list[Focus],
-    grid: Grid,
-    orientation: str,
-) -> Scan:
-    """The scan with its axes in the order and direction of a code, as scanners store them."""
-    image = nib.Nifti1Image(np.rint(np.minimum(signal, 32767)).astype(np.int16), grid.affine)
-    turn = ornt_transform(io_orientation(grid.affine), axcodes2ornt(tuple(orientation)))
-    image = image.as_reoriented(turn)
-    image.header.set_xyzt_units("mm")
-    image.set_sform(image.affine, 1)
-    image.set_qform(image.affine, 1)
-    image.header["descrip"] = b"simulated"
-    brain, lesions = (
-        np.ascontiguousarray(nib.orientations.apply_orientation(part, turn))
-        for part in (brain, lesions)
-    )
-    return Scan(image, brain, lesions.astype(np.int16), truth_table(bleeds), bleeds)

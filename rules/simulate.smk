@@ -1,0 +1,62 @@
+"""Simulated scans of whole-head label maps, or of the MNI152 template: a small workflow of its own.
+
+snakemake --snakefile rules/simulate.smk --directory OUT --cores 2 --config anatomies=DIR scans=6 sequences=swi,t1
+
+OUT/SEQUENCE is then a BIDS directory, a cohort for the road, with the true brain and lesions beside each scan.
+"""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir, "../scripts")))
+
+from lesionflow.provenance import code_digest as digest
+from lesionflow.simulated_files import SUFFIX, simulation_jobs
+
+try:
+    JOBS = simulation_jobs(config)
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+
+def code_digest(step):
+    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
+    return digest(Path(workflow.basedir) / f"../scripts/{step}.py")
+
+
+wildcard_constraints:
+    sequence="|".join(SUFFIX),
+    suffix="|".join(SUFFIX.values()),
+
+
+localrules:
+    simulated,
+
+
+rule simulated:
+    default_target: True
+    input:
+        [
+            f"{sequence}/sub-{subject}/anat/sub-{subject}_{SUFFIX[sequence]}.nii.gz"
+            for sequence, subject in JOBS
+        ],
+
+
+rule simulate:
+    input:
+        anatomy=lambda wildcards: JOBS[wildcards.sequence, wildcards.subject]["anatomy"],
+    output:
+        image="{sequence}/sub-{subject}/anat/sub-{subject}_{suffix}.nii.gz",
+    log:
+        "logs/simulate/{sequence}/sub-{subject}_{suffix}.log",
+    benchmark:
+        "benchmarks/simulate/{sequence}/sub-{subject}_{suffix}.tsv"
+    conda:
+        "../envs/simulation.yaml"
+    params:
+        code=code_digest("simulate"),
+        job=lambda wildcards: JOBS[wildcards.sequence, wildcards.subject],
+    script:
+        "../scripts/simulate.py"

@@ -1,0 +1,45 @@
+"""How well found brains agree with the true ones on simulated scans, by sequence and resolution."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+RESOLUTIONS_MM = ((0.6, 0.6, 2.0), (1.0, 1.0, 1.0), (0.9, 0.9, 5.0))
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice's overlap of two bool arrays: twice the shared voxels by the sum of both. Both empty: NaN."""
+    total = int(one.sum()) + int(other.sum())
+    return 2 * int((one & other).sum()) / total if total else float("nan")
+
+
+def summary(scans: pd.DataFrame) -> dict[str, Any]:
+    """Figures over scans, the worst first.
+
+    Parameters
+    ----------
+    scans
+        One row a scan: ``head``, ``sequence``, ``spacing_mm`` (text), ``dice``.
+    """
+    worst = scans.sort_values("dice").iloc[0]
+    return {
+        "scans": len(scans),
+        "worst": {key: worst[key] for key in ("head", "sequence", "spacing_mm", "dice")},
+        "mean": round(float(scans.dice.mean()), 4),
+        "by_sequence": _by(scans, "sequence"),
+        "by_spacing_mm": _by(scans, "spacing_mm"),
+        "by_head": _by(scans, "head"),
+    }
+
+
+def _by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
+    groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(key, sort=False)
+    return {
+        str(name): {
+            "mean": round(float(part.dice.mean()), 4),
+            "worst": round(float(part.dice.min()), 4),
+        }
+        for name, part in groups
+    }

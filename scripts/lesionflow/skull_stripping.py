@@ -1,0 +1,57 @@
+"""Where the brain is in a scan that brings no mask: a network of any card, on a grid of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from lesionflow.geometry import Grid, crop_grid, model_grid, paste
+from lesionflow.intensity import normalize
+from lesionflow.network import predict
+from lesionflow.resampling import field_of_view, resample
+
+
+def brain_probability(
+    scan: nib.Nifti1Image,
+    card: Mapping[str, Any],
+    folds: list[Path],
+    backend: str = "auto",
+    threads: int = 1,
+) -> tuple[np.ndarray, Grid]:
+    """Probability of brain on the card's own grid: the mean over folds of all labels' sum.
+
+    The road of any model in one go: resample, crop (the box lies on the middle of the field of view,
+    where a brain is not known yet, and moves up rather than lose its top), normalize with the field of
+    view for a mask, predict on the CPU.
+
+    Parameters
+    ----------
+    scan
+        3-D, finite, its affine in order (``images.read_scan``).
+    card
+        Of one channel.
+    folds
+        Folders of the card's imported folds.
+
+    Returns
+    -------
+    array (x, y, z), float32, and its grid
+        0 outside of the box and of the field of view.
+    """
+    wanted = card["input"]
+    data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
+    whole = model_grid(scan.affine, scan.shape, wanted["orientation"], wanted["spacing_mm"])
+    image = resample(data, scan.affine, whole, wanted["interpolation"])
+    view = field_of_view(scan.affine, scan.shape, whole)
+    box = crop_grid(view, whole.affine, tuple(wanted["shape"]))
+    inside = paste(view, whole.affine, box)
+    normal = normalize(paste(image, whole.affine, box)[..., None], wanted["normalize"], inside)
+    normal *= inside[..., None]  # what is no scan is 0, as in training
+    total = np.zeros(box.shape, np.float32)
+    for fold in folds:
+        found, _ = predict(fold, normal, backend, "cpu", threads=threads)
+        background = card["output"]["activation"] == "softmax"
+        total += (1 - found[..., 0]) if background else found.sum(axis=-1).clip(0, 1)
+    return total / len(folds) * inside, box

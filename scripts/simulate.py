@@ -1,0 +1,24 @@
+"""Rule simulate: make a scan of a simulated head, with the true brain and lesions beside it."""
+
+from pathlib import Path
+
+from lesionflow.jobs import logged
+from lesionflow.simulated_files import describe, write_scan
+from lesionflow.simulation import simulated_head, simulated_scan
+
+
+def main(snakemake):
+    """Simulate the head and the scan of it, and write both into a BIDS directory."""
+    job, sequence = snakemake.params.job, snakemake.wildcards.sequence
+    with logged(snakemake):
+        path = Path(snakemake.output.image)
+        anatomy = Path(job["anatomy"][0]) if job["anatomy"] else None
+        head = simulated_head(job["head"], job["bleeds"], label_map=anatomy)
+        scan = simulated_scan(head, job["scan"], sequence, whole_head=job["whole_head"])
+        source = "whole-head label maps" if anatomy else "the MNI152 template"
+        describe(path.parents[2], source, "rules/simulate.smk")
+        write_scan(scan, path.parent, f"sub-{snakemake.wildcards.subject}", sequence)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

@@ -1,0 +1,70 @@
+"""The rule that simulates: a cohort from label maps, and only what is asked for anew."""
+
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from heads import label_head
+
+from conftest import jobs
+from lesionflow.simulated_files import simulation_jobs
+from paths import HOUSE
+
+
+def simulate(directory, *args, **config):
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOUSE / "rules/simulate.smk")]
+    command += ["--workflow-profile", str(HOUSE / "profiles/default"), "--cores", "2", *args]
+    command += ["--directory", str(directory), "--config", *[f"{k}={v}" for k, v in config.items()]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_cohort_of_two_sequences_from_label_maps(tmp_path):
+    label_head(tmp_path / "maps/one.nii.gz", 4.0)
+    config = {"anatomies": tmp_path / "maps", "scans": 1, "sequences": "swi,t1"}
+    status, text = simulate(tmp_path / "out", **config)
+    assert status == 0, text
+    anat = tmp_path / "out/swi/sub-01/anat"
+    names = sorted(path.name for path in anat.iterdir())
+    assert names == [
+        "sub-01_desc-brain_mask.nii.gz",
+        "sub-01_desc-truth_dseg.nii.gz",
+        "sub-01_desc-truth_lesions.tsv",
+        "sub-01_swi.nii.gz",
+    ]
+    truth = pd.read_csv(anat / "sub-01_desc-truth_lesions.tsv", sep="\t")
+    numbers = np.unique(np.asanyarray(nib.load(anat / names[1]).dataobj))
+    assert set(numbers) - {0} <= set(truth.lesion)
+    assert "SIMULATED" in (tmp_path / "out/t1/README").read_text()
+    assert (tmp_path / "out/t1/sub-01/anat/sub-01_T1w.nii.gz").is_file()
+    _, text = simulate(tmp_path / "out", "--dry-run", **config)
+    assert jobs(text) == {}
+    _, text = simulate(tmp_path / "out", "--dry-run", **{**config, "seed": 2})
+    assert jobs(text) == {"simulate": 2, "simulated": 1}
+
+
+def test_heads_are_the_same_in_every_sequence_and_every_fourth_has_no_lesion():
+    found = simulation_jobs({"scans": 8, "sequences": "swi,flair", "seed": 3})
+    assert len(found) == 16
+    for n in range(1, 9):
+        one, other = found["swi", f"{n:02d}"], found["flair", f"{n:02d}"]
+        assert (one["head"], one["bleeds"]) == (other["head"], other["bleeds"])
+        assert (one["bleeds"] == 0) == (n % 4 == 0)
+
+
+@pytest.mark.parametrize(
+    "config, words",
+    [
+        ({"scan": 3}, "scan: not one of anatomies, scans"),
+        ({"sequences": "swi,dwi"}, "sequences: 'dwi' is not one of swi"),
+        ({"scans": "many"}, "scans: 'many' is no whole number"),
+        ({"anatomies": "nowhere"}, "nowhere: no label map"),
+    ],
+)
+def test_what_cannot_be_simulated_is_told(config, words):
+    with pytest.raises(ValueError, match=words):
+        simulation_jobs(config)
