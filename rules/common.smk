@@ -157,16 +157,12 @@ def brain_folds(wildcards):
 
 def found_brain(wildcards):
     """What find_brain computes for a scan, unless the scan brings its mask or none is wanted."""
-    if MASK_CARD is None or beside("mask")(wildcards):
-        return []
-    return rules.find_brain.output.probability
+    return rules.find_brain.output.probability if finder(wildcards) else []
 
 
 def finder(wildcards):
-    """Name and version of the card that finds a scan's brain, if one does."""
-    if not found_brain(wildcards):
-        return None
-    return f"{MASK_CARD['name']} {MASK_CARD['version']}"
+    """What the plan says of the card that finds a scan's brain, if one does."""
+    return SCAN[wildcards.scan]["finder"]
 
 
 def content(*beside, of=channels):

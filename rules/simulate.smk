@@ -2,7 +2,7 @@
 
 snakemake --snakefile rules/simulate.smk --directory OUT --cores 2 --config anatomies=DIR scans=6 sequences=swi,t1
 
-OUT/SEQUENCE is then a BIDS directory, a cohort for the road, with the true brain and lesions beside each scan.
+OUT/swi and OUT/T1w are then BIDS directories, cohorts for the road, with the true brain and lesions beside each scan.
 """
 
 import sys
@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir, "../scripts")))
 
 from lesionflow.provenance import code_digest as digest
-from lesionflow.simulated_files import SUFFIX, simulation_jobs
+from lesionflow.simulated_files import BESIDE, SUFFIX, simulation_jobs
 
 try:
     JOBS = simulation_jobs(config)
@@ -27,7 +27,6 @@ def code_digest(step):
 
 
 wildcard_constraints:
-    sequence="|".join(SUFFIX),
     suffix="|".join(SUFFIX.values()),
 
 
@@ -39,24 +38,29 @@ rule simulated:
     default_target: True
     input:
         [
-            f"{sequence}/sub-{subject}/anat/sub-{subject}_{SUFFIX[sequence]}.nii.gz"
-            for sequence, subject in JOBS
+            f"{suffix}/sub-{subject}/anat/sub-{subject}_{ending}"
+            for suffix, subject in JOBS
+            for ending in (f"{suffix}.nii.gz", *BESIDE.values())
         ],
 
 
 rule simulate:
     input:
-        anatomy=lambda wildcards: JOBS[wildcards.sequence, wildcards.subject]["anatomy"],
+        anatomy=lambda wildcards: JOBS[wildcards.suffix, wildcards.subject]["anatomy"],
     output:
-        image="{sequence}/sub-{subject}/anat/sub-{subject}_{suffix}.nii.gz",
+        **{
+            kind: "{suffix}/sub-{subject}/anat/sub-{subject}_" + ending
+            for kind, ending in BESIDE.items()
+        },
+        image="{suffix}/sub-{subject}/anat/sub-{subject}_{suffix}.nii.gz",
     log:
-        "logs/simulate/{sequence}/sub-{subject}_{suffix}.log",
+        "logs/simulate/{suffix}/sub-{subject}.log",
     benchmark:
-        "benchmarks/simulate/{sequence}/sub-{subject}_{suffix}.tsv"
+        "benchmarks/simulate/{suffix}/sub-{subject}.tsv"
     conda:
         "../envs/simulation.yaml"
     params:
         code=code_digest("simulate"),
-        job=lambda wildcards: JOBS[wildcards.sequence, wildcards.subject],
+        job=lambda wildcards: JOBS[wildcards.suffix, wildcards.subject],
     script:
         "../scripts/simulate.py"

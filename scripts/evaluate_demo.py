@@ -57,7 +57,7 @@ def main() -> None:
         )
         sets["without"] = ("the same heads without any lesion", jobs[half:])
     path = args.ensemble / "figures.json"
-    figures = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    figures = {}
     with brain_finder(args.anatomies) as mask:
         for name, (about, jobs) in sets.items():
             examples = simulated_examples(jobs, args.workers, mask)

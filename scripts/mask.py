@@ -25,7 +25,7 @@ def main(snakemake):
         scan = read_scan(paths[0], params.affine, params.echo)
         given, found = snakemake.input.get("mask"), snakemake.input.get("found")
         if found:
-            brain = brain_from_probability(load(found), scan, grid)
+            brain = brain_from_probability(load(found), scan, grid, params.finder["threshold"])
         else:
             brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
         known = bool(given or found)
@@ -40,7 +40,11 @@ def main(snakemake):
         facts.write(
             snakemake.output.facts,
             {
-                "mask_source": params.finder if found else "provided" if given else "none",
+                "mask_source": "{name} {version}".format(**params.finder)
+                if found
+                else "provided"
+                if given
+                else "none",
                 "brain_volume_ml": float(brain.sum() * grid.voxel_mm3 / 1000) if known else None,
                 "brain_at_edge": edge_share(brain, field_of_view(scan.affine, scan.shape, grid))
                 if known

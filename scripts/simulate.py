@@ -9,15 +9,16 @@ from lesionflow.simulation import simulated_head, simulated_scan
 
 def main(snakemake):
     """Simulate the head and the scan of it, and write both into a BIDS directory."""
-    job, sequence = snakemake.params.job, snakemake.wildcards.sequence
+    job = snakemake.params.job
     with logged(snakemake):
         path = Path(snakemake.output.image)
         anatomy = Path(job["anatomy"][0]) if job["anatomy"] else None
         head = simulated_head(job["head"], job["bleeds"], label_map=anatomy)
-        scan = simulated_scan(head, job["scan"], sequence, whole_head=job["whole_head"])
+        wanted = {key: job[key] for key in ("sequence", "spacing_mm", "orientation", "whole_head")}
+        scan = simulated_scan(head, job["scan"], **wanted)
         source = "whole-head label maps" if anatomy else "the MNI152 template"
         describe(path.parents[2], source, "rules/simulate.smk")
-        write_scan(scan, path.parent, f"sub-{snakemake.wildcards.subject}", sequence)
+        write_scan(scan, path.parent, f"sub-{snakemake.wildcards.subject}", job["sequence"])
 
 
 if __name__ == "__main__":

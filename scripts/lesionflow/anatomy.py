@@ -140,7 +140,9 @@ class Anatomy:
     iron : array (x, y, z), float32
         Iron of the deep nuclei, from 0 to 1.
     brain : array (x, y, z), float32
-        Share of brain in a voxel; the mask is where it is above 0.5.
+        Share of brain in a voxel: of its tissue and ventricles, where these are known.
+    outline : array (x, y, z), float32
+        Share of the brain with its sulci; a mask is where it is above 0.5.
     depth_mm : array (x, y, z), float32
         Distance to the surface of the brain with the CSF around it, positive inside.
     place : array (x, y, z), uint8
@@ -153,6 +155,7 @@ class Anatomy:
     tissue: dict[str, np.ndarray]
     iron: np.ndarray
     brain: np.ndarray
+    outline: np.ndarray
     depth_mm: np.ndarray
     place: np.ndarray
     deformation: Any
@@ -194,7 +197,9 @@ def simulated_anatomy(seed: int, spacing_mm: float = 1.0) -> Anatomy:
         target[some] = ndimage.map_coordinates(source, index[:, some], order=1)
     depth = signed_depth(brain, spacing_mm)
     tissue = _tissues(gm, wm, brain, depth, mni, rng)
-    return Anatomy(affine, tissue, iron_of(mni, some), brain, depth, place_of(mni), deformation)
+    iron, place = iron_of(mni, some), place_of(mni)
+    outline = brain  # the template's is a mask
+    return Anatomy(affine, tissue, iron, brain, outline, depth, place, deformation)
 
 
 def signed_depth(brain: np.ndarray, spacing_mm: float) -> np.ndarray:

@@ -46,9 +46,9 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Gri
 
 
 def brain_from_probability(
-    probability: nib.Nifti1Image, scan: nib.Nifti1Image, grid: Grid
+    probability: nib.Nifti1Image, scan: nib.Nifti1Image, grid: Grid, threshold: float = 0.5
 ) -> np.ndarray:
-    """Bool array of ``grid.shape``: the largest piece of what is more probably brain than not, no holes.
+    """Bool array of ``grid.shape``: the largest piece above ``threshold``, without holes.
 
     Parameters
     ----------
@@ -61,16 +61,21 @@ def brain_from_probability(
     Raises
     ------
     ValueError
-        If no voxel is brain.
+        If no voxel is brain, or none in the scan's field of view.
     """
     data = np.asanyarray(probability.dataobj)
-    brain = resample(data, probability.affine, grid, "linear") > INSIDE
-    brain &= field_of_view(scan.affine, scan.shape, grid)
-    pieces, count = ndimage.label(brain)
-    if count == 0:
+    if not (data > threshold).any():
         raise ValueError(
             f"no brain was found in the scan (highest probability {data.max():.2f}): is it a head, and "
             "does its header tell the right orientation? Give it a mask, or exclude it"
+        )
+    brain = resample(data, probability.affine, grid, "linear") > threshold
+    pieces, count = ndimage.label(brain & field_of_view(scan.affine, scan.shape, grid))
+    if count == 0:
+        raise ValueError(
+            "the brain that was found lies outside of the scan: it was looked for on a grid at "
+            f"{probability.affine[:3, 3].round(1)} mm with shape {probability.shape}, the scan's origin is "
+            f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}. Give it a mask, or exclude it"
         )
     largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
     box = ndimage.find_objects(pieces)[largest - 1]

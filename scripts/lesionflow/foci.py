@@ -16,6 +16,8 @@ CALCIUM = {
     "pallidum": ((-19, -5, -1), 0.15),
     "falx": ((0, 25, 45), 0.15),
 }
+SURFACE = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), -1).reshape(-1, 3)[np.arange(27) != 13]
+SURFACE = SURFACE / np.linalg.norm(SURFACE, axis=1, keepdims=True)  # 26 points on a sphere
 TRUTH = ["lesion", "x_mm", "y_mm", "z_mm", "volume_mm3", "diameter_mm", "place"]
 
 
@@ -44,13 +46,13 @@ class Focus:
 
 
 def simulated_bleeds(
-    anatomy: Anatomy, seed: int, count: int, diameters_mm: tuple[float, float] = (2.0, 10.0)
+    anatomy: Anatomy, seed: int, count: int, diameters_mm: tuple[float, float] = (1.0, 10.0)
 ) -> list[Focus]:
     """Microbleeds of a simulated head; asking for more keeps the first ones where they were.
 
     Six of ten are lobar, a quarter deep, the rest infratentorial. Diameters are log-normal around
-    3.5 mm. All lie wholly in the brain, in tissue and not in CSF, out of the iron-rich nuclei, and
-    at least 3 mm from each other.
+    3.5 mm, none outside of ``diameters_mm``. All lie wholly in the brain, their centres in tissue and
+    not in CSF, out of the iron-rich nuclei, and at least 3 mm from each other.
     """
     rng = np.random.default_rng([seed, 3])
     brain = np.argwhere((anatomy.brain > 0.5) & (anatomy.depth_mm > 2))
@@ -65,16 +67,17 @@ def simulated_bleeds(
         if len(found) == count:
             break
         where = rng.choice(3, p=(0.6, 0.25, 0.15))
-        diameter = np.exp(rng.normal(np.log(3.5), 0.42)).clip(*diameters_mm)
+        diameter = np.exp(rng.normal(np.log(3.5), 0.42))
         candidates = np.flatnonzero((place == where) & (depth > 0.6 * diameter + 1.5))
         radii = diameter / 2 * np.exp(rng.normal(0, 0.08, 3))
         choice, jitter = rng.random(), rng.uniform(-0.5, 0.5, 3)
         contrast = float(rng.uniform(0.75, 0.98))
-        if len(candidates) == 0:
+        if len(candidates) == 0 or not diameters_mm[0] <= diameter <= diameters_mm[1]:
             continue
         voxel = brain[candidates[int(choice * len(candidates))]]
         centre = apply_affine(anatomy.affine, voxel + jitter / spacing)
-        if all(_gap(centre, radii, other) > 3 for other in found):
+        inside = (anatomy.sample(anatomy.brain, centre + radii * SURFACE) > 0.5).all()
+        if inside and all(_gap(centre, radii, other) > 3 for other in found):
             found.append(Focus(centre, radii, contrast, PLACES[where]))
     return found
 

@@ -19,15 +19,20 @@ from lesionflow.anatomy import (
 from lesionflow.label_maps import (
     BRAIN,
     CLASSES,
-    DEEP_GREY,
+    DEEP,
     INFRATENTORIAL,
     LANDMARKS,
     NUMBER,
-    LabelMap,
     load_label_map,
 )
 
-IRON = {"pallidum": 1.0, "putamen": 0.45, "caudate": 0.4, "thalamus": 0.1}  # as in anatomy.NUCLEI
+IRON = {  # nuclei as in anatomy.NUCLEI; the choroid plexus for its calcium: no place of a microbleed either
+    "pallidum": 1.0,
+    "putamen": 0.45,
+    "caudate": 0.4,
+    "choroid-plexus": 0.35,
+    "thalamus": 0.1,
+}
 UNLABELLED = ("substantia-nigra", "red-nucleus", "dentate")  # nuclei that label maps do not have
 
 
@@ -90,7 +95,9 @@ def labelled_anatomy(path: Path, seed: int, spacing_mm: float = 1.0) -> Anatomy:
 
     affine, axes = head_grid(spacing_mm)
     here = placed.deformation.on_grid(axes)
-    classes = _sampled(head, np.linalg.inv(laid @ head.affine), here)
+    matrix = np.linalg.inv(laid @ head.affine)
+    classes = _sampled(head.classes, matrix, here)
+    outline = _soft(_sampled(head.outline, matrix, here), 0.5 / spacing_mm)
     mni = np.tensordot(placed.affine[:3, :3], here, 1).astype(np.float32)
     mni += placed.affine[:3, 3].astype(np.float32).reshape(3, 1, 1, 1)
 
@@ -101,15 +108,16 @@ def labelled_anatomy(path: Path, seed: int, spacing_mm: float = 1.0) -> Anatomy:
     for name, strength in IRON.items():
         iron = np.maximum(iron, strength * _soft(classes == NUMBER[name], 0.7 / spacing_mm))
     depth = signed_depth(cavity.astype(np.float32), spacing_mm)
-    return Anatomy(affine, tissue, iron, brain, depth, _places(classes, mni), placed)
+    place = _places(classes, mni)
+    return Anatomy(affine, tissue, iron, brain, np.maximum(outline, brain), depth, place, placed)
 
 
-def _sampled(head: LabelMap, matrix: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Classes at positions (3, x, y, z): those of the nearest voxels, air outside."""
+def _sampled(values: np.ndarray, matrix: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """Values (classes or bool) at positions (3, x, y, z): those of the nearest voxels, 0 outside."""
     found = np.zeros(here.shape[1:], np.uint8)
     for x in range(here.shape[1]):  # a slice at a time, for memory
         index = np.tensordot(matrix[:3, :3], here[:, x], 1) + matrix[:3, 3].reshape(3, 1, 1)
-        found[x] = ndimage.map_coordinates(head.classes, index, order=0)
+        found[x] = ndimage.map_coordinates(values.view(np.uint8), index, order=0)
     return found
 
 
@@ -133,8 +141,10 @@ def _shares(classes: np.ndarray, sigma: float, rng: np.random.Generator) -> dict
 
 def _places(classes: np.ndarray, mni: np.ndarray) -> np.ndarray:
     """Places by the labels; deep white matter, which they do not tell from lobar, by coordinates."""
-    deep = np.isin(classes, [NUMBER[name] for name in DEEP_GREY])
-    deep |= (place_of(mni) == PLACES.index("deep")) & (classes == NUMBER["wm"])
+    deep = np.isin(classes, [NUMBER[name] for name in DEEP])
+    deep |= (place_of(mni) == PLACES.index("deep")) & np.isin(
+        classes, [NUMBER["wm"], NUMBER["wm-lesion"]]
+    )
     place = deep.astype(np.uint8) * np.uint8(PLACES.index("deep"))
     place[np.isin(classes, [NUMBER[name] for name in INFRATENTORIAL])] = PLACES.index(
         "infratentorial"

@@ -45,8 +45,9 @@ CLASSES = {  # labels (left and right are one class) and tissue; the order gives
 }
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
 BRAIN = tuple(list(CLASSES)[1 : NUMBER["csf"]])  # tissue and ventricles, not the CSF around them
+SULCI_MM = 3.0  # half the width of what is bridged in a brain's outline
 INFRATENTORIAL = ("cerebellum-wm", "cerebellum-gm", "stem")
-DEEP_GREY = ("thalamus", "caudate", "putamen", "pallidum", "accumbens")
+DEEP = ("thalamus", "caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
 LANDMARKS: dict[int, tuple[float, float, float]] = {  # centres in MNI152 space, mm, of labels
     10: (-11, -19, 7),
     11: (-13, 10, 10),
@@ -92,6 +93,26 @@ class LabelMap:
         """Bool (x, y, z): the classes of ``BRAIN``, without holes."""
         lut = np.isin(np.arange(len(CLASSES)), [NUMBER[name] for name in BRAIN])
         return ndimage.binary_fill_holes(lut[self.classes])
+
+    @property
+    def outline(self) -> np.ndarray:
+        """Bool (x, y, z): the brain as masks of it are drawn, along its surface and across its sulci.
+
+        What of the CSF lies between parts of the brain at most ``2 * SULCI_MM`` apart belongs to it (a
+        morphological closing with a ball). Skull strippers' masks run like this, and where CSF is as
+        bright as cortex, as in SWI, nobody could draw another.
+        """
+        size_mm = np.linalg.norm(self.affine[:3, :3], axis=0)
+        brain = self.brain
+        (box,) = ndimage.find_objects(brain.astype(np.uint8))
+        away = [int(np.ceil(SULCI_MM / size)) + 1 for size in size_mm]
+        part = np.pad(brain[box], [(n, n) for n in away])
+        wide = ndimage.distance_transform_edt(~part, size_mm) <= SULCI_MM
+        part = ndimage.distance_transform_edt(wide, size_mm) > SULCI_MM
+        part = part[tuple(slice(n, -n) for n in away)] | brain[box]
+        found = np.zeros_like(brain)
+        found[box] = ndimage.binary_fill_holes(part)
+        return found
 
     def trimmed(self) -> "LabelMap":
         """The head in the smallest box that leaves a voxel of air around it, where there is one."""

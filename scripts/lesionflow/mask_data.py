@@ -29,11 +29,13 @@ _LIKE_WM = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerv
 
 
 @cache
-def _anatomy(path: Path) -> tuple[LabelMap, np.ndarray]:
-    """A label map without the air around its head, and the share of brain around each voxel."""
+def _anatomy(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
+    """A label map without the air around its head, and the shares of brain and of its outline."""
     head = load_label_map(path).trimmed()
-    share = ndimage.gaussian_filter(head.brain.astype(np.float32), 0.7)
-    return head, share
+    share, outline = (
+        ndimage.gaussian_filter(part.astype(np.float32), 0.7) for part in (head.brain, head.outline)
+    )
+    return head, share, outline
 
 
 def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,10 +53,10 @@ def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     image : array of ``SHAPE``, float16
         At ``SPACING_MM``, normalised as the card of the brain mask says.
     brain : array of ``SHAPE``, uint8
-        Share of brain in each voxel, 0 to 255.
+        Share of the brain's outline in each voxel, 0 to 255.
     """
     rng = np.random.default_rng([seed, 20])
-    head, share = _anatomy(path)
+    head, share, outline = _anatomy(path)
     thick = _slices(rng)
     painted = _painted(head, rng)
     painted *= _stripped(share, rng)
@@ -63,7 +65,7 @@ def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
         painted = ndimage.gaussian_filter1d(painted, sigma, axis, truncate=2.5)
     places = _places(head, share, rng)
     image = ndimage.map_coordinates(painted, places, order=1, mode="constant")
-    brain = ndimage.map_coordinates(share, places, order=1, mode="constant")
+    brain = ndimage.map_coordinates(outline, places, order=1, mode="constant")
     if rng.random() < 0.5:
         image, brain = image[::-1], brain[::-1]
     image = image * _bias(rng) * _dropout(brain, rng)

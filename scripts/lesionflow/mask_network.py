@@ -17,9 +17,9 @@ def mask_unet(
 
     Contrasts differ so much from image to image that statistics over images would mean nothing: each
     image is normalised by its own (Ulyanov et al. 2016). Without any, the network learned where a head
-    is and no sulci. The full grid has one convolution on the way down and one on the way up, and what
-    comes up is added to what went across (LinkNet, Chaurasia and Culurciello 2017): a third of the time
-    a step of the same network with two and with concatenation, and no worse for it. Only Keras' own
+    is and little of its surface. The full grid has one convolution on the way down and one on the way up, and what
+    comes up is added to what went across (LinkNet, Chaurasia and Culurciello 2017): a training step
+    takes a third of the time that two and concatenation took. Only Keras' own
     layers in float32.
 
     Parameters

@@ -25,7 +25,8 @@ def plan_run(
     -------
     list of dict
         ``scan, subject, session, run, folder``; ``files`` (path by channel, mask, regions, truth);
-        ``content`` (mark of each file's content); ``problems`` (by model ``[status, reason]``; a
+        ``content`` (mark of each file's content); ``finder`` (of the card that finds the scan's brain,
+        its name, version, number of folds and threshold; None where the scan brings its mask); ``problems`` (by model ``[status, reason]``; a
         model that is not in it can be run).
 
     Raises
@@ -41,8 +42,7 @@ def plan_run(
     references = {card["input"]["channels"][0] for card in cards.values()}
     scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references)
     chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
-    sought = mask_card["input"]["channels"] if mask_card else None
-    return [_record(scan, scan.name in chosen, config, cards, memory, sought) for scan in scans]
+    return [_record(scan, scan.name in chosen, config, cards, memory, mask_card) for scan in scans]
 
 
 def _record(
@@ -51,7 +51,7 @@ def _record(
     config: Mapping[str, Any],
     cards: Mapping[str, Mapping[str, Any]],
     memory: Memory,
-    sought: list[str] | None,
+    mask_card: Mapping[str, Any] | None,
 ) -> Record:
     record: Record = {
         "scan": scan.name,
@@ -62,6 +62,7 @@ def _record(
         "files": {},
         "content": {},
         "problems": {},
+        "finder": None,
     }
     if not chosen:
         record["problems"] = {m: ["excluded", "by include and exclude"] for m in cards}
@@ -76,8 +77,9 @@ def _record(
         brings = config["brain_mask"] == "auto" and "mask" in scan.files
         if brings or config["brain_mask"] == "provided":
             wanted.append("mask")
-        elif sought and sought != [ANY]:
-            wanted += sought
+        elif mask_card:
+            record["finder"] = _finder(mask_card)
+            wanted += [c for c in mask_card["input"]["channels"] if c != ANY]
         if "regions" in scan.files:
             wanted.append("regions")
         for channel in wanted:
@@ -89,6 +91,15 @@ def _record(
                 record["problems"][model] = [status, reason]
                 break
     return record
+
+
+def _finder(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": card["name"],
+        "version": card["version"],
+        "folds": len(card["folds"]),
+        "threshold": card["postprocess"]["threshold"],
+    }
 
 
 def _check(

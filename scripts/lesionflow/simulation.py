@@ -127,7 +127,7 @@ def simulated_scan(
     signal = signal.reshape(*grid.shape[:2], grid.shape[2], slabs).mean(axis=3)
     signal = scanned(signal, rng)
 
-    brain = resample(head.anatomy.brain, head.anatomy.affine, grid, "linear") > 0.5
+    brain = resample(head.anatomy.outline, head.anatomy.affine, grid, "linear") > 0.5
     bleeds = within(head.bleeds, grid, 0.5)
     lesions = (rasterize(bleeds, grid) * brain).astype(np.int16)
     image, (brain, lesions) = stored(signal, [brain, lesions], grid.affine, orientation or code)

@@ -6,6 +6,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from lesionflow.geometry import Grid, crop_grid, model_grid, paste
 from lesionflow.intensity import normalize
@@ -38,7 +39,8 @@ def brain_probability(
     Returns
     -------
     array (x, y, z), float32, and its grid
-        0 outside of the box and of the field of view.
+        Outside of the field of view that of the nearest voxel inside: a mask on a finer grid then ends
+        with the scan, and a brain that it cuts is seen to be cut.
     """
     wanted = card["input"]
     data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
@@ -54,4 +56,13 @@ def brain_probability(
         found, _ = predict(fold, normal, backend, "cpu", threads=threads)
         background = card["output"]["activation"] == "softmax"
         total += (1 - found[..., 0]) if background else found.sum(axis=-1).clip(0, 1)
-    return total / len(folds) * inside, box
+    return _extended(total / len(folds), inside), box
+
+
+def _extended(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Values (x, y, z) of a box, ``inside`` (bool), continued to all sides by those of its faces."""
+    (box,) = ndimage.find_objects(inside.astype(np.uint8))
+    for axis, part in enumerate(box):
+        index = np.arange(values.shape[axis]).clip(part.start, part.stop - 1)
+        values = values.take(index, axis)
+    return values

@@ -172,7 +172,14 @@ def _verdict(
             for channel in (parts["channels"] if "{channel}" in pattern else [""])
         ]
         for step, pattern in STEPS.items()
+        if step != "find_brain" or record["finder"]
     }
+    if finder := record["finder"]:
+        own = [
+            STEPS["import_fold"].format(model=finder["name"], fold=fold + 1)
+            for fold in range(finder["folds"])
+        ]
+        jobs["import_fold"] += [logs / "import_fold" / log for log in own]
     for step, paths in jobs.items():
         for log in paths:
             if reason := outcome(log):

@@ -55,7 +55,8 @@ def test_the_brain_of_a_head_that_it_never_saw(tmp_path, head, card, folds, sequ
     resample.main(job(tmp_path, "resample", {"image": path, "reference": path}, outputs, **params))
     files = {"image": [str(outputs["image"])], "scans": [str(path)], "found": found}
     out = {"mask": tmp_path / "mask.nii", "facts": tmp_path / "mask.json"}
-    params = {"affine": "strict", "echo": None, "card": "brainmask 1"}
+    finder = {"name": "brainmask", "version": "1", "threshold": 0.5}
+    params = {"affine": "strict", "echo": None, "finder": finder}
     mask.main(job(tmp_path, "mask", files, out, **params))
     image = nib.load(out["mask"])
     brain = np.asanyarray(image.dataobj) > 0

@@ -84,7 +84,7 @@ def test_from_mask_to_picture(tmp_path, scan):
     given = save_scan(tmp_path / "mask.nii.gz", brain, AFFINE)
     outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
     files = {"image": [str(tmp_path / "resampled.nii")], "scans": [str(scan)], "mask": given}
-    mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, card=None))
+    mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, finder=None))
     facts = json.loads((tmp_path / "mask.json").read_text())
     expected = brain.sum() * 0.9 * 0.9 * 1.8 / 1000
     assert facts["brain_volume_ml"] == pytest.approx(expected, rel=0.06)
@@ -196,4 +196,4 @@ def test_a_hole_in_any_channel_stops_the_scan(tmp_path, scan):
     files["scans"] = [str(scan), str(other)]
     outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
     with pytest.raises(ScanError, match="other.nii.gz: 1 voxels inside the brain"):
-        mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, card=None))
+        mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, finder=None))

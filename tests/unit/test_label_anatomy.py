@@ -79,10 +79,33 @@ def test_a_scan_of_it_has_its_brain_and_its_lesions(path):
     scan = simulated_scan(head, 1, "swi", (1.5, 1.5, 3.0), "RAS")
     data = np.asanyarray(scan.image.dataobj).astype(float)
     assert len(scan.truth) == len(scan.bleeds) > 0
-    assert set(np.unique(scan.lesions)) - {0} <= set(scan.truth.lesion)
+    assert set(np.unique(scan.lesions)) - {0} == set(scan.truth.lesion)
+    volumes = np.bincount(scan.lesions.ravel())[1:] * 1.5 * 1.5 * 3.0
+    assert np.abs(volumes - scan.truth.volume_mm3).max() <= 1.5 * 1.5 * 3.0
     large = [b for b in scan.truth.itertuples() if b.diameter_mm > 3]
     for bleed in large:
         assert data[scan.lesions == bleed.lesion].mean() < 0.8 * np.median(data[scan.brain])
+
+
+def test_lesions_lie_wholly_in_the_brain_and_are_of_one_to_ten_mm(path):
+    head = simulated_head(5, 40, 2.0, path)
+    assert len(head.bleeds) == 40
+    sphere = np.random.default_rng(0).standard_normal((200, 3))
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    brain = head.anatomy.brain
+    for bleed in head.bleeds:
+        assert bleed.diameter_mm * 1.1 >= 1 and bleed.diameter_mm < 11
+        edge = head.anatomy.sample(brain, bleed.centre + 0.9 * bleed.radii * sphere)
+        assert (edge > 0.5).mean() > 0.98
+
+
+def test_the_ventral_diencephalon_is_deep_and_the_choroid_plexus_no_place(tmp_path):
+    labels = {10: 28, 49: 31}
+    anatomy = labelled_anatomy(label_head(tmp_path / "head.nii.gz", labels=labels), 3, 2.0)
+    centres = anatomy.deformation.to_head(np.array([LANDMARKS[10], LANDMARKS[49]], float))
+    one, other = np.rint((centres - anatomy.affine[:3, 3]) / 2).astype(int)
+    assert PLACES[anatomy.place[tuple(one)]] == "deep"
+    assert anatomy.iron[tuple(other)] > 0.3
 
 
 def test_veins_and_lesions_are_dark_in_swi_and_hardly_seen_in_t1(path):

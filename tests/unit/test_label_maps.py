@@ -10,6 +10,7 @@ from lesionflow.label_maps import (
     CLASSES,
     LANDMARKS,
     NUMBER,
+    LabelMap,
     label_maps_in,
     load_label_map,
     split_for_training,
@@ -38,6 +39,29 @@ def test_a_hole_in_the_brain_is_brain(tmp_path):
     assert head.classes[middle] == NUMBER["csf"]
     assert head.brain[middle]
     assert head.brain[tuple(inside)]
+
+
+def test_an_outline_bridges_sulci_of_six_millimetres_and_no_wider_ones():
+    classes = np.zeros((60, 40, 40), np.uint8)
+    classes[10:50, 10:30, 10:30] = NUMBER["gm"]
+    classes[18:22, 20:30, 10:30] = NUMBER["csf"]  # 4 mm wide, 10 deep
+    classes[34:44, 20:30, 10:30] = NUMBER["csf"]  # 10 mm
+    head = LabelMap(classes, np.diag([1.0, 1, 1, 1]), {})
+    brain, outline = head.brain, head.outline
+    assert (outline >= brain).all()
+    assert not outline[:10].any() and not outline[:, 30:].any()
+    assert outline[18:22, 20:27, 14:26].all()  # its mouth is rounded
+    assert not outline[38:40, 25:30, 10:30].any()
+
+
+def test_an_outline_knows_millimetres():
+    classes = np.zeros((30, 20, 40), np.uint8)
+    classes[5:25, 5:15, 10:30] = NUMBER["gm"]
+    classes[9:11, 10:15, 10:30] = NUMBER["csf"]  # 2 voxels
+    narrow = LabelMap(classes, np.diag([2.0, 2, 1, 1]), {}).outline
+    wide = LabelMap(classes, np.diag([5.0, 5, 1, 1]), {}).outline
+    assert narrow[9:11, 10:13, 15:25].all()
+    assert not wide[9:11, 11:15, 10:30].any()
 
 
 @pytest.mark.parametrize("code", ["RAS", "LIA", "PSR"])

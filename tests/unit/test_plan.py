@@ -26,7 +26,13 @@ def cohort(tmp_path):
 
 
 def card(*channels, echo=None):
-    return {"input": {"channels": list(channels), "echo": echo}}
+    return {
+        "name": "one",
+        "version": "2",
+        "folds": [{}],
+        "input": {"channels": list(channels), "echo": echo},
+        "postprocess": {"threshold": 0.4},
+    }
 
 
 def plan(cohort, cards=None, finder=None, **config):
@@ -69,8 +75,11 @@ def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
 
 
 def test_a_scan_without_a_mask_runs_where_one_can_be_computed(cohort):
+    assert plan(cohort, finder=card("any"))["finder"] is None
     (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
-    assert plan(cohort, finder=card("any"))["problems"] == {}
+    record = plan(cohort, finder=card("any"))
+    assert record["problems"] == {}
+    assert record["finder"] == {"name": "one", "version": "2", "folds": 1, "threshold": 0.4}
     status, reason = plan(cohort, brain_mask="provided")["problems"]["m"]
     assert status == "missing-input" and "brain_mask: auto computes one" in reason
 

@@ -27,6 +27,7 @@ def record(scan, problems=None):
         "run": "",
         "folder": "sub-1/anat",
         "problems": problems or {},
+        "finder": None,
     }
 
 
@@ -79,6 +80,29 @@ def test_a_killed_step_is_not_taken_for_a_good_one(tmp_path):
 def test_what_was_never_begun_is_not_ok(tmp_path):
     table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0].startswith("failed:")
+
+
+@pytest.mark.parametrize(
+    "log", ["import_fold/finder/fold-2.log", "find_brain/m/sub-1/anat/sub-1.log"]
+)
+def test_a_brain_that_was_not_found_is_told_where_it_is_looked_for(tmp_path, log):
+    path = tmp_path / "logs" / log
+    path.parent.mkdir(parents=True)
+    path.write_text("FAILED: why\n")
+    wanted = record("sub-1") | {"finder": {"name": "finder", "version": "0", "folds": 2}}
+    folders = tmp_path / "results", tmp_path / "logs"
+    table = cohort_table([wanted], MODELS, *folders)
+    assert (table.status[0], table.reason[0]) == (f"failed:{log.split('/')[0]}", "why")
+    assert cohort_table([record("sub-1")], MODELS, *folders).reason[0] != "why"
+
+
+def test_a_scan_with_its_mask_waits_for_no_search(tmp_path):
+    for step in ("import_fold/m/fold-1", "resample/m/sub-1/anat/sub-1_channel-swi"):
+        log = tmp_path / f"logs/{step}.log"
+        with logged(NS(log=[log])):
+            pass
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "failed:mask"
 
 
 def test_logs_of_another_run_of_the_subject_are_not_mixed_up(tmp_path):
@@ -196,8 +220,10 @@ def test_names_may_be_one_or_a_list():
 
 def test_a_log_of_a_job_that_is_no_more_decides_nothing(tmp_path):
     finished(tmp_path)
-    for name in ("import_fold/m/fold-4.log", "resample/m/sub-1/anat/sub-1_channel-t1.log"):
-        (tmp_path / "logs" / name).parent.mkdir(parents=True)
+    old = ["import_fold/m/fold-4.log", "import_fold/mask/fold-1.log"]
+    old += ["resample/m/sub-1/anat/sub-1_channel-t1.log", "find_brain/m/sub-1/anat/sub-1.log"]
+    for name in old:
+        (tmp_path / "logs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "logs" / name).write_text("FAILED: of old\n")
     table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "ok"

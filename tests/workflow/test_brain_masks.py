@@ -29,6 +29,7 @@ def finder(tmp_path_factory):
             "normalize": [{"clip_below": 0}, {"divide_by": 110}, {"clip_above": 1}],
         },
         "output": {"labels": {1: "brain"}},
+        "postprocess": {"threshold": 0.5},
     }
     path = folder / "finder.yaml"
     path.write_text(yaml.safe_dump(card))
@@ -116,3 +117,13 @@ def test_another_word_reruns_the_mask_and_what_follows(run):
     assert jobs(text)["mask"] == 1  # the one that brings it
     _, text = again("none", "--dry-run")
     assert jobs(text)["mask"] == 4
+
+
+def test_a_search_that_failed_of_old_says_nothing_of_a_scan_that_is_measured_without_it(run):
+    directory, again, *_ = run
+    log = next((directory / "logs/find_brain").rglob("sub-none.log"))
+    log.write_text("FAILED: of old\n")
+    status, text = again("none")
+    assert status == 0, text
+    table = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert (table.status == "ok").all()
