@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from lesionflow.contrast import SEQUENCES, drawn
 from lesionflow.intensity import normalize
@@ -138,14 +139,8 @@ def _stripped(share: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.fl
 
 def _places(head: LabelMap, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Voxel indices (3, *SHAPE) of the label map for each voxel of the image: turned, scaled, bent."""
-    angles = np.deg2rad(np.clip(rng.normal(0, 9, 3), -25, 25))
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        a, b = [i for i in range(3) if i != axis]
-        step = np.eye(3)
-        step[a, a] = step[b, b] = np.cos(angle)
-        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
+    angles = np.clip(rng.normal(0, 9, 3), -25, 25)
+    turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
     matrix = turn @ np.diag(rng.normal(1, 0.08, 3)) + rng.normal(0, 0.03, (3, 3))
     inside = np.argwhere(share[::4, ::4, ::4] > 0.5) * 4
     centre = inside.mean(axis=0)

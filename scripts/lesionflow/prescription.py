@@ -2,6 +2,7 @@
 
 import numpy as np
 from nibabel.affines import apply_affine
+from scipy.spatial.transform import Rotation
 
 from lesionflow.anatomy import Anatomy
 from lesionflow.geometry import Grid
@@ -18,14 +19,8 @@ def tilted_box(
 
     With ``whole_head`` it holds the face and the upper neck: 45 to 75 mm below the brain.
     """
-    angles = np.deg2rad(np.clip(rng.normal(0, 5, 3), -12, 12))
-    turn = np.eye(3)
-    for axis, angle in enumerate(angles):
-        a, b = [i for i in range(3) if i != axis]
-        step = np.eye(3)
-        step[a, a] = step[b, b] = np.cos(angle)
-        step[a, b], step[b, a] = -np.sin(angle), np.sin(angle)
-        turn = turn @ step
+    angles = np.clip(rng.normal(0, 5, 3), -12, 12)
+    turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
     brain = apply_affine(anatomy.affine, np.argwhere(anatomy.brain[::4, ::4, ::4] > 0.5) * 4) @ turn
     margin = np.array([rng.uniform(12, 24), rng.uniform(12, 24), 0])
     low = brain.min(axis=0) - margin - [0, 0, rng.uniform(-6, 10)]
