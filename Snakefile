@@ -17,6 +17,7 @@ include: "rules/prepare.smk"
 include: "rules/predict.smk"
 include: "rules/lesions.smk"
 include: "rules/cohort.smk"
+include: "rules/evaluate.smk"
 
 
 # After the rules: where a path holds a pathvar, constraints set before it are not seen (Snakemake 9.27).

@@ -13,7 +13,7 @@ from lesionflow import provenance
 from lesionflow.cards import ANY, import_part, load_cards
 from lesionflow.frameworks import nvidia_device
 from lesionflow.headers import Memory
-from lesionflow.plan import plan_run
+from lesionflow.plan import join_truth, plan_run, split_truth
 from lesionflow.settings import checked
 from lesionflow.mask_cards import mask_card
 from lesionflow.tables import STEPS, cohort_table, write_table
@@ -22,6 +22,9 @@ from lesionflow.whole import whole
 
 HOUSE = Path(workflow.basedir)
 PLAN = Path("work/cohort.json")
+TRUTHS = Path(
+    "work/truth.json"
+)  # apart: what the main road reads does not change with a truth
 
 
 def code_digest(step):
@@ -43,17 +46,21 @@ def prepare_run():
             memory = Memory(Path("work/headers.json"))
             plan = plan_run(settings, cards, memory, brain)
             memory.save()
-            keep_plan(plan)
-        return settings, cards, brain, json.loads(PLAN.read_text(encoding="utf-8"))
+            for path, part in zip((PLAN, TRUTHS), split_truth(plan)):
+                keep_plan(path, part)
+        plain, truths = (
+            json.loads(path.read_text(encoding="utf-8")) for path in (PLAN, TRUTHS)
+        )
+        return settings, cards, brain, join_truth(plain, truths)
     except ValueError as error:
         raise WorkflowError(str(error))
 
 
-def keep_plan(plan):
-    """Write the plan for the jobs, which do not list the cohort again, if it is not there yet."""
+def keep_plan(path, plan):
+    """Write a plan for the jobs, which do not list the cohort again, if it is not there yet."""
     text = json.dumps(plan, indent=0)
-    if not PLAN.is_file() or PLAN.read_text(encoding="utf-8") != text:
-        with whole(PLAN) as partial:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with whole(path) as partial:
             partial.write_text(text, encoding="utf-8")
 
 
@@ -193,19 +200,48 @@ def every_run(pattern):
     return [pattern.format(model=m, folder=f, scan=s) for m, f, s in RUNS]
 
 
+def every_truth(pattern):
+    """Input function: paths of ``pattern`` for every scan and model that can be held against a truth."""
+
+    def paths(wildcards):
+        found = [run for run in RUNS if SCAN[run[2]]["truth"][0] == "ok"]
+        if not found:
+            told = next((why for _, why in (r["truth"] for r in SCANS) if why), "")
+            raise WorkflowError(
+                "evaluate: no scan that can be run has a truth image: give each a label image of its "
+                "true lesions in the scan table's column truth, or beside it by the pattern truth"
+                + (f" ({told})" if told else "")
+            )
+        return [pattern.format(model=m, folder=f, scan=s) for m, f, s in found]
+
+    return paths
+
+
 def write_partial_table():
     """A row for every scan of a run that failed, with the step and the reason."""
-    table = cohort_table(SCANS, MODELS, Path("results"), Path("logs"))
-    write_table(Path("results/cohort.partial.csv"), table)
+    targets = workflow.dag_settings.targets
+    if targets and all("evaluat" in str(target) for target in targets):
+        from lesionflow.evaluation import gathered
+
+        name, table = (
+            "evaluation",
+            gathered(SCANS, MODELS, Path("results"), Path("logs"))[0],
+        )
+    else:
+        name, table = "cohort", cohort_table(
+            SCANS, MODELS, Path("results"), Path("logs")
+        )
+    write_table(Path(f"results/{name}.partial.csv"), table)
     failed = table[table.status.str.startswith("failed")]
-    for row in failed.itertuples():
+    for row in failed.drop_duplicates(["scan", "status"]).itertuples():
         logger.error(f"{row.scan}: {row.status}: {row.reason}")
     logger.error(
-        f"{len(failed)} of {len(table)} scans failed; results/cohort.partial.csv has a row for every "
-        "scan. The same command takes up what is missing; exclude a scan to go on without it."
+        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; results/{name}.partial.csv has a "
+        "row for every scan. The same command takes up what is missing; exclude a scan to go on without it."
     )
 
 
 def forget_partial_table():
-    """What a whole run leaves behind is cohort.csv."""
-    Path("results/cohort.partial.csv").unlink(missing_ok=True)
+    """What a whole run leaves behind is cohort.csv, and evaluation.csv where it was asked for."""
+    for name in ("cohort", "evaluation"):
+        Path(f"results/{name}.partial.csv").unlink(missing_ok=True)

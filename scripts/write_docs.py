@@ -1,7 +1,7 @@
 """Write the pages and pictures of docs/ that come from the code; ``--check`` tells whether they do.
 
 The road's rules and arrows are read off a dry run of the workflow, the columns off
-``lesionflow.columns``, the config keys off the schema.
+``lesionflow.columns`` and ``lesionflow.evaluation_columns``, the config keys off the schema.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import yaml
 
-from lesionflow import columns
+from lesionflow import columns, evaluation_columns
 
 HOUSE = Path(__file__).resolve().parent.parent
 EDGE = re.compile(r"(\d+) -> (\d+)")
@@ -111,7 +111,7 @@ def outputs_page() -> str:
     parts = [
         "# Columns of the tables",
         "",
-        "Made by `make docs` from scripts/lesionflow/columns.py.",
+        "Made by `make docs` from scripts/lesionflow/columns.py and evaluation_columns.py.",
         "",
     ]
     chapters = {
@@ -120,6 +120,8 @@ def outputs_page() -> str:
         "cohort.csv: quality": columns.QUALITY,
         "cohort.csv: provenance": columns.PROVENANCE,
         "lesions.csv": columns.LESION,
+        "evaluation.csv": evaluation_columns.EVALUATION,
+        "evaluation_thresholds.csv": evaluation_columns.THRESHOLDS,
     }
     for title, chapter in chapters.items():
         parts += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]

@@ -89,16 +89,24 @@ def components(labels: np.ndarray, connectivity: int, affine: np.ndarray) -> np.
     found = 0
     for value in np.unique(labels[labels > 0]):
         parts, count = ndimage.label(labels == value, structure)
-        index = np.arange(1, count + 1)
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-        centres = apply_affine(affine, ndimage.center_of_mass(parts > 0, parts, index))
-        x, y, z = np.round(centres, 3).T
+        index, inside = np.arange(1, count + 1), parts > 0
+        sizes = np.bincount(parts[inside], minlength=count + 1)[1:]
+        x, y, z = np.round(centres_mm(parts, affine, count), 3).T
         order = np.lexsort((x, y, z, -sizes))
         rank = np.zeros(count + 1, np.int32)
         rank[index[order]] = found + index
-        numbered += rank[parts]
+        numbered[inside] = rank[parts[inside]]
         found += count
     return numbered
+
+
+def centres_mm(numbers: np.ndarray, affine: np.ndarray, found: int) -> np.ndarray:
+    """World positions (found, 3) of the centres of numbered lesions, each voxel with equal weight."""
+    places = np.nonzero(numbers)
+    own = numbers[places]
+    size = np.maximum(np.bincount(own, minlength=found + 1)[1:], 1)
+    index = [np.bincount(own, weights=axis, minlength=found + 1)[1:] / size for axis in places]
+    return apply_affine(affine, np.stack(index, axis=-1))
 
 
 def measure(
@@ -162,7 +170,7 @@ def measure(
                     np.mean([(fold[tuple(voxels.T)] == label).any() for fold in folds])
                 ),
                 "region": _majority(regions[tuple(voxels.T)]) if regions is not None else "",
-                "peak": voxels[_peak(values, xyz, centre)],
+                "peak": voxels[peak(values, xyz, centre)],
                 "outside_brain": float(np.mean(~brain[tuple(voxels.T)])),
             }
         )
@@ -183,8 +191,8 @@ def elongation(xyz_mm: np.ndarray, affine: np.ndarray) -> float:
     return float(np.sqrt(moments[-1] / moments[0]))
 
 
-def _peak(values: np.ndarray, xyz: np.ndarray, centre: np.ndarray) -> int:
-    """Where the peak is; of equal voxels the most central, then the lowest in the world."""
+def peak(values: np.ndarray, xyz: np.ndarray, centre: np.ndarray) -> int:
+    """Which of a lesion's voxels is its peak; of equal ones the most central, then the lowest in the world."""
     away = np.round(np.linalg.norm(xyz - centre, axis=1), 3)
     x, y, z = np.round(xyz, 3).T
     return int(np.lexsort((x, y, z, away, -values))[0])

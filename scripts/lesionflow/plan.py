@@ -27,7 +27,8 @@ def plan_run(
         ``scan, subject, session, run, folder``; ``files`` (path by channel, mask, regions, truth);
         ``content`` (mark of each file's content); ``finder`` (of the card that finds the scan's brain,
         its name, version, number of folds and threshold; None where the scan brings its mask); ``problems`` (by model ``[status, reason]``; a
-        model that is not in it can be run).
+        model that is not in it can be run); ``truth`` (``[status, reason]`` of the truth image, which is
+        for the evaluation alone and keeps no scan from being run; empty where it was not looked for).
 
     Raises
     ------
@@ -63,6 +64,7 @@ def _record(
         "content": {},
         "problems": {},
         "finder": None,
+        "truth": ["", ""],
     }
     if not chosen:
         record["problems"] = {m: ["excluded", "by include and exclude"] for m in cards}
@@ -90,7 +92,37 @@ def _record(
             if status != "ok":
                 record["problems"][model] = [status, reason]
                 break
+    record["truth"] = list(_check(scan, "truth", None, config, memory, record))
     return record
+
+
+def split_truth(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
+    """The records without anything of the truth, and what they said of it by scan.
+
+    What the main road is planned by must not change with a truth image: two files hold them.
+    """
+    plain, truths = [], {}
+    for record in records:
+        one = {**record, "files": dict(record["files"]), "content": dict(record["content"])}
+        truths[record["scan"]] = {
+            "truth": one.pop("truth"),
+            "file": one["files"].pop("truth", None),
+            "content": one["content"].pop("truth", None),
+        }
+        plain.append(one)
+    return plain, truths
+
+
+def join_truth(plain: list[Record], truths: Mapping[str, Record]) -> list[Record]:
+    """The records as they were before ``split_truth``."""
+    records = []
+    for one in plain:
+        known = truths[one["scan"]]
+        records.append({**one, "truth": known["truth"]})
+        if known["file"] is not None:
+            records[-1]["files"] = {**one["files"], "truth": known["file"]}
+            records[-1]["content"] = {**one["content"], "truth": known["content"]}
+    return records
 
 
 def _finder(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def cohort_table(
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
-        verdicts = {m: _verdict(record, m, models[m], results, logs) for m in models}
+        verdicts = {m: verdict(record, m, models[m], results, logs) for m in models}
         bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
         model, (status, reason) = next(iter(bad.items()), ("", ("ok", "")))
         row["status"] = status
@@ -157,10 +157,10 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
-def _verdict(
+def verdict(
     record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
 ) -> tuple[str, str]:
-    """Status and reason of one scan under one model."""
+    """Status and reason of one scan under one model, by its results and its logs (see ``cohort_table``)."""
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesionflow.headers import Memory
-from lesionflow.plan import plan_run
+from lesionflow.plan import join_truth, plan_run, split_truth
 from volumes import noise, save_scan
 
 PATTERNS = {
@@ -51,8 +51,12 @@ def test_a_good_scan_has_its_files_and_marks(cohort):
 
 def test_what_the_road_does_not_read_refuses_no_scan(cohort):
     anat = cohort / "sub-1/anat"
+    assert plan(cohort)["truth"][0] == "missing-input"
     save_scan(anat / "sub-1_truth.nii.gz", noise((4, 5, 6, 3)))
-    assert plan(cohort)["problems"] == {}
+    record = plan(cohort)
+    assert record["problems"] == {}
+    assert record["truth"][0] == "unreadable"
+    assert "truth" not in record["files"]
     (anat / "sub-1_mask.nii.gz").write_bytes(b"")
     assert plan(cohort)["problems"]["m"][0] == "unreadable"
     assert plan(cohort, brain_mask="none")["problems"] == {}
@@ -99,3 +103,14 @@ def test_a_card_that_finds_brains_in_another_channel_needs_it(cohort):
     record = plan(cohort, finder=card("t1"), patterns=patterns)
     assert record["problems"] == {}
     assert sorted(record["files"]) == sorted(record["content"]) == ["swi", "t1"]
+
+
+def test_the_truth_is_kept_apart_from_what_the_road_reads(cohort):
+    without = plan(cohort)
+    save_scan(cohort / "sub-1/anat/sub-1_truth.nii.gz", noise((4, 5, 6)))
+    record = plan(cohort)
+    assert record["truth"] == ["ok", ""]
+    assert record["content"]["truth"]
+    (plain,), truths = split_truth([record])
+    assert ([plain], without["truth"][0]) == (split_truth([without])[0], "missing-input")
+    assert join_truth([plain], truths) == [record]

@@ -80,7 +80,7 @@ def test_every_lesion_is_in_the_scans_own_map(finished):
 
 def test_work_holds_no_temporaries_after_a_run(finished):
     left = {p.name for p in (finished / "work").rglob("*") if p.is_file()}
-    assert left == {"cohort.json", "headers.json"}
+    assert left == {"cohort.json", "truth.json", "headers.json"}
 
 
 def test_pictures_and_page(finished):
