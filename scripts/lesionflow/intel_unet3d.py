@@ -1,0 +1,60 @@
+"""Intel's 3-D U-Net for brain tumours, rebuilt under its layer names.
+
+Facts: ``3D_UNet/keras_training_only_version/model.py`` of github.com/stjordanis/topologies (a copy of
+NervanaSystems/topologies), commit 929bbd5; ``3D/model.py`` of IntelAI/unet has the same layers.
+"""
+
+from collections.abc import Mapping
+from string import ascii_uppercase
+from typing import Any
+
+DEFAULTS = {"features": (16, 32, 64, 128, 256), "bn_epsilon": 1e-3}
+
+
+def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+    """The 3-D U-Net, with random weights.
+
+    Levels are called A, B, ... from the top. The deepest one's upsampling has its own letter, the
+    others' have that of the level that they lead to; the block after each is named after the level
+    above: ``transconvE``, ``concatD``, ``decodeC``, ``transconvC``, ..., ``transconvA``, ``concatA``,
+    ``convOut``.
+
+    Parameters
+    ----------
+    part
+        ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
+        multiples of 2 ** (levels - 1): 16 as published.
+    network
+        ``features`` of each level and ``bn_epsilon``.
+
+    Returns
+    -------
+    keras.Model
+    """
+    import keras
+
+    layers, features = keras.layers, network["features"]
+    letters = ascii_uppercase[: len(features)]
+
+    def block(x: Any, name: str, width: int) -> Any:
+        for n, activation in enumerate((f"{name}_relu0", name)):
+            x = layers.Conv3D(width, 3, padding="same", name=f"{name}_conv{n}")(x)
+            x = layers.BatchNormalization(epsilon=network["bn_epsilon"], name=f"{name}_bn{n}")(x)
+            x = layers.Activation("relu", name=activation)(x)
+        return x
+
+    image = keras.Input(tuple(part["shape"]), name="MRImages")
+    x, skips = image, []
+    for letter, width in zip(letters, features, strict=True):
+        x = block(x, f"encode{letter}", width)
+        if letter != letters[-1]:
+            skips.append(x)
+            x = layers.MaxPooling3D(2, name=f"pool{letter}")(x)
+    for level in reversed(range(len(skips))):
+        letter, width = letters[level], features[level]
+        name = f"transconv{letters[-1] if level == len(skips) - 1 else letter}"
+        x = layers.Conv3DTranspose(width, 2, strides=2, padding="same", name=name)(x)
+        x = layers.Concatenate(name=f"concat{letter}")([x, skips[level]])
+        x = block(x, f"decode{letters[level - 1]}" if level else "convOut", width)
+    head = layers.Conv3D(part["channels"], 1, activation=part["activation"], name="PredictionMask")
+    return keras.Model(image, head(x))

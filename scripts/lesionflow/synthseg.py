@@ -1,0 +1,56 @@
+"""SynthSeg's segmentation network, rebuilt under its layer names.
+
+Billot et al., "SynthSeg", Medical Image Analysis 2023. Facts: ``ext/neuron/models.py`` (``unet``) of
+github.com/BBillot/SynthSeg, commit 66342c1, called there with batch norm on the last axis and ELU.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+DEFAULTS = {"features": (24, 48, 96, 192, 384), "bn_epsilon": 1e-3}
+
+
+def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+    """The 3-D U-Net, with random weights.
+
+    Parameters
+    ----------
+    part
+        ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
+        multiples of 2 ** (levels - 1): 16 as published.
+    network
+        ``features`` of each level and ``bn_epsilon``.
+
+    Returns
+    -------
+    keras.Model
+    """
+    import keras
+
+    layers, levels = keras.layers, len(network["features"])
+
+    def convolutions(x: Any, name: str, features: int) -> Any:
+        for n in (0, 1):
+            conv = layers.Conv3D(features, 3, padding="same", activation="elu", name=f"{name}_{n}")
+            x = conv(x)
+        return x
+
+    def normalized(x: Any, name: str) -> Any:
+        return layers.BatchNormalization(epsilon=network["bn_epsilon"], name=name)(x)
+
+    image = keras.Input(tuple(part["shape"]), name="image")
+    x, skips = image, []
+    for level, features in enumerate(network["features"]):
+        x = convolutions(x, f"unet_conv_downarm_{level}", features)
+        skips.append(x)  # from before the batch norm
+        x = normalized(x, f"unet_bn_down_{level}")
+        if level < levels - 1:
+            x = layers.MaxPooling3D(2, padding="same", name=f"unet_maxpool_{level}")(x)
+    for n, level in enumerate(reversed(range(levels - 1))):
+        x = layers.UpSampling3D(2, name=f"unet_up_{levels + n}")(x)
+        x = layers.Concatenate(name=f"unet_merge_{levels + n}")([skips[level], x])
+        x = convolutions(x, f"unet_conv_uparm_{levels + n}", network["features"][level])
+        x = normalized(x, f"unet_bn_up_{n}")
+    x = layers.Conv3D(part["channels"], 1, name="unet_likelihood")(x)
+    x = layers.Activation(part["activation"], name="unet_prediction")(x)
+    return keras.Model(image, x, name="unet")
