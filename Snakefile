@@ -1,5 +1,7 @@
 """From a cohort of brain scans to a table of lesions: the table of contents."""
 
+import re
+
 from snakemake.utils import min_version
 
 min_version("9.27")
@@ -18,19 +20,25 @@ include: "rules/predict.smk"
 include: "rules/lesions.smk"
 include: "rules/cohort.smk"
 include: "rules/evaluate.smk"
+include: "rules/check.smk"
 
 
 # After the rules: where a path holds a pathvar, constraints set before it are not seen (Snakemake 9.27).
 wildcard_constraints:
-    model="|".join([*CARDS, *([MASK_CARD["name"]] if MASK_CARD else [])]),
+    model="|".join(
+        re.escape(name)
+        for name in [*CARDS, *([MASK_CARD["name"]] if MASK_CARD else [])]
+    ),
     folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
     scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
     channel=r"[a-z][a-z0-9]*",
     fold=r"[0-9]+",
+    kind=r"[a-z][a-z0-9]*",
 
 
 localrules:
     all,
+    check_model,
 
 
 rule all:
@@ -46,8 +54,10 @@ rule all:
 
 
 onsuccess:
-    forget_partial_table()
+    if of_cohort():
+        forget_partial_table()
 
 
 onerror:
-    write_partial_table()
+    if of_cohort():
+        write_partial_table()

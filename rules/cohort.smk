@@ -25,7 +25,7 @@ rule describe:
 
 rule tabulate:
     input:
-        plan=str(PLAN),
+        plan=planned,
         tables=every_run(rules.count.output.table),
         maps=every_run(rules.restore.output.labels),
         pictures=every_run(rules.draw.output.picture),

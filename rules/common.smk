@@ -1,6 +1,7 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,14 +11,18 @@ from snakemake.logging import logger
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
 from lesionflow import provenance
+from lesionflow import boxes, resampling
 from lesionflow.cards import ANY, import_part, load_cards
+from lesionflow.cards import reference as reference_channel
+from lesionflow.cohort import MATLAB, CohortError
 from lesionflow.frameworks import nvidia_device
 from lesionflow.headers import Memory
 from lesionflow.plan import join_truth, plan_run, split_truth
 from lesionflow.settings import checked
 from lesionflow.mask_cards import mask_card
+from lesionflow.columns import soft_names
 from lesionflow.tables import STEPS, cohort_table, write_table
-from lesionflow.weights import check_available, fold_files
+from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
 
 HOUSE = Path(workflow.basedir)
@@ -43,17 +48,43 @@ def prepare_run():
                 check_available(
                     card, Path(settings["models_dir"]), code_digest("import_fold")
                 )
+                keep_wishes(card, Path(settings["models_dir"]))
             memory = Memory(Path("work/headers.json"))
-            plan = plan_run(settings, cards, memory, brain)
+            try:
+                plan = plan_run(settings, cards, memory, brain)
+            except CohortError as error:
+                if "check_model" not in sys.argv:  # which needs no cohort
+                    raise
+                return settings, cards, brain, error
             memory.save()
             for path, part in zip((PLAN, TRUTHS), split_truth(plan)):
                 keep_plan(path, part)
+        if not PLAN.is_file():
+            return settings, cards, brain, CohortError("there is no plan of a cohort")
         plain, truths = (
             json.loads(path.read_text(encoding="utf-8")) for path in (PLAN, TRUTHS)
         )
         return settings, cards, brain, join_truth(plain, truths)
     except ValueError as error:
         raise WorkflowError(str(error))
+
+
+def keep_wishes(card, models_dir):
+    """Write what each import of a card should be; newer than a fold that is not that.
+
+    Other working directories may share the models' folder, and Snakemake remembers params by directory.
+    """
+    code = code_digest("import_fold")
+    for fold in range(1, len(card["folds"]) + 1):
+        path = Path("work/imports", card["name"], f"fold-{fold}.json")
+        there = models_dir / card["name"] / f"fold-{fold}" / "fold.json"
+        wish = {**import_part(card, fold), "code": code}
+        if is_imported(card, fold, models_dir, code):
+            keep_plan(path, wish)
+            os.utime(path, (there.stat().st_mtime,) * 2)
+        else:  # content that is new as well: Snakemake compares it where the time is
+            other = provenance.sha256_file(there) if there.is_file() else None
+            keep_plan(path, {**wish, "instead_of": other})
 
 
 def keep_plan(path, plan):
@@ -64,7 +95,8 @@ def keep_plan(path, plan):
             partial.write_text(text, encoding="utf-8")
 
 
-SETTINGS, CARDS, MASK_CARD, SCANS = prepare_run()
+SETTINGS, CARDS, MASK_CARD, PLANNED = prepare_run()
+SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}
 RUNS = [
     (model, record["folder"], record["scan"])
@@ -77,12 +109,21 @@ MODELS = {
         "labels": list(card["output"]["labels"].values()),
         "channels": card["input"]["channels"],
         "folds": len(card["folds"]),
+        "cleaned": card["postprocess"]["components"] is not None,
+        "soft": soft_names(card["output"]),
     }
     for model, card in CARDS.items()
 }
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
 )
+
+
+def planned(wildcards):
+    """The plan of the cohort, if it could be listed."""
+    if isinstance(PLANNED, CohortError):
+        raise WorkflowError(str(PLANNED))
+    return str(PLAN)
 
 
 def card(wildcards):
@@ -102,9 +143,15 @@ def channels(wildcards):
     return card(wildcards)["input"]["channels"]
 
 
+def reference_first(wildcards):
+    """The channels of a job's model, the one whose grid all go by before the others."""
+    first = reference_channel(card(wildcards)["input"])
+    return sorted(channels(wildcards), key=lambda channel: channel != first)
+
+
 def channel_and_reference(wildcards):
     """The channel of a job, and the one whose grid it goes by."""
-    return [wildcards.channel, channels(wildcards)[0]]
+    return [wildcards.channel, reference_first(wildcards)[0]]
 
 
 def folds(wildcards):
@@ -117,19 +164,91 @@ def own_weights(wildcards):
     return fold_files(card(wildcards), int(wildcards.fold))
 
 
+def of_output(*keys):
+    """Params function: these keys of the output of a job's card."""
+
+    def part(wildcards):
+        output = card(wildcards)["output"]
+        return {key: output[key] for key in keys}
+
+    return part
+
+
+def of_input(*keys):
+    """Params function: these keys of the input of a job's card."""
+
+    def part(wildcards):
+        wanted = card(wildcards)["input"]
+        return {key: wanted[key] for key in keys}
+
+    return part
+
+
+def filled(wildcards):
+    """Whether another channel stands in for the one of a job, which the scan lacks."""
+    return wildcards.channel not in SCAN[wildcards.scan]["files"]
+
+
+def own_file(wildcards, kind=None):
+    """A scan's own file for a channel (that of a job without another word), or the one that stands in."""
+    files = SCAN[wildcards.scan]["files"]
+    kind = wildcards.channel if kind is None else kind
+    return files[kind if kind in files else card(wildcards)["input"]["fill_missing"]]
+
+
+def readable(wildcards, kind):
+    """A scan's file for a channel, mask or regions as a NIfTI file: itself, or what it is converted to."""
+    path = own_file(wildcards, kind)
+    if not path.endswith(MATLAB):
+        return path
+    kind = (
+        kind
+        if kind in SCAN[wildcards.scan]["files"]
+        else card(wildcards)["input"]["fill_missing"]
+    )
+    return rules.convert.output.image.format(**dict(wildcards), kind=kind)
+
+
 def source(wildcards):
-    """A scan's own file for a channel."""
-    return SCAN[wildcards.scan]["files"][wildcards.channel]
+    """The image of a job's channel."""
+    return readable(wildcards, wildcards.channel)
 
 
 def reference(wildcards):
-    """A scan's own file for its model's first channel: the grid to which all results go back."""
-    return SCAN[wildcards.scan]["files"][channels(wildcards)[0]]
+    """The image of a model's reference channel: the grid to which all results go back."""
+    return readable(wildcards, reference_first(wildcards)[0])
 
 
-def own_files(wildcards):
-    """A scan's own files for the channels of its model, the reference first."""
-    return [SCAN[wildcards.scan]["files"][channel] for channel in channels(wildcards)]
+def all_sources(wildcards):
+    """The images of all channels of a model, the reference first."""
+    return [readable(wildcards, channel) for channel in reference_first(wildcards)]
+
+
+def seen_by_network(wildcards):
+    """What of a job's card says how the network sees an image, and what becomes of its probabilities."""
+    wanted, output = card(wildcards)["input"], card(wildcards)["output"]
+    return {
+        "input": {key: wanted[key] for key in ("view", "tiles")},
+        "output": {
+            "labels": list(output["labels"]),
+            **{
+                key: output[key]
+                for key in ("activation", "flip", "blur", "floor", "mask")
+            },
+        },
+    }
+
+
+def filters(wildcards):
+    """What of a job's card tells lesions from each other, and which of them count."""
+    after = card(wildcards)["postprocess"]
+    return {key: after[key] for key in after if key != "components"}
+
+
+def final_probability(wildcards):
+    """The ensemble's probabilities, cleaned where the card asks for it."""
+    cleaned = card(wildcards)["postprocess"]["components"] is not None
+    return (rules.clean if cleaned else rules.average_folds).output.probability
 
 
 def beside(kind):
@@ -137,7 +256,8 @@ def beside(kind):
 
     def path(wildcards):
         wanted = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
-        return SCAN[wildcards.scan]["files"].get(kind, []) if wanted else []
+        has = kind in SCAN[wildcards.scan]["files"]
+        return readable(wildcards, kind) if wanted and has else []
 
     return path
 
@@ -145,12 +265,12 @@ def beside(kind):
 def brain_channel(wildcards):
     """The channel in which a scan's brain is looked for."""
     (channel,) = MASK_CARD["input"]["channels"]
-    return [channels(wildcards)[0] if channel == ANY else channel]
+    return [reference_first(wildcards)[0] if channel == ANY else channel]
 
 
 def brain_source(wildcards):
     """The file in which a scan's brain is looked for."""
-    return SCAN[wildcards.scan]["files"][brain_channel(wildcards)[0]]
+    return readable(wildcards, brain_channel(wildcards)[0])
 
 
 def brain_folds(wildcards):
@@ -215,6 +335,13 @@ def every_truth(pattern):
         return [pattern.format(model=m, folder=f, scan=s) for m, f, s in found]
 
     return paths
+
+
+def of_cohort():
+    """Whether this run was of the cohort, and not of a model by itself."""
+    return set(workflow.dag_settings.targets) != {"check_model"} and not isinstance(
+        PLANNED, CohortError
+    )
 
 
 def write_partial_table():

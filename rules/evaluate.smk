@@ -3,9 +3,9 @@
 
 rule compare:
     input:
-        probability=rules.average_folds.output.probability,
+        probability=final_probability,
         mask=rules.crop.output.mask,
-        truth=beside("truth"),
+        truth=lambda wildcards: SCAN[wildcards.scan]["files"]["truth"],
     output:
         table="<results>/<scan>_desc-truth_comparison.tsv",
         facts="<results>/<scan>_desc-truth_comparison.json",
@@ -19,17 +19,18 @@ rule compare:
         code=code_digest("compare"),
         content=content("truth", of=lambda wildcards: []),
         affine=SETTINGS["affine"],
+        matlab=lambda wildcards: card(wildcards)["input"]["matlab"],
         output=lambda wildcards: {
             key: card(wildcards)["output"][key] for key in ("activation", "labels")
         },
-        postprocess=lambda wildcards: card(wildcards)["postprocess"],
+        postprocess=filters,
     script:
         "../scripts/compare.py"
 
 
 rule evaluate:
     input:
-        plan=str(PLAN),
+        plan=planned,
         truths=str(TRUTHS),
         tables=every_truth(rules.compare.output.table),
         facts=every_truth(rules.compare.output.facts),

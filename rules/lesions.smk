@@ -3,7 +3,7 @@
 
 rule threshold:
     input:
-        probability=rules.average_folds.output.probability,
+        probability=final_probability,
     output:
         labels="<results>/<scan>_space-model_desc-threshold_dseg.nii.gz",
     log:
@@ -23,7 +23,7 @@ rule threshold:
 rule count:
     input:
         labels=rules.threshold.output.labels,
-        probability=rules.average_folds.output.probability,
+        probability=final_probability,
         folds=rules.average_folds.input.folds,
         mask=rules.crop.output.mask,
         scan=reference,
@@ -35,7 +35,7 @@ rule count:
         ],
         channel_facts=lambda wildcards: collect(
             [rules.resample.output.facts, rules.normalize.output.facts],
-            channel=channels(wildcards),
+            channel=reference_first(wildcards),
             allow_missing=True,
         ),
     output:
@@ -56,7 +56,7 @@ rule count:
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
         output=lambda wildcards: card(wildcards)["output"],
-        postprocess=lambda wildcards: card(wildcards)["postprocess"],
+        postprocess=filters,
         version=lambda wildcards: card(wildcards)["version"],
     script:
         "../scripts/count.py"
@@ -65,7 +65,7 @@ rule count:
 rule restore:
     input:
         scan=reference,
-        probability=rules.average_folds.output.probability,
+        probability=final_probability,
         lesions=rules.count.output.lesions,
         table=rules.count.output.table,
         labels=rules.count.output.labels,
@@ -84,16 +84,22 @@ rule restore:
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
         labels=lambda wildcards: card(wildcards)["output"]["labels"],
+        activation=lambda wildcards: card(wildcards)["output"]["activation"],
     script:
         "../scripts/restore.py"
 
 
 rule draw:
     input:
-        images=rules.predict_fold.input.images,
+        image=lambda wildcards: collect(
+            rules.normalize.output.image,
+            channel=reference_first(wildcards)[0],
+            allow_missing=True,
+        ),
         mask=rules.crop.output.mask,
-        probability=rules.average_folds.output.probability,
+        probability=final_probability,
         lesions=rules.count.output.lesions,
+        labels=rules.count.output.labels,
         table=rules.count.output.table,
         facts=rules.count.output.facts,
     output:
@@ -106,5 +112,6 @@ rule draw:
         "../envs/pictures.yaml"
     params:
         code=code_digest("draw"),
+        output=of_output("activation", "labels"),
     script:
         "../scripts/draw.py"

@@ -4,6 +4,7 @@
 rule import_fold:
     input:
         weights=own_weights,
+        wanted="work/imports/{model}/fold-{fold}.json",
     output:
         facts=f"{SETTINGS['models_dir']}/{{model}}/fold-{{fold}}/fold.json",
     log:
@@ -44,7 +45,7 @@ rule predict_fold:
         backend=SETTINGS["backend"],
         device=SETTINGS["device"],
         precision=SETTINGS["precision"],
-        mask=lambda wildcards: card(wildcards)["output"]["mask"],
+        card=seen_by_network,
     script:
         "../scripts/predict_fold.py"
 
@@ -60,6 +61,7 @@ rule average_folds:
             rules.predict_fold.output.facts, fold=folds(wildcards), allow_missing=True
         ),
         mask=rules.crop.output.mask,
+        scan=reference,
     output:
         probability="<results>/<scan>_space-model_probseg.nii.gz",
         spread="<results>/<scan>_space-model_desc-folds_std.nii.gz",
@@ -73,6 +75,35 @@ rule average_folds:
     params:
         code=code_digest("average_folds"),
         n_folds=lambda wildcards: len(folds(wildcards)),
+        cleaned=lambda wildcards: card(wildcards)["postprocess"]["components"]
+        is not None,
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        space=of_input(*resampling.KEYS),
         labels=lambda wildcards: card(wildcards)["output"]["labels"],
+        activation=lambda wildcards: card(wildcards)["output"]["activation"],
     script:
         "../scripts/average_folds.py"
+
+
+rule clean:
+    input:
+        probability=rules.average_folds.output.probability,
+        scan=reference,
+    output:
+        probability="<results>/<scan>_space-model_desc-clean_probseg.nii.gz",
+    log:
+        "<logs>/clean/<scan>.log",
+    benchmark:
+        "<benchmarks>/clean/<scan>.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("clean"),
+        labels=lambda wildcards: list(card(wildcards)["output"]["labels"]),
+        components=lambda wildcards: card(wildcards)["postprocess"]["components"],
+        affine=SETTINGS["affine"],
+        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        space=of_input(*resampling.KEYS),
+    script:
+        "../scripts/clean.py"

@@ -1,9 +1,29 @@
 """From a scan's files to what a network sees."""
 
 
+rule convert:
+    input:
+        image=lambda wildcards: own_file(wildcards, wildcards.kind),
+        reference=lambda wildcards: own_file(wildcards, reference_first(wildcards)[0]),
+    output:
+        image="<results>/<scan>_space-orig_desc-source_{kind}.nii.gz",
+    log:
+        "<logs>/convert/<scan>_{kind}.log",
+    benchmark:
+        "<benchmarks>/convert/<scan>_{kind}.tsv"
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("convert"),
+        matlab=lambda wildcards: card(wildcards)["input"]["matlab"],
+    script:
+        "../scripts/convert.py"
+
+
 rule resample:
     input:
         image=source,
+        own=own_file,
         reference=reference,
     output:
         image=kept_if("resampled", "<scan>_space-model_desc-resampled_{channel}"),
@@ -19,9 +39,8 @@ rule resample:
         content=content(of=channel_and_reference),
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
-        orientation=lambda wildcards: card(wildcards)["input"]["orientation"],
-        spacing_mm=lambda wildcards: card(wildcards)["input"]["spacing_mm"],
-        interpolation=lambda wildcards: card(wildcards)["input"]["interpolation"],
+        space=of_input(*resampling.KEYS),
+        filled=filled,
     script:
         "../scripts/resample.py"
 
@@ -53,10 +72,10 @@ rule mask:
     input:
         image=lambda wildcards: collect(
             rules.resample.output.image,
-            channel=channels(wildcards)[0],
+            channel=reference_first(wildcards)[0],
             allow_missing=True,
         ),
-        scans=own_files,
+        scans=all_sources,
         mask=beside("mask"),
         found=found_brain,
     output:
@@ -98,7 +117,7 @@ rule crop:
         "../envs/imaging.yaml"
     params:
         code=code_digest("crop"),
-        shape=lambda wildcards: card(wildcards)["input"]["shape"],
+        space=of_input(*boxes.KEYS),
     script:
         "../scripts/crop.py"
 
@@ -120,5 +139,6 @@ rule normalize:
         code=code_digest("normalize"),
         channels=channels,
         steps=lambda wildcards: card(wildcards)["input"]["normalize"],
+        mask=lambda wildcards: card(wildcards)["input"]["mask"],
     script:
         "../scripts/normalize.py"

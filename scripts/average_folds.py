@@ -3,9 +3,11 @@
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.ensemble import average, combined_facts, disagreement
-from lesionflow.images import load, save
+from lesionflow.ensemble import average, combined_facts, disagreement, without_padding
+from lesionflow.geometry import Grid
+from lesionflow.images import load, read_scan_grid, save, stacked
 from lesionflow.jobs import logged
+from lesionflow.resampling import sampled
 
 
 def main(snakemake):
@@ -15,14 +17,20 @@ def main(snakemake):
         images = [load(path) for path in snakemake.input.folds]
         mean, spread = average(images, params.n_folds)
         affine = images[0].affine
+        if not params.cleaned:  # else the padding goes after the structures were told apart
+            scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
+            scanned = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
+            mean = without_padding(mean, scanned, params.activation)
+        first = 1 if params.activation == "softmax" else 0  # a background channel goes before
+        labels = [array[..., first:] for array in (stacked(mean), stacked(spread))]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         save(snakemake.output.probability, mean, affine)
         save(snakemake.output.spread, spread, affine)
         facts.write(
             snakemake.output.facts,
             {
-                "LabelMap": list(params.labels.values()),
-                "fold_disagreement": disagreement(mean, spread, brain),
+                "LabelMap": ["background"] * first + list(params.labels.values()),
+                "fold_disagreement": disagreement(*labels, brain),
                 **combined_facts([facts.read(path) for path in snakemake.input.facts]),
             },
         )

@@ -1,13 +1,17 @@
 """Rule compare: hold a scan's probabilities against its truth, at every threshold and smallest size."""
 
+from pathlib import Path
+
 import numpy as np
 
 from lesionflow import facts
+from lesionflow.cohort import MATLAB
 from lesionflow.comparison import TABLE, known_of, unusable
 from lesionflow.geometry import Grid
 from lesionflow.images import ScanError, channels_last, load, read_scan
 from lesionflow.jobs import logged
 from lesionflow.matching import sweep
+from lesionflow.matlab import read_matlab
 from lesionflow.tables import write_table
 from lesionflow.truths import true_lesions
 
@@ -21,7 +25,10 @@ def main(snakemake):
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         grid = Grid(image.affine, image.shape[:3])
         try:
-            drawn = read_scan(path, params.affine)
+            matlab = path.endswith(MATLAB)
+            drawn = (
+                read_matlab(Path(path), params.matlab) if matlab else read_scan(path, params.affine)
+            )
             truth = true_lesions(drawn, labels, rules["connectivity"], path)
             maps = channels_last(image)
             table, found = sweep(maps, brain, grid, truth, params.output, rules, name=path)

@@ -4,12 +4,12 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from lesionflow import __version__, facts
+from lesionflow.components import components
 from lesionflow.geometry import Grid
 from lesionflow.images import channels_last, load, read_scan, read_scan_grid, save
 from lesionflow.jobs import logged
 from lesionflow.lesions import (
     claim_voxels,
-    components,
     judge,
     label_map,
     measure,
@@ -26,7 +26,7 @@ def main(snakemake):
     names = dict(enumerate(output["labels"].values(), start=1))
     with logged(snakemake):
         image = load(snakemake.input.labels)
-        labels = np.asanyarray(image.dataobj)
+        labels, grid = np.asanyarray(image.dataobj), Grid(image.affine, image.shape)
         first = 1 if output["activation"] == "softmax" else 0  # a background channel goes before
         probability = channels_last(load(snakemake.input.probability))[..., first:]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
@@ -40,7 +40,7 @@ def main(snakemake):
         if given := snakemake.input.get("regions"):
             atlas = read_scan(given, params.affine)
             numbers = np.rint(np.asanyarray(atlas.dataobj)).astype(np.int32)
-            regions = resample(numbers, atlas.affine, Grid(image.affine, image.shape), "nearest")
+            regions = resample(numbers, atlas.affine, grid, "nearest")
         lesions = components(labels, rules["connectivity"], image.affine)
         found = measure(lesions, labels, probability, folds, image.affine, brain, names, regions)
         found = judge(found, rules)
@@ -57,14 +57,17 @@ def main(snakemake):
             image.affine,
         )
         write_table(snakemake.output.table, table)
-        write_table(snakemake.output.volumes, summarize(found, probability, dict(names)))
+        soft = (grid.voxel_mm3, output["total"]) if output["soft_volumes"] else ()
+        write_table(
+            snakemake.output.volumes, summarize(found, probability, output["labels"], *soft)
+        )
         gathered = {}
-        # the first channel is the reference: it has the last word
+        # the reference comes first among the channels: it has the last word
         for path in [*snakemake.input.facts, *reversed(snakemake.input.channel_facts)]:
             gathered.update(facts.read(path))
-        gathered["nonfinite_voxels"] = sum(
-            facts.read(path).get("nonfinite_voxels", 0) for path in snakemake.input.channel_facts
-        )
+        of_channels = [facts.read(path) for path in snakemake.input.channel_facts]
+        gathered["nonfinite_voxels"] = sum(f.get("nonfinite_voxels", 0) for f in of_channels)
+        gathered["filled"] = any(f.get("filled") for f in of_channels)
         facts.write(
             snakemake.output.facts,
             scan_facts(

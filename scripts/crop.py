@@ -3,25 +3,26 @@
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.geometry import crop_grid, paste
+from lesionflow.boxes import boxed
+from lesionflow.geometry import Grid
 from lesionflow.images import load, save
 from lesionflow.jobs import logged
+from lesionflow.resampling import field_of_view
 
 
 def main(snakemake):
-    """Place the box on the brain and paste every channel and the mask into it."""
+    """Lay the box, and bring every channel and the mask into it."""
     with logged(snakemake):
         mask = load(snakemake.input.mask)
-        brain = np.asanyarray(mask.dataobj)
-        box = crop_grid(brain > 0, mask.affine, tuple(snakemake.params.shape))
-        channels = [load(path) for path in snakemake.input.images]
-        stack = np.stack(
-            [paste(np.asanyarray(c.dataobj), c.affine, box) for c in channels], axis=-1
+        brain = np.asanyarray(mask.dataobj) > 0
+        channels = [np.asanyarray(load(path).dataobj) for path in snakemake.input.images]
+        stack, inside, box = boxed(
+            np.stack(channels, axis=-1), brain, mask.affine, snakemake.params.space
         )
-        inside = paste(brain, mask.affine, box)
         save(snakemake.output.image, stack, box.affine)
-        save(snakemake.output.mask, inside, box.affine)
-        outside = 1 - np.count_nonzero(inside) / np.count_nonzero(brain)
+        save(snakemake.output.mask, inside.astype(np.uint8), box.affine)
+        seen = field_of_view(box.affine, box.shape, Grid(mask.affine, brain.shape))
+        outside = np.count_nonzero(brain & ~seen) / np.count_nonzero(brain)
         facts.write(snakemake.output.facts, {"brain_outside_box": round(outside, 6)})
 
 

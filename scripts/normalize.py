@@ -17,8 +17,12 @@ def main(snakemake):
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         channel = snakemake.params.channels.index(snakemake.wildcards.channel)
         normal = normalize(stack, snakemake.params.steps, brain)[..., channel]
+        if snakemake.params.mask == "brain":
+            normal = normal * brain
         save(snakemake.output.image, normal, image.affine)
-        p99 = float(np.percentile(stack[..., channel][brain], 99))
+        inside = stack[..., channel][brain]
+        inside = inside[np.isfinite(inside)]  # the mask may not meet the box at all
+        p99 = float(np.percentile(inside, 99)) if inside.size else None
         facts.write(snakemake.output.facts, {"intensity_p99": p99})
 
 

@@ -1,10 +1,11 @@
 """Rule predict_fold: run one fold of a network on one scan."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lesionflow import facts
+from lesionflow import facts, views
 from lesionflow.ensemble import rounded
 from lesionflow.images import load, save
 from lesionflow.jobs import logged
@@ -17,7 +18,8 @@ def main(snakemake):
     with logged(snakemake):
         images = [load(path) for path in snakemake.input.images]
         stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in images], axis=-1)
-        fold = Path(snakemake.input.fold)
+        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
+        fold, output = Path(snakemake.input.fold), params.card["output"]
         probability, how = predict(
             fold.parent,
             stack,
@@ -25,11 +27,11 @@ def main(snakemake):
             params.device,
             params.precision,
             snakemake.threads,
+            partial(views.probability, card=params.card, brain=brain),
         )
-        if params.mask == "brain":
-            probability = (
-                probability * (np.asanyarray(load(snakemake.input.mask).dataobj) > 0)[..., None]
-            )
+        probability[probability < output["floor"]] = 0
+        if output["mask"] == "brain":
+            probability *= brain[..., None]
         save(snakemake.output.probability, rounded(probability), images[0].affine)
         facts.write(
             snakemake.output.facts,

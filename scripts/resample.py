@@ -5,11 +5,11 @@ import logging
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.geometry import model_grid
+from lesionflow.geometry import reach
 from lesionflow.images import ScanError, read_scan, save
 from lesionflow.jobs import logged
 from lesionflow.provenance import sha256_file
-from lesionflow.resampling import field_of_view, resample
+from lesionflow.resampling import field_of_view, on_grid, whole_grid
 
 
 def main(snakemake):
@@ -18,12 +18,12 @@ def main(snakemake):
     with logged(snakemake):
         scan = read_scan(snakemake.input.image, params.affine, params.echo)
         reference = read_scan(snakemake.input.reference, params.affine, params.echo)
-        grid = model_grid(reference.affine, reference.shape, params.orientation, params.spacing_mm)
+        grid = whole_grid(reference.affine, reference.shape, params.space)
         if not field_of_view(scan.affine, scan.shape, grid).any():
             raise ScanError(
                 f"{snakemake.input.image} and {snakemake.input.reference} do not overlap in space: "
-                f"their origins are {scan.affine[:3, 3].round(1)} and "
-                f"{reference.affine[:3, 3].round(1)} mm"
+                f"one reaches {reach(scan.affine, scan.shape)}, the other "
+                f"{reach(reference.affine, reference.shape)}"
             )
         data = np.asanyarray(scan.dataobj)
         finite = np.isfinite(data)
@@ -31,19 +31,17 @@ def main(snakemake):
             value = f"{data[finite][0]:g}" if finite.any() else "not a number"
             raise ScanError(f"{snakemake.input.image} holds no image: every voxel is {value}")
         data = np.where(finite, data, 0)
-        save(
-            snakemake.output.image,
-            resample(data, scan.affine, grid, params.interpolation),
-            grid.affine,
-        )
+        sampled = on_grid(data, scan.affine, grid, params.space)
+        save(snakemake.output.image, sampled, grid.affine)
         facts.write(
             snakemake.output.facts,
             {
-                "input_sha256": sha256_file(snakemake.input.image),
+                "input_sha256": sha256_file(snakemake.input.own),
                 "nonfinite_voxels": int((~finite).sum()),
+                "filled": params.filled,
             },
         )
-        logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.interpolation)
+        logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.space["interpolation"])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pandas as pd
 
 from lesionflow.images import channels_last, load, read_scan_grid, save_like
 from lesionflow.jobs import logged
-from lesionflow.resampling import resample
+from lesionflow.resampling import field_of_view, resample
 
 
 def main(snakemake):
@@ -15,10 +15,11 @@ def main(snakemake):
         scan = read_scan_grid(source, params.affine, params.echo)
         image = load(snakemake.input.probability)
         maps = channels_last(image)
-        probability = np.stack(
-            [resample(maps[..., n], image.affine, scan, "linear") for n in range(maps.shape[3])],
-            axis=-1,
-        )
+        probability = np.empty((*scan.shape, maps.shape[3]), np.float32)
+        for n in range(maps.shape[3]):
+            probability[..., n] = resample(maps[..., n], image.affine, scan, "linear")
+        if params.activation == "softmax":  # what the model did not see is background
+            probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
         numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
         lesions = resample(numbers, image.affine, scan, "nearest")
         table = pd.read_csv(snakemake.input.table, sep="\t", keep_default_na=False)

@@ -15,8 +15,7 @@ def main(snakemake):
         plan = facts.read(snakemake.input.plan)
         write_table(output.cohort, cohort_table(plan, models, results, logs))
         write_table(output.lesions, lesions_table(plan, models, results))
-        labels = {model: parts["labels"] for model, parts in models.items()}
-        facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(labels)))
+        facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(models)))
         facts.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
 
 

@@ -1,7 +1,5 @@
 """Rule threshold: from probabilities to a label map."""
 
-import numpy as np
-
 from lesionflow.images import channels_last, load, save
 from lesionflow.jobs import logged
 from lesionflow.lesions import label_map
@@ -13,7 +11,7 @@ def main(snakemake):
     with logged(snakemake):
         image = load(snakemake.input.probability)
         labels = label_map(channels_last(image), params.activation, params.threshold)
-        save(snakemake.output.labels, labels.astype(np.uint8), image.affine)
+        save(snakemake.output.labels, labels, image.affine)
 
 
 if __name__ == "__main__":

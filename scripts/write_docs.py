@@ -15,9 +15,8 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import yaml
 
-from lesionflow import columns, evaluation_columns
+from lesionflow.manual import card_page, config_page, outputs_page
 
 HOUSE = Path(__file__).resolve().parent.parent
 EDGE = re.compile(r"(\d+) -> (\d+)")
@@ -106,50 +105,6 @@ def draw_road(edges: Edges, path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
-def outputs_page() -> str:
-    """The tables' columns."""
-    parts = [
-        "# Columns of the tables",
-        "",
-        "Made by `make docs` from scripts/lesionflow/columns.py and evaluation_columns.py.",
-        "",
-    ]
-    chapters = {
-        "cohort.csv: the scan": columns.SCAN,
-        "cohort.csv: for every label, e.g. `cmb_count`": columns.LABEL,
-        "cohort.csv: quality": columns.QUALITY,
-        "cohort.csv: provenance": columns.PROVENANCE,
-        "lesions.csv": columns.LESION,
-        "evaluation.csv": evaluation_columns.EVALUATION,
-        "evaluation_thresholds.csv": evaluation_columns.THRESHOLDS,
-    }
-    for title, chapter in chapters.items():
-        parts += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]
-        for c in chapter:
-            name = c["name"].replace("{label}", "LABEL")
-            text = c["Description"].replace("{label}", "LABEL")
-            levels = "".join(f"<br>`{k}`: {v}" for k, v in c.get("Levels", {}).items())
-            parts.append(f"| `{name}` | {text}{levels} | {c.get('Units', '')} |")
-        parts.append("")
-    return "\n".join(parts)
-
-
-def config_page() -> str:
-    """The config's keys."""
-    schema = yaml.safe_load((HOUSE / "config/schemas/config.schema.yaml").read_text("utf-8"))
-    parts = [
-        "# Config keys",
-        "",
-        "Made by `make docs` from config/schemas/config.schema.yaml.",
-        "",
-    ]
-    parts += ["| key | meaning | default |", "|---|---|---|"]
-    for key, rule in schema["properties"].items():
-        default = "null" if rule["default"] is None else str(rule["default"])
-        parts.append(f"| `{key}` | {rule['description']} | `{default}` |")
-    return "\n".join([*parts, ""])
-
-
 def demo_page() -> str:
     """What the demo ensemble reaches on simulated scans."""
     figures = json.loads((HOUSE / "resources/demo-cmb/figures.json").read_text("utf-8"))
@@ -232,10 +187,11 @@ def main() -> None:
     )
     check = parser.parse_args().check
     edges = road()
-    docs = HOUSE / "docs"
+    docs, schemas = HOUSE / "docs", HOUSE / "config/schemas"
     pages = {
         "outputs.md": outputs_page(),
-        "config.md": config_page(),
+        "config.md": config_page(schemas),
+        "cards.md": card_page(schemas),
         "demo.md": demo_page(),
         "brainmask.md": mask_page(),
         "road.md": road_page(edges),

@@ -127,6 +127,7 @@ def part(
     fmt="savedmodel",
     md5=None,
     tolerance=1e-5,
+    **said,
 ):
     """What the import of fold 1 needs to know (``cards.import_part``)."""
     return {
@@ -137,10 +138,16 @@ def part(
         "fold": 1,
         "weights": {"path": path.name, "md5": md5},
         "source": {"url": None, "archive": None, "sha256": None},
+        "network": {},
         "shape": [*shape, channels],
+        "multiple_of": 1,
+        "view": "volume",
+        "layout": "channels_last",
         "channels": outputs,
         "activation": activation,
+        "logits": False,
         "tolerance": tolerance,
+        **said,
     }
 
 

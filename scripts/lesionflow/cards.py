@@ -1,9 +1,7 @@
 """Model cards: what a network needs and returns, read, checked, and completed with defaults."""
 
-import json
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,20 +10,27 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from lesionflow.archives import is_inside
+from lesionflow.card_files import CardError, at, from_model_info, parsed
+from lesionflow.card_rules import contradictions
+from lesionflow.network_shape import network_shape
 from lesionflow.settings import numbers, one_line
 
 Card = dict[str, Any]
 
-AUTHORS_PIPELINE = "shiva-cmb-v2"  # has the preprocessing of SHiVAi, for which model_info.json is
-FORMATS = {"savedmodel": "savedmodel", "h5": "keras-h5", "keras": "keras"}  # of model_info.json
-EXTRAS = {"mask", "regions", "truth"}  # files beside a scan
+SAID = (  # of ``import_part``, in fold.json: an import is another one where one of these is
+    "version",
+    "fold",
+    "format",
+    "network",
+    "shape",
+    "view",
+    "layout",
+    "channels",
+    "activation",
+    "logits",
+    "tolerance",
+)
 ANY = "any"  # as the channel of a brain mask's card: whatever the model it serves goes by
-MODES = ("within", "per_channel")  # keys of a normalize step that are no operation
-
-
-class CardError(ValueError):
-    """A card that cannot be used, in one line: the card, the key, the value and what is allowed."""
 
 
 def load_cards(settings: Mapping[str, Any], cards_dir: Path) -> dict[str, Card]:
@@ -98,9 +103,9 @@ def load_card(name_or_path: str | Path, cards_dir: Path) -> Card:
             f"models: {text!r} is no card: give one of {known}, or a path to a card (.yaml) or to a "
             "model_info.json"
         )
-    found = _parsed(path)
+    found = parsed(path)
     if path.suffix == ".json":
-        found = _from_model_info(found, path, cards_dir)
+        found = from_model_info(found, path, cards_dir)
     return checked_card(found, path, cards_dir.parent / "schemas" / "card.schema.yaml")
 
 
@@ -116,7 +121,7 @@ def checked_card(written: Any, path: Path, schema_file: Path) -> Card:
     card = deepcopy(written)
     if not isinstance(card, dict):
         raise CardError(f"card {path}: keys and values are needed, not {type(card).__name__}")
-    if isinstance(labels := _get(card, "output", "labels"), dict):
+    if isinstance(labels := at(card, "output", "labels"), dict):
         texts = {str(value): name for value, name in labels.items()}
         if len(texts) < len(labels):
             raise CardError(f"card {path}: output.labels: a value is there twice: {list(labels)}")
@@ -128,13 +133,10 @@ def checked_card(written: Any, path: Path, schema_file: Path) -> Card:
     if error is not None:
         raise CardError(f"card {path}: {_told(error)}")
     _fill(card, schema)
-    for problem in _contradictions(card):
+    card = _whole(card, schema, schema["$defs"])
+    for problem in contradictions(card):
         raise CardError(f"card {path}: {problem}")
     card["output"]["labels"] = {int(v): name for v, name in card["output"]["labels"].items()}
-    card["input"]["shape"] = [int(n) for n in card["input"]["shape"]]
-    card["postprocess"]["connectivity"] = int(card["postprocess"]["connectivity"])
-    if card["input"]["echo"] is not None:
-        card["input"]["echo"] = int(card["input"]["echo"])
     for owner, key in [
         (card["source"], "sha256"),
         *((fold, "md5") for fold in card["folds"]),
@@ -158,9 +160,9 @@ def import_part(card: Mapping[str, Any], fold: int) -> Card:
     Returns
     -------
     dict
-        ``name, version, format, folder, fold, weights`` (``path``, ``md5``), ``source`` (``url``,
-        ``archive``, ``sha256``), ``shape`` (x, y, z, channel) of the input, ``channels`` (int),
-        ``activation`` and ``tolerance`` of the output.
+        ``name, version, format, network, folder, fold, weights`` (``path``, ``md5``), ``source`` (``url``,
+        ``archive``, ``sha256``), ``shape`` (see ``network_shape``), ``multiple_of``, ``view`` and ``layout``
+        of the input, ``channels`` (int), ``activation``, ``logits`` and ``tolerance`` of the output.
 
     Raises
     ------
@@ -171,68 +173,23 @@ def import_part(card: Mapping[str, Any], fold: int) -> Card:
         return dict(card)
     if not 1 <= fold <= len(card["folds"]):
         raise CardError(f"card {card['name']}: fold {fold} of {len(card['folds'])} was asked for")
-    activation = card["output"]["activation"]
+    output = card["output"]
     return {
-        **{key: card[key] for key in ("name", "version", "format", "folder")},
+        **{key: card[key] for key in ("name", "version", "format", "network", "folder")},
         "fold": fold,
         "weights": dict(card["folds"][fold - 1]),
         "source": {key: card["source"][key] for key in ("url", "archive", "sha256")},
-        "shape": [*card["input"]["shape"], len(card["input"]["channels"])],
-        "channels": len(card["output"]["labels"]) + (activation == "softmax"),
-        "activation": activation,
-        "tolerance": card["output"]["tolerance"],
+        "shape": network_shape(card["input"]),
+        "multiple_of": card["input"]["pad"]["multiple_of"],
+        **{key: card["input"][key] for key in ("view", "layout")},
+        "channels": len(output["labels"]) + (output["activation"] == "softmax"),
+        **{key: output[key] for key in ("activation", "logits", "tolerance")},
     }
 
 
-def _parsed(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise CardError(f"card {path}: cannot be read: {' '.join(str(error).split())}") from error
-
-
-def _from_model_info(info: Any, path: Path, cards_dir: Path) -> Card:
-    """A card from SHiVAi's description of a model's files."""
-    wanted = {"version": str, "target": str, "modalities": list, "files": list}
-    for key, kind in wanted.items():
-        if not isinstance(_get(info, key), kind):
-            raise CardError(f"card {path}: {key}: a model_info.json needs it as a {kind.__name__}")
-    files = info["files"]
-    for number, file in enumerate(files):
-        for key in ("name", "md5"):
-            if not isinstance(_get(file, key), str):
-                raise CardError(f"card {path}: files.{number}.{key}: a text is needed")
-    if info["target"].upper() != "CMB" or [str(m).lower() for m in info["modalities"]] != ["swi"]:
-        raise CardError(
-            f"card {path}: target {info['target']!r} with modalities {info['modalities']}: only CMB with "
-            "['swi'] is known from a model_info.json; write a card for other models"
-        )
-    h5 = all(file["name"].endswith((".h5", ".hdf5")) for file in files)
-    declared = str(info.get("model_format") or ("h5" if h5 else "SavedModel"))
-    if declared.lower() not in FORMATS:
-        raise CardError(
-            f"card {path}: model_format: {declared!r} is not known (SavedModel, h5, keras)"
-        )
-    version = info["version"]
-    name = "shiva-cmb-" + re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
-    like = cards_dir / f"{name}.yaml"
-    card = _parsed(like if like.is_file() else cards_dir / f"{AUTHORS_PIPELINE}.yaml")
-    card.update(name=name, version=version, format=FORMATS[declared.lower()])
-    card["folds"] = [{"path": file["name"], "md5": file["md5"]} for file in files]
-    card["source"] = {
-        **card["source"],
-        "url": info.get("url") or card["source"]["url"],
-        "archive": card["source"]["archive"] if like.is_file() else f"{name}.zip",
-        "sha256": info.get("sha256_zip"),
-    }
-    return card
-
-
-def _get(found: Any, *keys: str) -> Any:
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+def reference(wanted: Mapping[str, Any]) -> str:
+    """The channel whose grid the others are brought to, and to which results go back."""
+    return wanted["reference"] or wanted["channels"][0]
 
 
 def _told(error: ValidationError) -> str:
@@ -241,6 +198,22 @@ def _told(error: ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path)
     meaning = error.schema.get("description", "")  # type: ignore[union-attr]
     return f"{key}: {error.instance!r} is not allowed ({meaning})"
+
+
+def _whole(value: Any, schema: Mapping[str, Any], shared: Mapping[str, Any]) -> Any:
+    """The value with whole numbers as int where the schema says so: 2.0 is an integer to JSON Schema."""
+    if "$ref" in schema:
+        schema = {**shared[schema["$ref"].split("/")[-1]], **schema}
+    kinds = schema.get("type", ())
+    whole = "integer" in ([kinds] if isinstance(kinds, str) else kinds)
+    if isinstance(value, float) and (whole or isinstance(schema.get("enum", [""])[0], int)):
+        return int(value)
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [_whole(item, schema["items"], shared) for item in value]
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {key: _whole(item, parts.get(key, {}), shared) for key, item in value.items()}
+    return value
 
 
 def _fill(value: Any, schema: Mapping[str, Any]) -> None:
@@ -254,30 +227,3 @@ def _fill(value: Any, schema: Mapping[str, Any]) -> None:
             for item in value[key]:
                 if isinstance(item, dict):
                     _fill(item, part["items"])
-
-
-def _contradictions(card: Card) -> Iterator[str]:
-    """What a schema cannot say."""
-    for number, step in enumerate(card["input"]["normalize"]):
-        names = [key for key in step if key not in MODES]
-        if len(names) != 1:
-            yield f"input.normalize.{number}: {step} has {len(names)} operations, one is needed"
-        low, high = step.get("clip_percentiles", (0, 1))
-        if low >= high:
-            yield f"input.normalize.{number}.clip_percentiles: {[low, high]}: the lower one goes first"
-    if taken := EXTRAS & set(card["input"]["channels"]):
-        yield f"input.channels: {min(taken)!r} is no channel: the cohort has files of that name already"
-    names = list(card["output"]["labels"].values())
-    if len(set(names)) < len(names):
-        yield f"output.labels: {names}: two labels have one name"
-    for key in ("path", "md5"):
-        given = [fold[key] for fold in card["folds"] if fold[key]]
-        twice = [text for text in given if given.count(text) > 1]
-        if twice:
-            yield f"folds: {key} {twice[0]!r} is there twice: an ensemble's folds are different networks"
-    if card["source"]["archive"]:
-        for number, fold in enumerate(card["folds"]):
-            if not is_inside(fold["path"]):
-                yield f"folds.{number}.path: {fold['path']!r} leaves the archive"
-    elif card["source"]["sha256"]:
-        yield "source.sha256: it is an archive's, and source.archive names none"

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+MATLAB = ".mat"  # ending of MATLAB images
+NIFTI = (".nii", ".nii.gz")
 EXTRAS = ("mask", "regions", "truth")  # files beside a scan that are no channel
 NOT_SUBJECTS = {
     "derivatives",
@@ -62,7 +64,10 @@ def label(text: str) -> str:
 
 
 def list_scans(
-    cohort: Path, patterns: Mapping[str, list[str]], references: Iterable[str] = ("swi",)
+    cohort: Path,
+    patterns: Mapping[str, list[str]],
+    references: Iterable[str] = ("swi",),
+    endings: tuple[str, ...] = NIFTI,
 ) -> list[Scan]:
     """Scans of a cohort directory or scan table, sorted by name.
 
@@ -73,7 +78,10 @@ def list_scans(
     patterns
         File name patterns by channel (and by ``mask``, ``regions``, ``truth``).
     references
-        Channels whose runs make scans: a second T1 does not make two scans of one SWI.
+        Channels in the order of the models; the runs of the first that is there make scans: a second
+        T1 does not make two scans of one SWI.
+    endings
+        Of the names of images in a directory.
 
     Raises
     ------
@@ -82,7 +90,7 @@ def list_scans(
         the same name.
     """
     if cohort.is_dir():
-        scans = _list_directory(cohort, patterns, set(references))
+        scans = _list_directory(cohort, patterns, list(references), endings)
     elif cohort.is_file():
         scans = read_table(cohort, patterns)
     else:
@@ -117,7 +125,10 @@ def _folders(path: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _list_directory(
-    root: Path, patterns: Mapping[str, list[str]], references: set[str]
+    root: Path,
+    patterns: Mapping[str, list[str]],
+    references: list[str],
+    endings: tuple[str, ...],
 ) -> list[Scan]:
     subjects = [e for e in _folders(root) if e.name not in NOT_SUBJECTS]
     if any(e.name.startswith("sub-") for e in subjects):
@@ -132,11 +143,12 @@ def _list_directory(
         try:
             folders = _folders(entry.path)
             found = {
-                e.name[4:]: _matches(_folders(e.path), matchers)
+                e.name[4:]: _matches(_folders(e.path), matchers, endings)
                 for e in folders
                 if e.name.startswith("ses-")
             }
-            loose = _matches([e for e in folders if not e.name.startswith("ses-")], matchers)
+            others = [e for e in folders if not e.name.startswith("ses-")]
+            loose = _matches(others, matchers, endings)
         except OSError as error:
             scans.append(Scan(subject, problem=f"{entry.path} cannot be listed: {error}"))
             continue
@@ -148,13 +160,15 @@ def _list_directory(
 
 
 def _matches(
-    folders: Iterable[os.DirEntry[str]], matchers: Mapping[str, re.Pattern[str]]
+    folders: Iterable[os.DirEntry[str]],
+    matchers: Mapping[str, re.Pattern[str]],
+    endings: tuple[str, ...],
 ) -> list[tuple[str, str, dict[str, str]]]:
     """Channel, path and entities of the images in these folders that belong to a channel."""
     found = []
     for folder in folders:
         with os.scandir(folder.path) as entries:
-            names = sorted(e.name for e in entries if e.name.endswith((".nii", ".nii.gz")))
+            names = sorted(e.name for e in entries if e.name.endswith(endings))
         for name in names:
             entities = dict(ENTITY.findall(name))
             if name.startswith(".") or entities.get("part") in NOT_MAGNITUDE:
@@ -166,23 +180,24 @@ def _matches(
 
 
 def _by_run(
-    subject: str, session: str, found: list[tuple[str, str, dict[str, str]]], references: set[str]
+    subject: str, session: str, found: list[tuple[str, str, dict[str, str]]], references: list[str]
 ) -> list[Scan]:
-    """One scan a run of a reference channel, each with the files of its run, or else those of none.
+    """One scan a run of the reference channel, each with the files of its run, or else those of none.
 
-    Where the scan itself has no run, neither need the files beside it: one of any run serves.
+    Of several models' references the first that is there. Where the scan itself has no run, neither
+    need the files beside it: one of any run serves.
     """
     runs_of: dict[str, set[str]] = {}
     for channel, _, entities in found:
         runs_of.setdefault(channel, set()).add(entities.get("run", ""))
-    several = [runs_of[c] for c in references & set(runs_of) if runs_of[c] != {""}]
+    first = next((channel for channel in references if channel in runs_of), "")
     scans = []
-    for run in sorted(set().union(*several)) or [""]:
+    for run in sorted(runs_of.get(first, {""})):
         scan = Scan(subject, session, run)
-        for channel, runs in runs_of.items():
+        for channel in runs_of:
             of_channel = [(p, e.get("run", "")) for c, p, e in found if c == channel]
             own = [p for p, r in of_channel if r == run]
-            if channel not in references or runs == {""}:
+            if channel != first:
                 own = own or [p for p, r in of_channel if not r or not run]
             if own:
                 scan.files[channel] = own

@@ -19,6 +19,7 @@ FLAGS = {
     "brain-cut-by-box": "part of the brain lies outside the model's box and was not looked at",
     "brain-at-edge": "more than 2 % of the brain's surface lies on the edge of the field of view",
     "brain-volume": "the brain mask is smaller than 600 ml or larger than 2200 ml",
+    "channel-filled": "a channel that the scan lacks was filled with another one",
     "nonfinite-voxels": "the scan holds values that are no numbers (outside the brain; taken as 0)",
 }
 
@@ -79,6 +80,13 @@ LABEL = [
     ),
 ]
 
+SOFT = _column(
+    "{label}_soft_volume_mm3",
+    "Soft volume of {label}",
+    "Sum of the probabilities times the voxel volume by the affine",
+    "mm3",
+)
+
 QUALITY = [
     _column(
         "brain_volume_ml",
@@ -89,7 +97,7 @@ QUALITY = [
     _column(
         "brain_outside_box",
         "Brain outside the box",
-        "Share of the brain mask that the model's box cuts off",
+        "Share of the brain mask that the model's box cuts off; empty without a mask",
     ),
     _column(
         "brain_at_edge",
@@ -219,17 +227,25 @@ LESION = [
 ]
 
 
-def cohort_columns(labels: Mapping[str, list[str]]) -> list[Column]:
-    """Columns of cohort.csv for the labels of each model.
+def cohort_columns(models: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+    """Columns of cohort.csv for the ``labels`` of each model, and for its ``soft`` volumes.
 
     With several models, what belongs to a model bears its name as a prefix: ``MODEL_L_count``.
     """
     columns = list(SCAN)
-    for model, names in labels.items():
-        prefix = f"{model}_" if len(labels) > 1 else ""
-        own = [_filled(c, label) for label in names for c in LABEL] + QUALITY + PROVENANCE
+    for model, parts in models.items():
+        prefix = f"{model}_" if len(models) > 1 else ""
+        own = [_filled(c, label) for label in parts["labels"] for c in LABEL]
+        own += [_filled(SOFT, name) for name in parts["soft"]] + QUALITY + PROVENANCE
         columns += [{**c, "name": prefix + c["name"]} for c in own]
     return columns
+
+
+def soft_names(output: Mapping[str, Any]) -> list[str]:
+    """What has a soft volume by a card's ``output``: every label, and all of them together."""
+    if not output["soft_volumes"]:
+        return []
+    return [*output["labels"].values(), *([output["total"]] if output["total"] else [])]
 
 
 def _filled(column: Column, label: str) -> Column:

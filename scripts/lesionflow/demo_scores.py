@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import ndimage
 
 from lesionflow.anatomy import PLACES
+from lesionflow.components import components
 from lesionflow.demo_data import Example
-from lesionflow.lesions import components
 
 SMALLEST_MM = 2.0  # a true lesion below is neither wanted nor, where it is found, false
 CLASSES_MM = {"2 to 3 mm": (0.0, 3.0), "3 to 5 mm": (3.0, 5.0), "5 mm and more": (5.0, np.inf)}

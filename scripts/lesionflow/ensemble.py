@@ -25,7 +25,9 @@ def rounded(probability: np.ndarray) -> np.ndarray:
     -------
     array (x, y, z, label), or (x, y, z) where there is one label
     """
-    stored = (np.round(probability.astype(np.float64) / STEP) * STEP).astype(np.float32)
+    stored = probability.astype(np.float32) / np.float32(STEP)  # a power of two: nothing is lost
+    np.round(stored, out=stored)
+    stored *= np.float32(STEP)
     return stored[..., 0] if stored.ndim == 4 and stored.shape[3] == 1 else stored
 
 
@@ -62,14 +64,32 @@ def average(folds: Sequence[nib.Nifti1Image], n_folds: int) -> tuple[np.ndarray,
                     f"folds differ in {what}: {first.get_filename()} has {one}, {fold.get_filename()} {other}"
                 )
     arrays = [np.asanyarray(fold.dataobj) for fold in folds]
-    mean = np.zeros(first.shape)
-    for array in arrays:
-        mean += array
-    mean /= n_folds
-    variance = np.zeros(first.shape)
-    for array in arrays:
-        variance += (array - mean) ** 2
-    return mean.astype(np.float32), np.sqrt(variance / n_folds).astype(np.float32)
+    mean, spread = np.zeros((2, *first.shape), np.float32)
+    for plane in range(first.shape[2]):  # one at a time: thirty labels in float64 take gigabytes
+        stack = np.stack([array[:, :, plane] for array in arrays]).astype(np.float64)
+        mean[:, :, plane] = centre = stack.mean(axis=0)
+        spread[:, :, plane] = np.sqrt(((stack - centre) ** 2).mean(axis=0))
+    return mean, spread
+
+
+def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> np.ndarray:
+    """Probabilities with background where there is no scan but what pads it.
+
+    The published pipelines take the padding off before they count.
+
+    Parameters
+    ----------
+    maps : array (x, y, z) or (x, y, z, label)
+        Changed in place.
+    scanned : array (x, y, z), bool
+        Where the scan was sampled.
+    activation
+        ``softmax``: the first channel is the background.
+    """
+    maps[~scanned] = 0
+    if activation == "softmax":
+        maps[~scanned, 0] = 1
+    return maps
 
 
 def disagreement(mean: np.ndarray, spread: np.ndarray, brain: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from lesionflow.evaluation_plots import as_image, draw_label
+from lesionflow.evaluation_plots import as_image, draw_label, draw_labels
 from lesionflow.peers import CONVENTIONS
 from lesionflow.pooling import RESAMPLES, by_size
 
@@ -32,13 +32,19 @@ Choose it on some scans and report it on others.</p>
 <td{% if c == "reason" %} class="why"{% elif c in numbers %} class="num"{% endif %}>{{ row[c] }}</td>
 {%- endfor %}</tr>
 {% endfor %}</table>{% endmacro %}
-{% for part in parts %}<h2>{{ part.model }} ({{ part.version }}): {{ part.label }}</h2>
-<p>{{ part.words }}</p>
+{% macro one(part) %}<p>{{ part.words }}</p>
 {{ table(part.points, point_columns) }}
-<img src="{{ part.picture }}" alt="{{ part.model }}, {{ part.label }}: figures by threshold, FROC, sizes, counts, volumes, Dice">
+<img src="{{ part.picture }}" alt="{{ part.label }}: figures by threshold, FROC, sizes, counts, volumes, Dice">
 <p>Others' conventions on the same predictions at the card's operating point; means over the scans that have the figure:</p>
 {{ table(part.peers, peer_columns) }}
-{% endfor %}
+{% endmacro %}
+{% for model in models %}<h2>{{ model.name }} ({{ model.version }}){% if model.parts | length == 1 %}: {{ model.parts[0].label }}{% endif %}</h2>
+{% if model.parts | length == 1 %}{{ one(model.parts[0]) }}{% else %}
+{{ table(model.rows, label_columns) }}
+<img src="{{ model.picture }}" alt="{{ model.name }}: Dice and volume error of each label">
+{% for part in model.parts %}<details><summary>{{ part.label }}</summary>
+{{ one(part) }}</details>
+{% endfor %}{% endif %}{% endfor %}
 <h2>Definitions</h2>
 <dl>
 <dt>True lesion</dt><dd>A connected component of the truth image, on its own grid ({{ connectivity }}). For a
@@ -91,6 +97,7 @@ PEERS = {
     "count_difference": "count difference",
     "volume_difference_mm3": "volume difference (mm³)",
 }
+LABELS = {"label": "label", **{key: POINTS[key] for key in list(POINTS)[3:]}}
 SCANS = {
     "scan": "scan",
     "model": "model",
@@ -127,15 +134,15 @@ def evaluation_page(
     from jinja2 import Environment
 
     good = evaluation[evaluation.status == "ok"]
-    parts = [
-        _part(
-            good[(good.model == model) & (good.label == label)],
+    shown_models = [
+        _model(
+            str(model),
             good[good.model == model],
-            thresholds[(thresholds.model == model) & (thresholds.label == label)],
-            lesions[(lesions.model == model) & (lesions.label == label)],
-            models[model]["version"],
+            swept,
+            lesions[lesions.model == model],
+            models[str(model)]["version"],
         )
-        for model, label in thresholds[["model", "label"]].drop_duplicates().itertuples(index=False)
+        for model, swept in thresholds.groupby("model", sort=False)
     ]
     kinds = {model: card["postprocess"]["connectivity"] for model, card in models.items()}
     words = "; ".join(f"{model}: {kind} neighbours" for model, kind in kinds.items())
@@ -150,7 +157,8 @@ def evaluation_page(
     return template.render(
         evaluated=good.scan.nunique(),
         scans=evaluation.scan.nunique(),
-        parts=parts,
+        models=shown_models,
+        label_columns=LABELS,
         point_columns=POINTS,
         peer_columns=PEERS,
         scan_columns=SCANS,
@@ -162,18 +170,27 @@ def evaluation_page(
     )
 
 
-def _part(
-    rows: pd.DataFrame,
-    model_rows: pd.DataFrame,
-    swept: pd.DataFrame,
-    lesions: pd.DataFrame,
-    version: str,
+def _model(
+    name: str, rows: pd.DataFrame, swept: pd.DataFrame, lesions: pd.DataFrame, version: str
 ) -> dict[str, Any]:
+    parts = [
+        _part(rows[rows.label == label], own, lesions[lesions.label == label])
+        for label, own in swept.groupby("label", sort=False)
+    ]
+    at_card = swept[swept.card].to_dict("records")
+    return {
+        "name": name,
+        "version": version,
+        "parts": parts,
+        "rows": [{**_point("", pd.Series(row)), "label": row["label"]} for row in at_card],
+        "picture": as_image(draw_labels(rows)) if len(parts) > 1 else "",
+    }
+
+
+def _part(rows: pd.DataFrame, swept: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, Any]:
     empty = rows.truth_count == 0
     silent = empty & (rows["count"] == 0)
-    dices = {
-        str(label): own.dice.dropna() for label, own in model_rows.groupby("label", sort=False)
-    }
+    label = str(rows.label.iloc[0])
     words = (
         f"Scans: {len(rows)}. True lesions: {int(rows.truth_count.sum())}. Scans without a true "
     )
@@ -182,12 +199,10 @@ def _part(
     if swept.best.any():
         points.append(_point("best by F1 on these scans", swept[swept.best].iloc[0]))
     return {
-        "model": rows.model.iloc[0],
-        "label": rows.label.iloc[0],
-        "version": version,
+        "label": label,
         "words": words,
         "points": points,
-        "picture": as_image(draw_label(rows, swept, by_size(lesions), dices)),
+        "picture": as_image(draw_label(rows, swept, by_size(lesions), {label: rows.dice.dropna()})),
         "peers": _peers(rows),
     }
 

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,39 @@ def draw_label(
     _volumes(panels[1, 1], rows)
     _dices(panels[1, 2], dices)
     for panel in panels.flat:
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(color="#eceff1")
+        panel.set_axisbelow(True)
+    return figure
+
+
+def draw_labels(rows: pd.DataFrame) -> Any:
+    """Two panels for a model with several labels: Dice and relative volume error, a column a label.
+
+    Parameters
+    ----------
+    rows
+        evaluation.csv of one model, scans with status ok.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    labels = rows.label.unique()
+    figure = Figure(figsize=(max(6.0, 2.5 + 0.4 * len(labels)), 8.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    kept = {str(label): own for label, own in rows.groupby("label", sort=False)}
+    _dices(above, {label: own.dice.dropna() for label, own in kept.items()})
+    errors = {label: own.volume_error_relative.dropna() for label, own in kept.items()}
+    _points(below, list(errors.values()))
+    below.axhline(0, color=GREY, lw=1)
+    texts = [f"{label} ({len(own)})" for label, own in errors.items()]
+    below.set_xticks(np.arange(len(texts)), texts, rotation=60, ha="right", fontsize=8)
+    below.set_ylabel("(predicted - true) / true volume")
+    below.set_title("Volume error, a point a scan")
+    for panel in (above, below):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#eceff1")
         panel.set_axisbelow(True)
@@ -182,10 +215,20 @@ def _volumes(panel: Any, rows: pd.DataFrame) -> None:
 
 
 def _dices(panel: Any, dices: Mapping[str, Any]) -> None:
-    rng = np.random.default_rng(SEED)
     values = [np.asarray(own, float) for own in dices.values()]
-    places = np.arange(len(values))
-    for place, own in zip(places, values, strict=True):
+    _points(panel, values)
+    texts = [f"{label}\n{len(own)} scans" for label, own in zip(dices, values, strict=True)]
+    panel.set_xticks(np.arange(len(values)), texts)
+    panel.set_xlim(-0.7, len(values) - 0.3)
+    panel.set_ylim(-0.03, 1.03)
+    panel.set_ylabel("Dice")
+    panel.set_title("Dice, a point a scan")
+
+
+def _points(panel: Any, values: Sequence[Any]) -> None:
+    """A column of points for each list of values, with a box where there are more than four."""
+    rng = np.random.default_rng(SEED)
+    for place, own in enumerate(values):
         if len(own) > 4:
             panel.boxplot(
                 [own], positions=[place], widths=0.5, showfliers=False, manage_ticks=False
@@ -199,9 +242,3 @@ def _dices(panel: Any, dices: Mapping[str, Any]) -> None:
             lw=0,
             zorder=3,
         )
-    texts = [f"{label}\n{len(own)} scans" for label, own in zip(dices, values, strict=True)]
-    panel.set_xticks(places, texts)
-    panel.set_xlim(-0.7, len(values) - 0.3)
-    panel.set_ylim(-0.03, 1.03)
-    panel.set_ylabel("Dice")
-    panel.set_title("Dice, a point a scan")

@@ -1,8 +1,9 @@
 """Imported folds: every foreign format turned once into the one kind of network that predicts.
 
 A fold is a folder with a TensorFlow SavedModel whose signature ``serving_default`` maps ``image``, float32
-(batch, x, y, z, channel), to ``probability``, float32 (batch, x, y, z, label); the same network for
-OpenVINO where OpenVINO converts it and agrees; and ``fold.json``, which says what it is.
+(batch, x, y, z, channel), of 2-D networks (batch, x, y, channel), to ``probability``, float32, with the
+labels in the channel's place; the same network for OpenVINO where OpenVINO converts it and agrees; and
+``fold.json``, which says what it is. Of an ONNX file there is OpenVINO's network only.
 """
 
 import logging
@@ -17,9 +18,10 @@ import numpy as np
 
 from lesionflow import facts
 from lesionflow.archives import WeightsError
-from lesionflow.cards import Card
+from lesionflow.cards import SAID, Card
 from lesionflow.frameworks import compiled_openvino, convert_to_openvino, tensorflow
-from lesionflow.keras_files import load_keras
+from lesionflow.onnx_files import convert_onnx
+from lesionflow.originals import original
 
 SAME = 1e-5  # how far the imported fold may be from the original, in probability
 IR = "openvino.xml"
@@ -55,46 +57,62 @@ def write_fold(
     WeightsError
         If the weights cannot be loaded, or the network is not the one that the card describes.
     """
-    tf = tensorflow(threads)
-    network, batch, keep = _load(tf, part, path)
-    shape = tuple(part["shape"])
-    volume = random_volume(shape)[None]
-    original = tf.function(network)  # as a graph: eager Keras takes three times the memory and time
-    expected = _checked(original(tf.constant(volume)).numpy(), part)
+    volume = random_volume(check_shape(part))[None]
     with _replaced(folder) as partial:
-        _export(tf, network, (batch, *shape), keep, partial)
-        again = tf.saved_model.load(str(partial))
-        found = again.signatures["serving_default"](image=tf.constant(volume))[
-            "probability"
-        ].numpy()
-        apart = float(np.abs(found - expected).max())
-        logging.info("imported fold and original differ by at most %.2g", apart)
-        if not apart <= SAME:
-            raise WeightsError(
-                f"{path}: the imported fold differs from the original by {apart:.2g}"
-            )
-        problem = _convert_to_openvino(partial, volume, expected, part["tolerance"], threads)
-        if problem:
-            logging.warning("no OpenVINO network: %s; TensorFlow will predict", problem)
+        if part["format"] == "onnx":
+            problem = _write_onnx(part, path, volume, partial, threads)
+        else:
+            problem = _write_tensorflow(part, path, volume, partial, threads)
         facts.write(
             partial / "fold.json",
             {
                 "card": part["name"],
-                "version": part["version"],
-                "fold": part["fold"],
+                **{key: part[key] for key in SAID},
                 "weights": part["weights"]["path"],
-                "format": part["format"],
                 "md5": digests["md5"],
                 "weights_sha256": digests["sha256"],
                 "archive_sha256": part["source"]["sha256"],
-                "shape": list(shape),
-                "channels": part["channels"],
-                "activation": part["activation"],
-                "tolerance": part["tolerance"],
                 "openvino": problem or True,
                 "code": code,
             },
         )
+
+
+def check_shape(part: Card) -> tuple[int, ...]:
+    """Shape (x, y, z, channel), or (x, y, channel), of the image that an import is checked with.
+
+    Where the network takes any size: two of the sides that it can divide, at least 32 voxels.
+    """
+    free = max(2 * part["multiple_of"], 32)
+    return tuple(free if n is None else n for n in part["shape"])
+
+
+def _write_tensorflow(
+    part: Card, path: Path, volume: np.ndarray, folder: Path, threads: int
+) -> str:
+    """A SavedModel in ``folder``, and OpenVINO's network beside it; returns why that is not there."""
+    tf = tensorflow(threads)
+    network, batch, keep = original(tf, part, path)
+    graph = tf.function(network)  # eager Keras takes three times the memory and time
+    expected = _checked(graph(tf.constant(volume)).numpy(), part, volume.shape)
+    _export(tf, network, (batch, *part["shape"]), keep, folder)
+    again = tf.saved_model.load(str(folder))
+    found = again.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
+    apart = float(np.abs(found - expected).max())
+    logging.info("imported fold and original differ by at most %.2g", apart)
+    if not apart <= SAME:
+        raise WeightsError(f"{path}: the imported fold differs from the original by {apart:.2g}")
+    problem = _convert_to_openvino(folder, volume, expected, part, threads)
+    if problem:
+        logging.warning("no OpenVINO network: %s; TensorFlow will predict", problem)
+    return problem
+
+
+def _write_onnx(part: Card, path: Path, volume: np.ndarray, folder: Path, threads: int) -> str:
+    convert_onnx(part, path, folder / IR)
+    network = compiled_openvino(folder / IR, "float32", threads, volume.shape)
+    _checked(np.array(network(volume)[0]), part, volume.shape)
+    return ""
 
 
 def random_volume(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -106,20 +124,20 @@ def random_volume(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     Parameters
     ----------
     shape
-        (x, y, z, channel).
+        (x, y, z, channel), or (x, y, channel).
     seed
         The same one gives the same volume.
 
     Returns
     -------
-    array (x, y, z, channel), float32
+    array of ``shape``, float32
         Mean of random blocks with sides of 1, 2, 4, ... voxels, from 0 to 1.
     """
     rng = np.random.default_rng(seed)
     total, side = np.zeros(shape, np.float32), 1
-    while side < 2 * max(shape[:3]):
-        blocks = rng.random((*(-(-n // side) for n in shape[:3]), shape[3]), np.float32)
-        for axis in range(3):
+    while side < 2 * max(shape[:-1]):
+        blocks = rng.random((*(-(-n // side) for n in shape[:-1]), shape[-1]), np.float32)
+        for axis in range(len(shape) - 1):
             blocks = blocks.repeat(side, axis).take(range(shape[axis]), axis)
         total += blocks
         side *= 2
@@ -127,70 +145,15 @@ def random_volume(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     return total / total.max()
 
 
-def _load(tf: Any, part: Card, path: Path) -> tuple[Callable[[Any], Any], int | None, Any]:
-    """The network as a function of a tensor, its batch size (None: any), and what it needs to live."""
-    if part["format"] == "savedmodel":
-        try:
-            loaded = tf.saved_model.load(str(path))
-        except Exception as error:  # TensorFlow raises many kinds for a damaged folder
-            reason = " ".join(str(error).split())[:400]
-            raise WeightsError(
-                f"{path}: TensorFlow cannot load the SavedModel: {reason}"
-            ) from error
-        signatures = loaded.signatures
-        name = "serving_default" if "serving_default" in signatures else "serve"
-        if name not in signatures:
-            raise WeightsError(
-                f"{path}: has no signature serving_default, only {sorted(signatures)}"
-            )
-        call = signatures[name]
-        inputs, outputs = call.structured_input_signature[1], call.structured_outputs
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise WeightsError(
-                f"{path}: one input and one output are needed, not {sorted(inputs)} and {sorted(outputs)}"
-            )
-        (key, spec), out = next(iter(inputs.items())), next(iter(outputs))
-        declared, dtype = spec.shape.as_list() if spec.shape.rank else [], spec.dtype
-
-        def signature(x: Any) -> Any:
-            return tf.cast(call(**{key: tf.cast(x, dtype)})[out], tf.float32)
-
-        return signature, _fitting(path, declared, part), loaded
-    model = load_keras(path, trusted=part["weights"]["md5"] is not None)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise WeightsError(
-            f"{path}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
-        )
-
-    def network(x: Any) -> Any:
-        return tf.cast(model(x, training=False), tf.float32)
-
-    variables = [getattr(variable, "value", variable) for variable in model.variables]
-    keep = [v for v in variables if isinstance(v, tf.Variable)] or list(model.variables)
-    return network, _fitting(path, list(model.inputs[0].shape), part), keep
-
-
-def _fitting(path: Path, declared: list[int | None], part: Card) -> int | None:
-    """The batch size that the network asks for, if the rest of its input is what the card says."""
-    wanted = tuple(part["shape"])
-    fits = len(declared) == 5 and all(
-        have in (None, want) for have, want in zip(declared[1:], wanted, strict=True)
-    )
-    if not fits or declared[0] not in (None, 1):
-        raise WeightsError(
-            f"{path}: the network takes {tuple(declared)} (batch, x, y, z, channel), but the card's "
-            f"input.shape and input.channels say {wanted}"
-        )
-    return declared[0]
-
-
-def _checked(probability: np.ndarray, part: Card) -> np.ndarray:
-    """What the network returns for a volume, if it is what the card says."""
-    name, wanted = (
-        f"model {part['name']}, fold {part['fold']}",
-        (1, *part["shape"][:3], part["channels"]),
-    )
-    if probability.shape != wanted:
+def _checked(probability: np.ndarray, part: Card, seen: tuple[int, ...]) -> np.ndarray:
+    """What the network returns for a volume of the shape ``seen``, if it is what the card says."""
+    name = f"model {part['name']}, fold {part['fold']}"
+    wanted = (*seen[:-1], part["channels"])
+    fits = probability.shape == wanted
+    if part["view"] == "tiles" and probability.ndim == len(wanted):
+        lost = np.subtract(wanted, probability.shape)  # without padding, as much on either side
+        fits = lost[0] == lost[-1] == 0 and bool((lost >= 0).all() and (lost % 2 == 0).all())
+    if not fits:
         raise WeightsError(
             f"{name}: the network returns {probability.shape}, but the card's shape and labels "
             f"({part['activation']}) need {wanted} (batch, x, y, z, channel)"
@@ -198,7 +161,7 @@ def _checked(probability: np.ndarray, part: Card) -> np.ndarray:
     if not (probability.min() >= 0 and probability.max() <= 1 + 1e-5):  # NaN fails as well
         raise WeightsError(
             f"{name}: the network returns {probability.min():.3g} to {probability.max():.3g}, which are "
-            "no probabilities: does it end before its activation?"
+            "no probabilities: if it ends before its activation, say output.logits: true"
         )
     if part["activation"] == "softmax" and np.abs(probability.sum(-1) - 1).max() > 1e-3:
         raise WeightsError(
@@ -226,13 +189,13 @@ def _export(
 
 
 def _convert_to_openvino(
-    folder: Path, volume: np.ndarray, expected: np.ndarray, tolerance: float, threads: int
+    folder: Path, volume: np.ndarray, expected: np.ndarray, part: Card, threads: int
 ) -> str:
     """Put the fold's network for OpenVINO beside it; returns why not, or nothing."""
-    problem = ""
+    problem, tolerance = "", part["tolerance"]
     try:
-        convert_to_openvino(folder, volume.shape, folder / IR)
-        found = compiled_openvino(folder / IR, "float32", threads)(volume)[0]
+        convert_to_openvino(folder, (1, *part["shape"]), folder / IR)
+        found = compiled_openvino(folder / IR, "float32", threads, volume.shape)(volume)[0]
         apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
         logging.info("OpenVINO and TensorFlow differ by at most %.2g", apart)
         if not apart <= tolerance:

@@ -57,7 +57,12 @@ def gpu_seen() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def compiled_openvino(ir: Path, precision: str = "float32", threads: int = 0) -> Any:
+def compiled_openvino(
+    ir: Path,
+    precision: str = "float32",
+    threads: int = 0,
+    shape: tuple[int, ...] | None = None,
+) -> Any:
     """An OpenVINO network, compiled for the CPU.
 
     Parameters
@@ -68,6 +73,8 @@ def compiled_openvino(ir: Path, precision: str = "float32", threads: int = 0) ->
         ``float32`` or ``bfloat16`` (said in either case: OpenVINO's own choice depends on the CPU).
     threads
         0 leaves the number to OpenVINO.
+    shape
+        Of the input, the batch included; needed where the network takes any.
     """
     import openvino as ov
 
@@ -79,11 +86,14 @@ def compiled_openvino(ir: Path, precision: str = "float32", threads: int = 0) ->
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     core = ov.Core()
-    return core.compile_model(core.read_model(ir), "CPU", settings)
+    model = core.read_model(ir)
+    if shape is not None and model.input(0).partial_shape.is_dynamic:
+        model.reshape(list(shape))
+    return core.compile_model(model, "CPU", settings)
 
 
-def convert_to_openvino(saved_model: Path, shape: tuple[int, ...], ir: Path) -> None:
-    """Write a SavedModel as an OpenVINO network in float32, its input of this fixed shape.
+def convert_to_openvino(saved_model: Path, shape: tuple[int | None, ...], ir: Path) -> None:
+    """Write a SavedModel as an OpenVINO network in float32, its input of this shape.
 
     OpenVINO's core reads the folder by itself. Its ``convert_model`` would do the same some seconds
     slower, silence the root logger, and report its use over the network.
@@ -93,12 +103,12 @@ def convert_to_openvino(saved_model: Path, shape: tuple[int, ...], ir: Path) -> 
     saved_model
         Folder of a SavedModel with one input.
     shape
-        Of the input, the batch included.
+        Of the input, the batch included; None: any.
     ir
         The ``.xml`` file to write, the ``.bin`` beside it.
     """
     import openvino as ov
 
     model = ov.Core().read_model(saved_model)
-    model.reshape(list(shape))
+    model.reshape([-1 if n is None else n for n in shape])
     ov.save_model(model, ir, compress_to_fp16=False)

@@ -4,6 +4,7 @@ World coordinates are millimetres in RAS+ (NIfTI). Voxel (i, j, k) is the *centr
 that an image of n voxels along an axis reaches from -0.5 to n - 0.5.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -18,6 +19,7 @@ from nibabel.orientations import (
     ornt_transform,
 )
 
+OPPOSITE = dict(zip("RLAPSI", "LRPAIS", strict=True))
 SAME_MM = 1e-3  # two positions closer than this are one (the NIfTI header holds float32)
 
 
@@ -46,6 +48,14 @@ def largest_shift_mm(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...])
     return float(np.linalg.norm(difference, axis=1).max())
 
 
+def reach(affine: np.ndarray, shape: tuple[int, ...]) -> str:
+    """From where to where an image reaches in the world, for a message."""
+    ends = corners(affine, shape)
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    axes = zip("xyz", low, high, strict=True)
+    return ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in axes) + " mm"
+
+
 def index_map(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Affine (4, 4) from voxel indices of the ``target`` grid to those of the ``source`` grid."""
     return np.linalg.inv(source) @ target
@@ -55,7 +65,9 @@ def model_grid(
     affine: np.ndarray,
     shape: tuple[int, ...],
     orientation: str = "RAS",
-    spacing_mm: tuple[float, float, float] | None = (1.0, 1.0, 1.0),
+    spacing_mm: Sequence[float] | None = (1.0, 1.0, 1.0),
+    tolerance_mm: float = 0.0,
+    align: str = "centre",
 ) -> Grid:
     """Grid of a network over the whole field of view of a scan.
 
@@ -72,18 +84,25 @@ def model_grid(
         Any of the 48 axis codes, e.g. ``RAS``: the world direction that each index grows towards.
     spacing_mm
         Voxel size along the axes *of the result*; None keeps the scan's own.
+    tolerance_mm
+        The scan's own spacing is kept where no axis is further than this from ``spacing_mm``.
+    align
+        ``centre``: the grid shares its centre with the field of view. ``corner``: its first voxel begins
+        where the scan's first voxel begins (SynthSeg), and what is left over is at the other end.
 
     Returns
     -------
     Grid
-        Centred on the scan's field of view, and large enough to hold it to 1e-3 of a voxel. Equal
-        to the scan's own grid (reordered) where the spacing is the scan's and axes are orthogonal.
+        Large enough to hold the field of view to 1e-3 of a voxel. Equal to the scan's own grid
+        (reordered) where the spacing is the scan's and axes are orthogonal.
     """
     turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
     turned = affine @ inv_ornt_aff(turn, shape[:3])
     columns = turned[:3, :3]
     own_mm = np.linalg.norm(columns, axis=0)
     spacing = own_mm if spacing_mm is None else np.asarray(spacing_mm, float)
+    if np.abs(own_mm - spacing).max() <= tolerance_mm + 1e-6:  # headers hold float32
+        spacing = own_mm
     left, _, right = np.linalg.svd(columns / own_mm)
     axes = left @ right
 
@@ -91,10 +110,32 @@ def model_grid(
     low, high = along.min(axis=0), along.max(axis=0)
     n = np.maximum(np.ceil((high - low) / spacing - 1e-3), 1).astype(int)
     first = (low + high) / 2 - (n - 1) / 2 * spacing
+    if align == "corner":
+        flipped = np.empty(3, bool)
+        flipped[turn[:, 0].astype(int)] = turn[:, 1] < 0
+        first = np.where(flipped, high - (n - 0.5) * spacing, low + spacing / 2)
     grid = np.eye(4)
     grid[:3, :3] = axes * spacing
     grid[:3, 3] = axes @ first
     return Grid(grid, (int(n[0]), int(n[1]), int(n[2])))
+
+
+def axis_codes(affine: np.ndarray, orientation: str, quarter_turns: int = 0) -> str:
+    """Axis codes of a network's array for a scan: ``orientation``, then quarter turns in the first plane.
+
+    Parameters
+    ----------
+    affine
+        The scan's.
+    orientation
+        Axis codes, or ``stored``: those of the scan's own array, whatever they are.
+    quarter_turns
+        As many as NumPy's ``rot90`` makes in the plane of the first two axes.
+    """
+    codes = "".join(aff2axcodes(affine)) if orientation == "stored" else orientation
+    for _ in range(quarter_turns % 4):
+        codes = OPPOSITE[codes[1]] + codes[0] + codes[2]
+    return codes
 
 
 def reorder(data: np.ndarray, affine: np.ndarray, grid: Grid) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import nibabel as nib
 
+from lesionflow.cohort import MATLAB
 from lesionflow.images import BROKEN, ScanError, chosen_affine, spatial_shape, unpacked_bytes
 from lesionflow.provenance import code_digest
 from lesionflow.whole import whole
@@ -36,8 +37,10 @@ class Finding:
     content: str
 
 
-def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Finding:
-    """Verdict on a NIfTI file by its header, its size and its last bytes.
+def inspect(
+    path: Path, policy: str = "strict", echo: int | None = None, variable: str | None = None
+) -> Finding:
+    """Verdict on a NIfTI or MATLAB file by its header, its size and its last bytes.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Find
         Scan, mask or label map.
     policy, echo
         As in ``images.read_scan``.
+    variable
+        Name of the array in a MATLAB file; without it such a file is refused.
     """
     try:
         with path.open("rb") as file:
@@ -56,7 +61,10 @@ def inspect(path: Path, policy: str = "strict", echo: int | None = None) -> Find
                 content += f"-{_sampled(file, size)}"
         if size == 0:
             raise ScanError(f"{path} is empty (0 bytes)")
-        _inspect_header(path, size, tail, policy, echo)
+        if path.name.endswith(MATLAB):
+            _inspect_matlab(path, variable)
+        else:
+            _inspect_header(path, size, tail, policy, echo)
     except FileNotFoundError:
         return Finding("missing-input", f"{path} does not exist", "")
     except IsADirectoryError:
@@ -75,6 +83,16 @@ def _sampled(file: BinaryIO, size: int) -> str:
         file.seek(n * size // SAMPLES)
         digest.update(file.read(SAMPLE))
     return digest.hexdigest()[:16]
+
+
+def _inspect_matlab(path: Path, variable: str | None) -> None:
+    from lesionflow.matlab import inspect_matlab
+
+    if variable is None:
+        raise ScanError(
+            f"{path} is a MATLAB file, which tells no geometry: the model card would have to (input.matlab)"
+        )
+    inspect_matlab(path, variable)
 
 
 def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
@@ -125,14 +143,16 @@ class Memory:
             except (ValueError, KeyError, TypeError):
                 self.known = {}
 
-    def inspect(self, path: Path, policy: str, echo: int | None) -> Finding:
+    def inspect(
+        self, path: Path, policy: str, echo: int | None, variable: str | None = None
+    ) -> Finding:
         """``inspect``, or what it found the last time if the file is as it was."""
         try:
             stat = path.stat()
         except (OSError, ValueError):
-            return inspect(path, policy, echo)
-        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}"
-        found = self.known.get(key) or asdict(inspect(path, policy, echo))
+            return inspect(path, policy, echo, variable)
+        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}|{variable}"
+        found = self.known.get(key) or asdict(inspect(path, policy, echo, variable))
         if found["content"]:
             self.used[key] = found
         return Finding(**found)

@@ -248,7 +248,12 @@ def save_like(
 
 def channels_last(image: nib.Nifti1Image) -> np.ndarray:
     """Data as (x, y, z, channel), also where the file has one channel and so no fourth axis."""
-    return np.asanyarray(image.dataobj).reshape(image.shape[:3] + (-1,))
+    return stacked(np.asanyarray(image.dataobj))
+
+
+def stacked(data: np.ndarray) -> np.ndarray:
+    """An array (x, y, z) or (x, y, z, channel) as the latter."""
+    return data.reshape(data.shape[:3] + (-1,))
 
 
 def read_scan_grid(

@@ -69,11 +69,12 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
     Parameters
     ----------
     channels : array (x, y, z, channel)
-        Intensities of the cropped scan.
+        Intensities of the cropped scan; NaN where the box reaches beyond it and zeros go in the end.
     steps
         One operation each, by its name in ``OPERATIONS``, e.g. ``{"divide_by_percentile": 99,
         "within": "brain"}``. Statistics are taken over every voxel, or with ``within: brain`` over
-        those of the mask; over all channels together, or with ``per_channel: true`` one by one.
+        those of the mask; over all channels together, or with ``per_channel: true`` one by one; never
+        over what is NaN.
         Percentiles interpolate linearly (NumPy's default). Standard deviations have ddof 0.
     brain : array (x, y, z), bool
 
@@ -87,9 +88,10 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
         If a step cannot be computed (empty mask, nothing to divide by).
     """
     x = channels.astype(np.float64)
+    known = ~np.isnan(x).any(axis=3)
     for step in steps:
         name = next(key for key in step if key in OPERATIONS)
-        region = brain if step.get("within") == "brain" else np.ones_like(brain)
+        region = brain & known if step.get("within") == "brain" else known
         if not region.any():
             raise ValueError(f"normalize: {name} within the brain, but the mask is empty")
         parts = (
@@ -99,4 +101,5 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
         )
         for part in parts:
             x[..., part] = OPERATIONS[name](x[..., part], step[name], x[..., part][region])
+    x[~known] = 0
     return x.astype(np.float32)

@@ -9,11 +9,6 @@ from scipy import ndimage
 
 from lesionflow.geometry import nearest_voxels
 
-CONNECTIVITY = {
-    6: 1,
-    18: 2,
-    26: 3,
-}  # neighbours of a voxel: SciPy's rank of the structure
 MEASURES = [
     "label",
     "lesion",
@@ -63,50 +58,6 @@ def label_map(probability: np.ndarray, activation: str, threshold: float) -> np.
     best = labels.argmax(axis=3)
     above = np.take_along_axis(labels, best[..., None], axis=3)[..., 0] > threshold
     return np.where(above, best + 1, 0).astype(np.int16)
-
-
-def components(labels: np.ndarray, connectivity: int, affine: np.ndarray) -> np.ndarray:
-    """Lesions of a label map: connected components of each label, numbered from 1.
-
-    Numbers run through the labels; within a label the largest comes first, and of two equally large
-    ones the one whose centre is lower (then more posterior, then more left) in the world, so that
-    numbers do not depend on how the image is stored.
-
-    Parameters
-    ----------
-    labels : array (x, y, z), integers
-    connectivity
-        6, 18 or 26 neighbours.
-    affine
-        Of ``labels``, for the order.
-
-    Returns
-    -------
-    array (x, y, z), int32
-    """
-    numbered = np.zeros(labels.shape, np.int32)
-    structure = ndimage.generate_binary_structure(3, CONNECTIVITY[connectivity])
-    found = 0
-    for value in np.unique(labels[labels > 0]):
-        parts, count = ndimage.label(labels == value, structure)
-        index, inside = np.arange(1, count + 1), parts > 0
-        sizes = np.bincount(parts[inside], minlength=count + 1)[1:]
-        x, y, z = np.round(centres_mm(parts, affine, count), 3).T
-        order = np.lexsort((x, y, z, -sizes))
-        rank = np.zeros(count + 1, np.int32)
-        rank[index[order]] = found + index
-        numbered[inside] = rank[parts[inside]]
-        found += count
-    return numbered
-
-
-def centres_mm(numbers: np.ndarray, affine: np.ndarray, found: int) -> np.ndarray:
-    """World positions (found, 3) of the centres of numbered lesions, each voxel with equal weight."""
-    places = np.nonzero(numbers)
-    own = numbers[places]
-    size = np.maximum(np.bincount(own, minlength=found + 1)[1:], 1)
-    index = [np.bincount(own, weights=axis, minlength=found + 1)[1:] / size for axis in places]
-    return apply_affine(affine, np.stack(index, axis=-1))
 
 
 def measure(
@@ -212,12 +163,16 @@ def judge(table: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
         Of ``measure``.
     rules
         The card's ``postprocess``: lesions under ``min_volume_mm3``, or with a larger share of
-        their voxels outside the brain mask than ``outside_brain``, are dropped.
+        their voxels outside the brain mask than ``outside_brain``, are dropped; with ``keep_largest`` all
+        but the first of each label as well (``components`` puts the largest first).
     """
     judged = table.copy()
     reasons = []
+    first = set(table.groupby("label").lesion.min()) if rules["keep_largest"] else None
     for row in table.itertuples():
         why = []
+        if first is not None and row.lesion not in first:
+            why.append("not the largest of its label")
         if row.volume_mm3 < rules["min_volume_mm3"] - 1e-6:
             why.append(f"volume under {rules['min_volume_mm3']:g} mm3")
         if row.outside_brain > rules["outside_brain"]:
@@ -269,14 +224,22 @@ def claim_voxels(
     return claimed
 
 
-def summarize(table: pd.DataFrame, probability: np.ndarray, names: dict[int, str]) -> pd.DataFrame:
+def summarize(
+    table: pd.DataFrame,
+    probability: np.ndarray,
+    names: dict[int, str],
+    voxel_mm3: float | None = None,
+    total: str | None = None,
+) -> pd.DataFrame:
     """One row a label: count, volumes in mm³ and the highest probability of the whole map.
 
-    Only kept lesions count. With none, ``count`` and ``volume_mm3`` are 0, and the mean, median and
-    largest volume of no lesions, which are not defined, are missing.
+    ``names`` has the labels' values and names in the order of the probabilities' channels. Only kept lesions count. With none, ``count`` and ``volume_mm3`` are 0, and the mean, median and
+    largest volume of no lesions, which are not defined, are missing. With ``voxel_mm3`` there are soft
+    volumes as well, the sums of each label's probabilities, and with ``total`` a last row of this name
+    has that of all labels together.
     """
     rows = []
-    for value, name in names.items():
+    for channel, (value, name) in enumerate(names.items()):
         volumes = table.loc[(table.label == name) & table.kept.astype(bool), "volume_mm3"]
         rows.append(
             {
@@ -287,7 +250,13 @@ def summarize(table: pd.DataFrame, probability: np.ndarray, names: dict[int, str
                 "mean_volume_mm3": volumes.mean(),
                 "median_volume_mm3": volumes.median(),
                 "max_volume_mm3": volumes.max(),
-                "max_probability": float(probability[..., value - 1].max()),
+                "max_probability": float(probability[..., channel].max()),
             }
         )
+    if voxel_mm3 is not None:
+        soft = probability.sum(axis=(0, 1, 2), dtype=np.float64) * voxel_mm3
+        for row, volume in zip(rows, soft, strict=True):
+            row["soft_volume_mm3"] = float(volume)
+        if total is not None:
+            rows.append({"index": "", "name": total, "soft_volume_mm3": float(soft.sum())})
     return pd.DataFrame(rows)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lesionflow.cards import CardError, load_card
+from lesionflow.card_files import CardError
+from lesionflow.cards import import_part, load_card
 
 SHIPPED = "brainmask"  # the card behind ``compute``
 GIVEN = ("provided", "none")  # values of ``brain_mask`` for which nothing is computed
@@ -43,8 +44,8 @@ def mask_card(
     name, channels = card["name"], card["input"]["channels"]
     if len(channels) != 1:
         raise CardError(f"brain_mask: {name} takes the channels {channels}: only one can be given")
-    if card["output"]["mask"]:
+    if card["output"]["mask"] or card["input"]["mask"]:
         raise CardError(f"brain_mask: {name} multiplies by a brain mask, which it is to find")
-    if name in cards and cards[name]["folds"] != card["folds"]:
+    if name in cards and import_part(cards[name], 1) != import_part(card, 1):
         raise CardError(f"brain_mask: another card of this run is called {name} too")
     return card

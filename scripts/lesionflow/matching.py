@@ -9,8 +9,9 @@ import pandas as pd
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from lesionflow.components import components
 from lesionflow.geometry import Grid
-from lesionflow.lesions import components, judge, label_map, peak
+from lesionflow.lesions import judge, label_map, peak
 from lesionflow.truths import Meeting, Truth, bounding_box, meet, nearest_in_truth
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
@@ -121,6 +122,7 @@ def match(
     )
     pairs = pairs[label[pairs.predicted] == truth.label[pairs.true]]
     pairs = pairs.groupby(["predicted", "true"], as_index=False).voxels.sum()
+    table["lesion"] = np.arange(1, len(table) + 1)  # the filters go by it
     return Match(numbers, affine, table, pairs)
 
 

@@ -1,6 +1,7 @@
 """One fold of a network on one scan."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 
 from lesionflow import facts
 from lesionflow.frameworks import compiled_openvino, gpu_seen, tensorflow
+from lesionflow.views import Network, whole_volume
 
 IR = "openvino.xml"
+AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of what a network takes
 ROUNDING = 1e-5  # by how much arithmetic may carry a probability over 0 or 1
 
 
@@ -20,6 +23,7 @@ def predict(
     device: str = "auto",
     precision: str = "float32",
     threads: int = 1,
+    see: Callable[[Network, np.ndarray], np.ndarray] = whole_volume,
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Probabilities of one fold, and what computed them.
 
@@ -39,6 +43,9 @@ def predict(
         CPUs, compute in float32.
     threads
         Of the CPU.
+    see
+        How the network sees the image (``views.probability`` with a card): it is called with the network,
+        as a function of a batch, and the image; by default the whole volume goes in at once.
 
     Returns
     -------
@@ -54,22 +61,29 @@ def predict(
         device or backend cannot be had, or if what the fold returns is not a probability map.
     """
     fold = facts.read(folder / "fold.json")
-    shape = tuple(fold["shape"])
-    if image.shape != shape:
-        raise ValueError(
-            f"fold {folder} takes images of (x, y, z, channel) {shape}, not {image.shape}"
-        )
     if not np.isfinite(image).all():
         raise ValueError("the normalized image holds values that are no numbers")
     chosen = _choose(folder, fold, backend, device)
-    batch = np.ascontiguousarray(image[None], np.float32)
-    run = _run_openvino if chosen["backend"] == "openvino" else _run_tensorflow
-    found, used = run(folder, batch, chosen["device"], precision, threads)
-    logging.info("predicted with %s on %s in %s", *chosen.values(), used)
-    if used != precision:
+    make = _openvino if chosen["backend"] == "openvino" else _tensorflow
+    run, used = make(folder, chosen["device"], precision, threads)
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        wanted = tuple(fold["shape"])
+        have = batch.shape[1:]
+        if len(have) != len(wanted) or any(
+            n not in (None, m) for n, m in zip(wanted, have, strict=True)
+        ):
+            raise ValueError(
+                f"fold {folder} takes images of ({AXES[len(wanted)]}) {wanted}, not {have}"
+            )
+        return run(np.ascontiguousarray(batch, np.float32))
+
+    found = see(network, np.asarray(image, np.float32))
+    logging.info("predicted with %s on %s in %s", *chosen.values(), used())
+    if used() != precision:
         logging.warning("%s was asked for, but neither TensorFlow nor this CPU has it", precision)
-    probability = checked(found, (*shape[:3], fold["channels"]), folder)
-    return probability, {**chosen, "precision": used}
+    probability = checked(found[None], (*image.shape[:3], fold["channels"]), folder)
+    return probability, {**chosen, "precision": used()}
 
 
 def checked(found: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarray:
@@ -97,13 +111,20 @@ def checked(found: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarr
 def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> dict[str, str]:
     if backend == "openvino" and device == "gpu":
         raise ValueError("backend openvino runs on the CPU: take device cpu, or backend tensorflow")
+    converted = fold["openvino"] is True and (folder / IR).is_file()
+    if not (folder / "saved_model.pb").is_file():  # its format is one that TensorFlow cannot read
+        if backend == "tensorflow" or device == "gpu" or not converted:
+            raise ValueError(
+                f"fold {folder} ({fold['format']}) runs in OpenVINO on the CPU only: take backend auto "
+                "and device auto or cpu"
+            )
+        return {"backend": "openvino", "device": "cpu"}
     if backend != "openvino" and device != "cpu" and gpu_seen():
         return {"backend": "tensorflow", "device": "gpu"}
     if device == "gpu":
         raise ValueError(
             "device gpu was asked for, but TensorFlow sees no GPU; device auto takes the CPU"
         )
-    converted = fold["openvino"] is True and (folder / IR).is_file()
     if backend == "openvino" and not converted:
         raise ValueError(
             f"backend openvino: fold {folder} has no network for it: {fold['openvino']}"
@@ -114,20 +135,31 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
     return {"backend": use, "device": "cpu"}
 
 
-def _run_openvino(
-    folder: Path, batch: np.ndarray, device: str, precision: str, threads: int
-) -> tuple[np.ndarray, str]:
-    network = compiled_openvino(folder / IR, precision, threads)
-    used = network.get_property("INFERENCE_PRECISION_HINT").to_string()
-    return np.array(network(batch)[0]), {"f32": "float32", "bf16": "bfloat16"}.get(used, used)
+def _openvino(
+    folder: Path, device: str, precision: str, threads: int
+) -> tuple[Network, Callable[[], str]]:
+    compiled: dict[tuple[int, ...], Any] = {}
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        if batch.shape not in compiled:
+            compiled.clear()  # one at a time: a compiled network holds its memory
+            compiled[batch.shape] = compiled_openvino(folder / IR, precision, threads, batch.shape)
+        return np.array(compiled[batch.shape](batch)[0])
+
+    def used() -> str:
+        hint = next(iter(compiled.values())).get_property("INFERENCE_PRECISION_HINT").to_string()
+        return {"f32": "float32", "bf16": "bfloat16"}.get(hint, hint)
+
+    return run, used
 
 
-def _run_tensorflow(
-    folder: Path, batch: np.ndarray, device: str, precision: str, threads: int
-) -> tuple[np.ndarray, str]:
+def _tensorflow(
+    folder: Path, device: str, precision: str, threads: int
+) -> tuple[Network, Callable[[], str]]:
     tf = tensorflow(threads, gpu=device == "gpu")
-    network = tf.saved_model.load(
-        str(folder)
-    )  # to be kept: its functions do not keep its variables
-    found = network.signatures["serving_default"](image=tf.constant(batch))
-    return found["probability"].numpy(), "float32"
+    loaded = tf.saved_model.load(str(folder))  # to be kept: its functions do not keep its variables
+
+    def run(batch: np.ndarray) -> np.ndarray:
+        return loaded.signatures["serving_default"](image=tf.constant(batch))["probability"].numpy()
+
+    return run, lambda: "float32"

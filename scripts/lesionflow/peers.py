@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from lesionflow.lesions import centres_mm
+from lesionflow.components import centres_mm
 from lesionflow.matching import Match
 from lesionflow.truths import Truth
 

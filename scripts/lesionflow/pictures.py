@@ -1,10 +1,11 @@
 """The quality-control picture of a scan: overview slices, and every lesion close up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 COLUMNS = 6
 OVERVIEW_ROWS = 2
@@ -66,11 +67,10 @@ def draw_scan(
     for panel, height in zip(panels[:OVERVIEW_ROWS].flat, heights.round().astype(int), strict=True):
         _slice(panel, image, height, box, spacing_mm, top)
         _outline(panel, brain, height, box, spacing_mm, BRAIN, 0.6)
-        for row, centre in zip(table.itertuples(), centres, strict=True):
-            if abs(centre[2] - height) * spacing_mm[2] <= 3:
-                x, y = (centre[a] * spacing_mm[a] for a in (0, 1))
-                colour = KEPT if row.kept else DROPPED
-                panel.plot(x, y, "o", mfc="none", mec=colour, ms=9, mew=1)
+        near = np.abs(centres[:, 2] - height) * spacing_mm[2] <= 3
+        x, y = (centres[near, axis] * spacing_mm[axis] for axis in (0, 1))
+        colours = np.where(table.kept.to_numpy(bool)[near], KEPT, DROPPED)
+        panel.scatter(x, y, s=81, facecolors="none", edgecolors=colours, linewidths=1)
         panel.set_title(f"slice {height}", color="#9e9e9e", fontsize=7, pad=2)
     panels[0, 0].text(0.02, 0.5, "L", color="white", transform=panels[0, 0].transAxes)
     for panel, row in zip(panels[OVERVIEW_ROWS:].flat, shown.itertuples(), strict=False):
@@ -97,6 +97,70 @@ def draw_scan(
     return figure
 
 
+def draw_structures(
+    image: np.ndarray,
+    labels: np.ndarray,
+    names: Mapping[int, str],
+    spacing_mm: Sequence[float],
+    title: str,
+) -> Any:
+    """Figure with axial slices of a scan whose structures are coloured.
+
+    Parameters
+    ----------
+    image : array (x, y, z)
+        As for ``draw_scan``.
+    labels : array (x, y, z), int
+        Label values; 0 is none.
+    names
+        Label value to name.
+    spacing_mm, title
+        As for ``draw_scan``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import matplotlib
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    colours = matplotlib.colormaps["hsv"](np.linspace(0, 1, len(names), endpoint=False))
+    colours = colours[np.arange(len(names)) * 7 % len(names) if len(names) % 7 else slice(None)]
+    number = np.zeros(max([*names, int(labels.max())]) + 1, int)
+    number[list(names)] = np.arange(1, len(names) + 1)
+    shown = np.ma.masked_equal(number[labels], 0)
+    rows = OVERVIEW_ROWS + 1
+    figure = Figure(figsize=(2.1 * COLUMNS, 2.6 * rows + 1.0), facecolor="black")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.12, top=0.95, wspace=0.03, hspace=0.12)
+    panels = figure.subplots(rows, COLUMNS, squeeze=False)
+    figure.text(0.5, 0.975, title, color="white", fontsize=10, ha="center", va="center")
+    box = _bounds(labels > 0 if labels.any() else np.ones(labels.shape, bool), margin=6)
+    top = float(np.percentile(image[box], 99.5))
+    heights = np.linspace(box[2].start, box[2].stop - 1, panels.size + 2)[1:-1].round().astype(int)
+    for panel, height in zip(panels.flat, heights, strict=True):
+        panel.set_axis_off()
+        _slice(panel, image, height, box, spacing_mm, top)
+        panel.imshow(
+            shown[box[0], box[1], height].T,
+            cmap=ListedColormap(colours),
+            origin="lower",
+            vmin=1,
+            vmax=max(len(names), 2),
+            extent=_extent(box, spacing_mm),
+            interpolation="nearest",
+            alpha=0.55,
+        )
+        panel.set_title(f"slice {height}", color="#9e9e9e", fontsize=7, pad=2)
+    panels[0, 0].text(0.02, 0.5, "L", color="white", transform=panels[0, 0].transAxes)
+    patches = [Patch(color=c, label=n) for c, n in zip(colours, names.values(), strict=True)]
+    figure.legend(
+        handles=patches, loc="lower center", ncols=6, fontsize=7, labelcolor="white", frameon=False
+    )
+    return figure
+
+
 def _bounds(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
     ends = [(axis.min(), axis.max()) for axis in np.nonzero(mask)]
     return tuple(
@@ -107,9 +171,11 @@ def _bounds(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
 
 def _centres(lesions: np.ndarray, table: pd.DataFrame) -> np.ndarray:
     """A voxel of each lesion, on its middle slice."""
+    boxes = ndimage.find_objects(lesions)
     centres = []
     for number in table.lesion:
-        voxels = np.argwhere(lesions == number)
+        box = boxes[number - 1]
+        voxels = np.argwhere(lesions[box] == number) + [axis.start for axis in box]
         away = np.linalg.norm(voxels - voxels.mean(axis=0), axis=1)
         centres.append(voxels[away.argmin()])
     return np.array(centres).reshape(-1, 3)

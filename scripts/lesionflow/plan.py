@@ -1,11 +1,12 @@
 """What a run will do: every scan of the cohort, its files, and what keeps it from being run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lesionflow.cards import ANY
-from lesionflow.cohort import EXTRAS, Scan, list_scans, selected, single_file
+from lesionflow.cards import ANY, reference
+from lesionflow.cohort import EXTRAS, MATLAB, NIFTI, Scan, list_scans, selected, single_file
 from lesionflow.headers import Memory
 
 Record = dict[str, Any]
@@ -40,8 +41,9 @@ def plan_run(
     used = [*cards.values(), *([mask_card] if mask_card else [])]
     channels = list(dict.fromkeys(c for card in used for c in card["input"]["channels"]))
     channels = [c for c in channels if c != ANY]
-    references = {card["input"]["channels"][0] for card in cards.values()}
-    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references)
+    references = list(dict.fromkeys(reference(card["input"]) for card in cards.values()))
+    endings = (*NIFTI, MATLAB) if any(c["input"]["matlab"] for c in cards.values()) else NIFTI
+    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references, endings)
     chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
     return [_record(scan, scan.name in chosen, config, cards, memory, mask_card) for scan in scans]
 
@@ -72,10 +74,13 @@ def _record(
     if scan.problem:
         record["problems"] = {m: ["unreadable", scan.problem] for m in cards}
         return record
-    checked: dict[tuple[str, int | None], tuple[str, str]] = {}
+    checked: dict[Any, tuple[str, str]] = {}
     for model, card in cards.items():
         echo = card["input"]["echo"]
-        wanted = list(card["input"]["channels"])
+        filler = card["input"]["fill_missing"]
+        wanted = [
+            c for c in card["input"]["channels"] if c in scan.files or c == filler or not filler
+        ]
         brings = config["brain_mask"] == "auto" and "mask" in scan.files
         if brings or config["brain_mask"] == "provided":
             wanted.append("mask")
@@ -86,14 +91,38 @@ def _record(
             wanted.append("regions")
         for channel in wanted:
             one = None if channel in EXTRAS else echo
-            if (channel, one) not in checked:
-                checked[channel, one] = _check(scan, channel, one, config, memory, record)
-            status, reason = checked[channel, one]
+            matlab = card["input"]["matlab"]
+            variable = matlab and matlab["variable"]
+            question = channel, one, variable
+            if question not in checked:
+                checked[question] = _check(scan, *question, config, memory, record)
+            status, reason = checked[question]
             if status != "ok":
                 record["problems"][model] = [status, reason]
                 break
-    record["truth"] = list(_check(scan, "truth", None, config, memory, record))
+        else:
+            if clash := _without_geometry([record["files"][channel] for channel in wanted]):
+                record["problems"][model] = ["header-conflict", clash]
+    matlab = [c["input"]["matlab"]["variable"] for c in cards.values() if c["input"]["matlab"]]
+    variable = matlab[0] if matlab else None
+    record["truth"] = list(_check(scan, "truth", None, variable, config, memory, record))
+    if record["truth"][0] == "ok":
+        used = [path for kind, path in record["files"].items() if kind not in EXTRAS]
+        if clash := _without_geometry([record["files"]["truth"], *used]):
+            record["truth"] = ["truth-unusable", clash]
     return record
+
+
+def _without_geometry(paths: list[str]) -> str:
+    """Why files cannot be brought together, if some of them tell no geometry and others do."""
+    matlab = [path for path in paths if path.endswith(MATLAB)]
+    others = [path for path in paths if not path.endswith(MATLAB)]
+    if not matlab or not others:
+        return ""
+    return (
+        f"{matlab[0]} is a MATLAB file, which tells no place in space, and {others[0]} is not: nothing says "
+        "how they lie to each other. Give both as MATLAB files of the same shape, or both as NIfTI"
+    )
 
 
 def split_truth(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
@@ -138,6 +167,7 @@ def _check(
     scan: Scan,
     channel: str,
     echo: int | None,
+    variable: str | None,
     config: Mapping[str, Any],
     memory: Memory,
     record: Record,
@@ -146,6 +176,9 @@ def _check(
     hint = f"folder {channel}/, or {' '.join(globs)}" if globs else f"column or folder {channel}"
     if channel == "mask":
         hint += "; brain_mask: auto computes one"
+    if variable is None and any(not p.endswith(MATLAB) for p in scan.files.get(channel, [])):
+        readable = [p for p in scan.files[channel] if not p.endswith(MATLAB)]
+        scan = replace(scan, files={**scan.files, channel: readable})
     path, why_not = single_file(scan, channel, echo, hint)
     if not path:
         return "missing-input", why_not
@@ -154,7 +187,7 @@ def _check(
             f"the models want different files for {channel}: {record['files'][channel]} and {path} "
             "(run them one at a time)"
         )
-    finding = memory.inspect(Path(path), config["affine"], echo)
+    finding = memory.inspect(Path(path), config["affine"], echo, variable)
     if finding.status != "ok":
         return finding.status, finding.reason
     record["files"][channel] = path

@@ -1,15 +1,74 @@
 """Images from one grid to another, through their affines alone."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
-from lesionflow.geometry import Grid, index_map, reorder
+import numpy as np
+from scipy import ndimage
+
+from lesionflow.geometry import Grid, axis_codes, index_map, model_grid, reorder
 from lesionflow.sinc import axis_aligned, welch_sinc
+
+KEYS = (  # of a card's input: what the two functions below go by
+    "orientation",
+    "quarter_turns",
+    "spacing_mm",
+    "spacing_tolerance_mm",
+    "align",
+    "blur",
+    "interpolation",
+    "outside",
+)
+
+
+def whole_grid(affine: np.ndarray, shape: tuple[int, ...], wanted: Mapping[str, Any]) -> Grid:
+    """Grid of a card's network over the whole field of view of a scan (see ``geometry.model_grid``).
+
+    Parameters
+    ----------
+    affine, shape
+        The scan's.
+    wanted
+        ``KEYS`` of the card's input.
+    """
+    codes = axis_codes(affine, wanted["orientation"], wanted["quarter_turns"])
+    tolerance, align = wanted["spacing_tolerance_mm"], wanted["align"]
+    return model_grid(affine, shape, codes, wanted["spacing_mm"], tolerance, align)
+
+
+def on_grid(
+    data: np.ndarray, affine: np.ndarray, grid: Grid, wanted: Mapping[str, Any]
+) -> np.ndarray:
+    """Intensities sampled on a grid as a card says; ``wanted`` as for ``whole_grid``, see ``resample``."""
+    how = wanted["interpolation"], wanted["blur"], wanted["outside"]
+    return resample(data, affine, grid, *how)
+
+
+def sampled(scan: Grid, wanted: Mapping[str, Any], grid: Grid) -> np.ndarray:
+    """Bool array of ``grid.shape``: where there is a voxel that the scan was sampled at, and no padding.
+
+    Parameters
+    ----------
+    scan
+        The scan's own grid.
+    wanted
+        As for ``whole_grid``.
+    grid
+        The network's, or any.
+    """
+    whole = whole_grid(scan.affine, scan.shape, wanted)
+    return field_of_view(whole.affine, whole.shape, grid)
 
 
 def resample(
-    data: np.ndarray, affine: np.ndarray, grid: Grid, interpolation: str = "welch"
+    data: np.ndarray,
+    affine: np.ndarray,
+    grid: Grid,
+    interpolation: str = "welch",
+    blur: float = 0.0,
+    outside: str = "zero",
 ) -> np.ndarray:
-    """``data`` sampled at the voxel centres of ``grid``; 0 outside the field of view.
+    """``data`` sampled at the voxel centres of ``grid``.
 
     SimpleITK interpolates between voxel *indices*, and one affine map carries the indices of
     ``grid`` to those of the image. So shears, flips and obliquity need no case of their own, and
@@ -26,8 +85,12 @@ def resample(
     interpolation
         ``nearest``, ``linear``, ``bspline`` (third order) or ``welch`` (windowed sinc, which ANTs
         and so SHiVAi use; computed axis by axis where the axes of both grids run in the same
-        directions, which gives SimpleITK's values, by SimpleITK elsewhere). No blur goes before: the
-        published pipelines have none.
+        directions, which gives SimpleITK's values, by SimpleITK elsewhere).
+    blur
+        Sigma, in voxels of ``grid``, of a Gaussian that goes before along the axes that are not refined
+        (SynthSeg: 0.25).
+    outside
+        Of the field of view: ``zero``, or ``edge``, the nearest voxel's value (``linear`` only).
 
     Returns
     -------
@@ -39,6 +102,18 @@ def resample(
     if same is not None:
         return same.astype(keep, copy=False)
     matrix = index_map(affine, grid.affine)
+    if blur:
+        coarser = np.linalg.norm(
+            matrix[:3, :3], axis=1
+        )  # voxels of data in one of grid, by axis of data
+        sigma = np.where(coarser > 1 - 1e-6, blur * coarser, 0)
+        data = ndimage.gaussian_filter(data, sigma, output=np.float32)
+    if outside == "edge":
+        if interpolation != "linear":
+            raise ValueError(f"outside: edge goes with interpolation linear, not {interpolation}")
+        return ndimage.affine_transform(
+            data, matrix[:3, :3], matrix[:3, 3], grid.shape, np.float32, order=1, mode="nearest"
+        )
     if interpolation == "welch" and axis_aligned(matrix, grid.shape):
         return welch_sinc(data, matrix, grid.shape)
 

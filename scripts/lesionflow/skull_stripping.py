@@ -1,6 +1,7 @@
 """Where the brain is in a scan that brings no mask: a network of any card, on a grid of its own."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from lesionflow.geometry import Grid, crop_grid, model_grid, paste
+from lesionflow import views
+from lesionflow.boxes import boxed
+from lesionflow.geometry import Grid
 from lesionflow.intensity import normalize
 from lesionflow.network import predict
-from lesionflow.resampling import field_of_view, resample
+from lesionflow.resampling import field_of_view, on_grid, whole_grid
 
 
 def brain_probability(
@@ -21,11 +24,11 @@ def brain_probability(
     backend: str = "auto",
     threads: int = 1,
 ) -> tuple[np.ndarray, Grid]:
-    """Probability of brain on the card's own grid: the mean over folds of all labels' sum.
+    """Probability of brain on the card's own grid: the mean over folds of any label's.
 
-    The road of any model in one go: resample, crop (the box lies on the middle of the field of view,
-    where a brain is not known yet, and moves up rather than lose its top), normalize with the field of
-    view for a mask, predict on the CPU.
+    The road of any model in one go: resample, crop, normalize, predict on the CPU. A brain is not known
+    yet: the field of view stands for it (a box that goes by the brain lies on its middle, and moves up
+    rather than lose its top).
 
     Parameters
     ----------
@@ -44,18 +47,18 @@ def brain_probability(
     """
     wanted = card["input"]
     data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
-    whole = model_grid(scan.affine, scan.shape, wanted["orientation"], wanted["spacing_mm"])
-    image = resample(data, scan.affine, whole, wanted["interpolation"])
+    whole = whole_grid(scan.affine, scan.shape, wanted)
+    image = on_grid(data, scan.affine, whole, wanted)
     view = field_of_view(scan.affine, scan.shape, whole)
-    box = crop_grid(view, whole.affine, tuple(wanted["shape"]))
-    inside = paste(view, whole.affine, box)
-    normal = normalize(paste(image, whole.affine, box)[..., None], wanted["normalize"], inside)
+    stack, inside, box = boxed(image[..., None], view, whole.affine, wanted)
+    normal = normalize(stack, wanted["normalize"], inside)
     normal *= inside[..., None]  # what is no scan is 0, as in training
     total = np.zeros(box.shape, np.float32)
+    see = partial(views.probability, card=card, brain=inside)
     for fold in folds:
-        found, _ = predict(fold, normal, backend, "cpu", threads=threads)
+        found, _ = predict(fold, normal, backend, "cpu", threads=threads, see=see)
         background = card["output"]["activation"] == "softmax"
-        total += (1 - found[..., 0]) if background else found.sum(axis=-1).clip(0, 1)
+        total += (1 - found[..., 0]) if background else found.max(axis=-1)
     return _extended(total / len(folds), inside), box
 
 

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from lesionflow import columns, facts
+from lesionflow.cohort import MATLAB
 from lesionflow.jobs import outcome
 from lesionflow.whole import whole
 
 STEPS = {  # the road in its order, and where a job of each step logs
     "import_fold": "{model}/fold-{fold}.log",
+    "convert": "{model}/{folder}/{scan}_{kind}.log",
     "resample": "{model}/{folder}/{scan}_channel-{channel}.log",
     "find_brain": "{model}/{folder}/{scan}.log",
     "mask": "{model}/{folder}/{scan}.log",
@@ -20,6 +22,7 @@ STEPS = {  # the road in its order, and where a job of each step logs
     "normalize": "{model}/{folder}/{scan}_channel-{channel}.log",
     "predict_fold": "{model}/{folder}/{scan}_fold-{fold}.log",
     "average_folds": "{model}/{folder}/{scan}.log",
+    "clean": "{model}/{folder}/{scan}.log",
     "threshold": "{model}/{folder}/{scan}.log",
     "count": "{model}/{folder}/{scan}.log",
     "restore": "{model}/{folder}/{scan}.log",
@@ -87,12 +90,15 @@ def scan_facts(gathered: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     """
     known = {**gathered, **own}
     volume, edge = known["brain_volume_ml"], known["brain_at_edge"]
+    if known["mask_source"] == "none":
+        known["brain_outside_box"] = None
     found = {
         "no-brain-mask": known["mask_source"] == "none",
-        "brain-cut-by-box": known["brain_outside_box"] > 0,
+        "brain-cut-by-box": (known["brain_outside_box"] or 0) > 0,
         "brain-at-edge": edge is not None and edge > 0.02,
         "brain-volume": volume is not None and not 600 <= volume <= 2200,
         "nonfinite-voxels": known["nonfinite_voxels"] > 0,
+        "channel-filled": known["filled"],
     }
     known["flags"] = ";".join(flag for flag in columns.FLAGS if found[flag])
     wanted = columns.names(columns.QUALITY + columns.PROVENANCE)
@@ -112,23 +118,23 @@ def cohort_table(
     plan
         Of ``plan.plan_run``.
     models
-        By name: the names of its ``labels`` and ``channels`` (lists), and the number of ``folds``.
+        By name: the names of its ``labels`` and ``channels`` (lists), the number of ``folds``, whether its
+        probabilities are ``cleaned``, and ``soft``, the names of what has a soft volume.
     results, logs
         Folders of the run.
     """
-    labels = {model: parts["labels"] for model, parts in models.items()}
-    wanted = columns.names(columns.cohort_columns(labels))
+    wanted = columns.names(columns.cohort_columns(models))
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
         verdicts = {m: verdict(record, m, models[m], results, logs) for m in models}
         bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
-        model, (status, reason) = next(iter(bad.items()), ("", ("ok", "")))
-        row["status"] = status
-        row["reason"] = f"{model}: {reason}" if bad and len(labels) > 1 else reason
+        row["status"] = next((status for status, _ in bad.values()), "ok")
+        named = len(models) > 1
+        row["reason"] = "; ".join(f"{m}: {why}" if named else why for m, (_, why) in bad.items())
         for model, (status, _) in verdicts.items():
             if status == "ok":
-                prefix = f"{model}_" if len(labels) > 1 else ""
+                prefix = f"{model}_" if len(models) > 1 else ""
                 row |= {prefix + k: v for k, v in _measured(record, model, results).items()}
         rows.append(row)
     table = pd.DataFrame(rows, columns=wanted)
@@ -165,14 +171,19 @@ def verdict(
         status, reason = record["problems"][model]
         return status, reason
     names = {"model": model, "folder": record["folder"], "scan": record["scan"]}
+    files = record["files"].items()
+    matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
+    off_road = {"find_brain": not record["finder"], "clean": not parts["cleaned"]}
+    off_road["convert"] = not matlab
     jobs = {  # by name, not by what lies there: a step that is no more may have left a log
         step: [
-            logs / step / pattern.format(**names, fold=fold, channel=channel)
+            logs / step / pattern.format(**names, fold=fold, channel=channel, kind=kind)
             for fold in (range(1, parts["folds"] + 1) if "{fold}" in pattern else [0])
             for channel in (parts["channels"] if "{channel}" in pattern else [""])
+            for kind in (matlab if "{kind}" in pattern else [""])
         ]
         for step, pattern in STEPS.items()
-        if step != "find_brain" or record["finder"]
+        if not off_road.get(step)
     }
     if finder := record["finder"]:
         own = [

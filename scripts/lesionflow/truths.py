@@ -7,9 +7,9 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from lesionflow.components import components
 from lesionflow.geometry import Grid, index_map
 from lesionflow.images import ScanError
-from lesionflow.lesions import components
 
 WHOLE = 1e-3  # a header's slope may miss a whole number by as much
 TIE = 1e-4  # a voxel centre halfway between two voxels goes up, whatever the last digits of an affine say

@@ -11,8 +11,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lesionflow.archives import WeightsError, checked_members, extract, members
-from lesionflow.cards import import_part
+from lesionflow.cards import SAID, import_part
 from lesionflow.provenance import sha256_file
+
+FOLDERS = ("savedmodel", "livianet-npy")  # formats of which a fold is a folder
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,11 @@ def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path, code: str 
             encoding="utf-8"
         )
         facts = json.loads(text)
-        md5 = part["weights"]["md5"]
-        same = ("version", "fold", "format", "shape", "channels", "activation", "tolerance")
+        md5 = part["weights"]["md5"] or mark(part, fold, models_dir)
         return (
             facts["weights"] == part["weights"]["path"]
             and md5 in (None, facts["md5"])
-            and all(facts[key] == part[key] for key in same)
+            and all(facts[key] == part[key] for key in SAID)
             and code in ("", facts["code"])
         )
     except (OSError, ValueError, KeyError, TypeError):
@@ -156,11 +157,35 @@ def find_weights(
             return Weights(Path(wanted), archive)
     if wrong:
         raise WeightsError(f"model {part['name']}: {wrong}; download it again from {source['url']}")
+    itself = "" if source["sha256"] else f", or {wanted.name} itself,"
     raise WeightsError(
         f"model {part['name']}: the weights of fold {fold} are missing: download the zip from "
-        f"{source['url'] or 'where its authors publish it'} and put it as {source['archive']} into "
+        f"{source['url'] or 'where its authors publish it'} and put it as {source['archive']}{itself} into "
         f"{models_dir.absolute()} ({wanted} was looked for)"
     )
+
+
+def mark(card: Mapping[str, Any], fold: int, models_dir: Path) -> str | None:
+    """MD5 of a fold's weights in ``models_dir`` where the card has none, so that other ones are imported.
+
+    That of the import where the weights are gone; None where the card's own hash, or Snakemake's eye on
+    the files beside the card, does the same.
+    """
+    part = import_part(card, fold)
+    if part["weights"]["md5"] or part["source"]["sha256"] or not part["source"]["archive"]:
+        return None
+    try:
+        weights = find_weights(part, fold, models_dir, hashing=False)
+        if weights.archive is None:
+            return content_digest(weights.path, "md5")
+        with unpacked(weights, models_dir) as path:
+            return content_digest(path, "md5")
+    except WeightsError:  # none, or damaged: then the import will say so, if there is to be one
+        folder = models_dir / part["name"] / f"fold-{fold}"
+        try:
+            return json.loads((folder / "fold.json").read_text(encoding="utf-8"))["md5"]
+        except (OSError, ValueError, KeyError):
+            return None
 
 
 @contextmanager
@@ -210,8 +235,8 @@ def checked_digests(
         If the card's MD5 is another one, or there is a folder where the format has a file.
     """
     part = import_part(card, fold)
-    if path.is_dir() != (part["format"] == "savedmodel"):
-        wanted = "folder" if part["format"] == "savedmodel" else "file"
+    if path.is_dir() != (part["format"] in FOLDERS):
+        wanted = "folder" if part["format"] in FOLDERS else "file"
         raise WeightsError(
             f"model {part['name']}: {weights} is no {wanted}, as {part['format']} needs"
         )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from defaults import default
 from steps import job
 
 import compare
@@ -17,7 +18,7 @@ from volumes import save_scan
 
 SHAPE = (12, 12, 12)
 OUTPUT = {"activation": "sigmoid", "labels": {1: "cmb"}}
-RULES = {"threshold": 0.5, "connectivity": 26, "min_volume_mm3": 0, "outside_brain": 0.25}
+RULES = default("postprocess", outside_brain=0.25)
 FOLDER = "sub-1/anat"
 
 
@@ -96,7 +97,15 @@ def run_evaluate(folder, plan):
         "evaluate",
         {"plan": folder / "plan.json", "truths": folder / "truths.json"},
         outputs,
-        models={"tiny": {"labels": ["cmb"], "channels": ["swi"], "folds": 1}},
+        models={
+            "tiny": {
+                "labels": ["cmb"],
+                "channels": ["swi"],
+                "folds": 1,
+                "cleaned": False,
+                "soft": [],
+            }
+        },
         cards={"tiny": {"version": "v0", "postprocess": RULES}},
     )
     evaluate.main(one)

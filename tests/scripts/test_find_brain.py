@@ -5,6 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from defaults import default
 from steps import job
 
 import find_brain
@@ -50,9 +51,10 @@ def test_the_brain_of_a_head_that_it_never_saw(tmp_path, head, card, folds, sequ
     nib.save(scan.image, path)
     found = find(tmp_path, path, card, folds)
     outputs = {"image": tmp_path / "resampled.nii", "facts": tmp_path / "resample.json"}
-    params = {"orientation": "RAS", "spacing_mm": [2, 2, 2], "interpolation": "linear"}
+    params = {"space": default("input", spacing_mm=[2, 2, 2]), "filled": False}
     params |= {"affine": "strict", "echo": None}
-    resample.main(job(tmp_path, "resample", {"image": path, "reference": path}, outputs, **params))
+    given = {"image": path, "own": path, "reference": path}
+    resample.main(job(tmp_path, "resample", given, outputs, **params))
     files = {"image": [str(outputs["image"])], "scans": [str(path)], "found": found}
     out = {"mask": tmp_path / "mask.nii", "facts": tmp_path / "mask.json"}
     finder = {"name": "brainmask", "version": "1", "threshold": 0.5}

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from defaults import default
 from steps import job
 
 import average_folds
@@ -31,15 +32,14 @@ def run_resample(folder, scan, **params):
     params = {
         "affine": "strict",
         "echo": None,
-        "orientation": "RAS",
-        "spacing_mm": [1, 1, 1],
-        "interpolation": "linear",
+        "space": default("input"),
+        "filled": False,
     } | params
     resample.main(
         job(
             folder,
             "resample",
-            {"image": scan, "reference": scan},
+            {"image": scan, "own": scan, "reference": scan},
             {"image": folder / "resampled.nii", "facts": folder / "source.json"},
             **params,
         )
@@ -69,10 +69,9 @@ def test_two_channels_that_do_not_meet_are_an_error_with_the_numbers(tmp_path, s
     away = AFFINE.copy()
     away[0, 3] += 900
     other = save_scan(tmp_path / "other.nii", blobs([]), away)
-    files = {"image": other, "reference": scan}
+    files = {"image": other, "own": other, "reference": scan}
     outputs = {"image": tmp_path / "a.nii", "facts": tmp_path / "a.json"}
-    params = {"affine": "strict", "echo": None, "orientation": "RAS"}
-    params |= {"spacing_mm": [1, 1, 1], "interpolation": "linear"}
+    params = {"affine": "strict", "echo": None, "space": default("input"), "filled": False}
     with pytest.raises(ScanError, match="do not overlap.*914"):
         resample.main(job(tmp_path, "resample", files, outputs, **params))
 
@@ -92,14 +91,16 @@ def test_from_mask_to_picture(tmp_path, scan):
     outputs = {name: tmp_path / f"cropped-{name}.nii" for name in ("image", "mask")}
     outputs["facts"] = tmp_path / "crop.json"
     files = {"images": [str(tmp_path / "resampled.nii")], "mask": tmp_path / "brain.nii"}
-    crop.main(job(tmp_path, "crop", files, outputs, shape=[32, 34, 30]))
+    crop.main(job(tmp_path, "crop", files, outputs, space=default("input", shape=[32, 34, 30])))
     assert nib.load(outputs["mask"]).shape == (32, 34, 30)
     assert json.loads((tmp_path / "crop.json").read_text()) == {"brain_outside_box": 0}
 
     files = {"image": outputs["image"], "mask": outputs["mask"]}
     preproc = {"image": tmp_path / "preproc.nii.gz", "facts": tmp_path / "normalize.json"}
     steps = CARD["input"]["normalize"]
-    normalize.main(job(tmp_path, "normalize", files, preproc, channels=["swi"], steps=steps))
+    normalize.main(
+        job(tmp_path, "normalize", files, preproc, channels=["swi"], steps=steps, mask=None)
+    )
     seen = nib.load(preproc["image"])
     assert seen.get_fdata().max() == 1
 
@@ -116,13 +117,13 @@ def test_from_mask_to_picture(tmp_path, scan):
         "spread": tmp_path / "std.nii.gz",
         "facts": tmp_path / "average.json",
     }
-    files = {"folds": folds, "facts": facts, "mask": outputs["mask"]}
-    average_folds.main(job(tmp_path, "average_folds", files, mean, n_folds=2, labels={1: "cmb"}))
+    files = {"folds": folds, "facts": facts, "mask": outputs["mask"], "scan": scan}
+    params = {"labels": {1: "cmb"}, "activation": "sigmoid", "cleaned": False}
+    params |= {"affine": "strict", "echo": None, "space": default("input")}
+    average_folds.main(job(tmp_path, "average_folds", files, mean, n_folds=2, **params))
     assert nib.load(mean["probability"]).get_fdata().max() == pytest.approx(0.95, abs=1e-5)
     with pytest.raises(ValueError, match="3 folds"):
-        average_folds.main(
-            job(tmp_path, "average_folds", files, mean, n_folds=3, labels={1: "cmb"})
-        )
+        average_folds.main(job(tmp_path, "average_folds", files, mean, n_folds=3, **params))
 
     labels = {"labels": tmp_path / "threshold.nii.gz"}
     files = {"probability": mean["probability"]}
@@ -147,8 +148,8 @@ def test_from_mask_to_picture(tmp_path, scan):
             str(tmp_path / n) for n in ("source.json", "second.json", "normalize.json")
         ],
     }
-    params = {"affine": "strict", "echo": None, "output": CARD["output"], "version": "v0"}
-    params["postprocess"] = CARD["postprocess"]
+    params = {"affine": "strict", "echo": None, "output": default("output", **CARD["output"])}
+    params |= {"postprocess": default("postprocess", **CARD["postprocess"]), "version": "v0"}
     count.main(job(tmp_path, "count", files, counted, **params))
     first = json.loads((tmp_path / "source.json").read_text())
     told = json.loads(counted["facts"].read_text())
@@ -166,9 +167,8 @@ def test_from_mask_to_picture(tmp_path, scan):
         "table": counted["table"],
         "labels": counted["labels"],
     }
-    restore.main(
-        job(tmp_path, "restore", files, native, affine="strict", echo=None, labels={1: "cmb"})
-    )
+    params = {"affine": "strict", "echo": None, "labels": {1: "cmb"}, "activation": "sigmoid"}
+    restore.main(job(tmp_path, "restore", files, native, **params))
     numbers = np.asanyarray(nib.load(native["lesions"]).dataobj)
     bright = np.asanyarray(nib.load(scan).dataobj) > 300
     assert (numbers[bright] > 0).mean() > 0.9
@@ -176,13 +176,15 @@ def test_from_mask_to_picture(tmp_path, scan):
         assert numbers[row.i, row.j, row.k] == row.lesion
 
     files = {
-        "images": [str(preproc["image"])],
+        "image": [str(preproc["image"])],
         "mask": outputs["mask"],
         "lesions": counted["lesions"],
+        "labels": counted["labels"],
         "table": counted["table"],
         "facts": counted["facts"],
     }
-    draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}))
+    params = {"output": {"activation": "sigmoid", "labels": {1: "cmb"}}}
+    draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}, **params))
     assert (tmp_path / "qc.png").stat().st_size > 5000
 
 

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from defaults import default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,13 +46,12 @@ def test_a_scan_without_a_brain_says_so():
 
 
 CARD = {
-    "input": {
-        "orientation": "RAS",
-        "spacing_mm": [2.5, 2.5, 2.5],
-        "interpolation": "linear",
-        "shape": [60, 58, 56],
-        "normalize": [{"divide_by": 100}],
-    },
+    "input": default(
+        "input",
+        spacing_mm=[2.5, 2.5, 2.5],
+        shape=[60, 58, 56],
+        normalize=[{"divide_by": 100}],
+    ),
     "output": {"activation": "sigmoid"},
 }
 CENTRE = np.array([6.0, -9.0, 14.0])

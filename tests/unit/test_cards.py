@@ -6,12 +6,12 @@ from copy import deepcopy
 
 import pytest
 import yaml
+from defaults import SCHEMA
 
 from lesionflow.cards import CardError, import_part, load_card, load_cards
 from paths import HOUSE
 
 CARDS = HOUSE / "config/models"
-SCHEMA = yaml.safe_load((HOUSE / "config/schemas/card.schema.yaml").read_text())
 OWN = {
     "name": "mine",
     "version": "1",
@@ -63,29 +63,32 @@ def test_a_card_of_ones_own_gets_the_defaults(written, tmp_path):
     assert card["folder"] == str(tmp_path)
     assert card["folds"] == [{"path": "a.keras", "md5": None}, {"path": "b.keras", "md5": None}]
     assert card["source"] == dict.fromkeys(("url", "archive", "sha256", "licence", "citation"))
-    assert card["input"] == {
-        "channels": ["t1", "flair"],
-        "shape": [8, 9, 10],
-        "echo": None,
-        "orientation": "RAS",
-        "spacing_mm": [1, 1, 1],
-        "interpolation": "linear",
-        "crop": "brain",
-        "normalize": [],
-        "view": "volume",
+    given = {
+        "input": {"channels": ["t1", "flair"], "shape": [8, 9, 10]},
+        "output": {"labels": {1: "wmh", 7: "lac"}},
+        "postprocess": {},
     }
-    assert card["output"] == {
-        "activation": "sigmoid",
-        "labels": {1: "wmh", 7: "lac"},
-        "mask": None,
-        "tolerance": 1e-5,
-    }
-    assert card["postprocess"] == {
-        "threshold": 0.5,
-        "connectivity": 26,
-        "min_volume_mm3": 0,
-        "outside_brain": 1,
-    }
+    for part, said in given.items():
+        keys = SCHEMA["properties"][part]["properties"]
+        plain = {key: rule["default"] for key, rule in keys.items() if "default" in rule}
+        plain |= {"pad": {"multiple_of": 1, "at_least": 1}} if part == "input" else {}
+        assert card[part] == plain | said
+    assert card["input"]["crop"] == "brain"
+    assert card["input"]["view"] == "volume"
+    assert card["postprocess"]["outside_brain"] == 1
+
+
+def test_whole_numbers_are_whole_however_they_are_written(written):
+    def change(card):
+        card["input"] |= {"shape": [8.0, 9.0, 10.0], "pad": {"multiple_of": 16.0}, "echo": 2.0}
+        card["input"] |= {"view": "tiles", "tiles": {"size": [8.0, 8.0, 8.0]}}
+        card["postprocess"] = {"connectivity": 6.0}
+
+    card = load_card(written(change), CARDS)
+    found = [*card["input"]["shape"], *card["input"]["tiles"]["size"], card["input"]["echo"]]
+    found += [card["input"]["pad"]["multiple_of"], card["postprocess"]["connectivity"]]
+    assert found == [8, 9, 10, 8, 8, 8, 2, 16, 6]
+    assert all(isinstance(n, int) for n in found)
 
 
 def test_published_cards_say_what_the_authors_published():
@@ -131,6 +134,22 @@ def put(*path):
     return change
 
 
+def also(**said):
+    """Change of a card: its input says this as well."""
+    return lambda card: card["input"].update(said)
+
+
+def rebuilt(part, **said):
+    """Change of a card to a format whose network is rebuilt."""
+
+    def change(card):
+        card["format"] = "torch-unet2d"
+        card["input"] |= {"shape": [16, 16, 10], "view": "slices"}
+        card[part] |= said
+
+    return change
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -144,7 +163,7 @@ def put(*path):
         ),
         (
             put("format", "torch"),
-            "format: 'torch' is not one of ['savedmodel', 'keras-h5', 'keras']",
+            "format: 'torch' is not one of ['savedmodel', 'keras-h5', 'keras', 'onnx', ",
         ),
         (put("folds", []), "folds: "),
         (put("folds", 0, "md5", "123"), "folds.0.md5: '123' is not allowed (MD5"),
@@ -172,6 +191,30 @@ def put(*path):
             put("input", "normalize", [{"clip_below": 0, "divide_by": 2}]),
             "has 2 operations, one is",
         ),
+        (put("input", "snap_start", 5), "input.snap_start: it goes with crop centre, not brain"),
+        (put("input", "shape", None), "input.shape: crop brain needs the box's three sides"),
+        (put("input", "crop", None), "input.shape: crop null has no box of a given shape"),
+        (put("input", "reference", "swi"), "input.reference: 'swi' is none of the channels"),
+        (put("input", "view", "tiles"), "input.tiles: they go with view tiles"),
+        (
+            also(view="tiles", tiles={"size": [4, 4, 4], "stride": [4, 5, 4]}),
+            "input.tiles.stride: [4, 5, 4]: steps longer than a tile's sides",
+        ),
+        (also(resize=[8, 8], padding="after"), "input.padding: after cannot be"),
+        (also(outside="edge", interpolation="welch"), "input.outside: edge goes"),
+        (put("input", "before_crop", [{}]), "input.before_crop.0: {} has 0 operations"),
+        (put("output", "flip", {"swap": [[1, 2]]}), "output.flip.swap: 2 is none of the labels"),
+        (put("output", "flip", {"swap": [[1, 7], [7, 1]]}), "output.flip.swap: 1 is there twice"),
+        (put("output", "total", "all"), "output.total: it is a soft volume, and soft_volumes is"),
+        (
+            put("output", {"labels": {1: "a", 2: "a_soft"}, "soft_volumes": True}),
+            "output.labels: two columns of the table would be called a_soft_volume_mm3",
+        ),
+        (put("postprocess", {"components": {}}), "postprocess.components: it is for softmax"),
+        (put("network", {"features": [8]}), "network.features: the network of a keras is in its"),
+        (rebuilt("output", logits=True), "output.logits: the network of a torch-unet2d is rebuilt"),
+        (rebuilt("input", layout="channels_first"), "input.layout: the network of a torch-unet2d"),
+        (put("format", "torch-unet2d"), "input.pad.multiple_of: a torch-unet2d of so many levels"),
         (put("input", "normalize", [{"divide_by": 0}]), "input.normalize.0.divide_by: 0"),
         (
             put("input", "normalize", [{"divide_by": float("nan")}]),
@@ -320,3 +363,12 @@ def test_import_depends_on_one_fold_and_not_on_what_follows_it(written):
     assert import_part(load_card(softmax, CARDS), 2)["channels"] == 3
     with pytest.raises(CardError, match="fold 3 of 2"):
         import_part(card, 3)
+
+
+def test_the_manuals_card_of_ones_own_is_valid(tmp_path):
+    (text,) = re.findall(r"```yaml\n(.*?)```", (HOUSE / "docs/own_network.md").read_text(), re.S)
+    path = tmp_path / "wmh.yaml"
+    path.write_text(text)
+    card = load_card(path, CARDS)
+    assert card["input"]["layout"] == "channels_first"
+    assert import_part(card, 2)["shape"] == [160, 192, 160, 2]

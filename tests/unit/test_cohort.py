@@ -169,6 +169,24 @@ def test_runs_of_other_channels_make_no_scans(tmp_path):
     assert len(found["sub-02"]["t1"]) == 2  # a question for the user
 
 
+def test_the_runs_of_the_first_models_channel_make_scans(tmp_path):
+    root = tree(
+        tmp_path,
+        "sub-01/anat/sub-01_swi.nii.gz",
+        "sub-01/anat/sub-01_run-1_T1w.nii.gz",
+        "sub-01/anat/sub-01_run-2_T1w.nii.gz",
+        "sub-02/anat/sub-02_run-1_T1w.nii.gz",
+        "sub-02/anat/sub-02_run-2_T1w.nii.gz",
+    )
+
+    def names(*references):
+        return [scan.name for scan in list_scans(root, PATTERNS, references)]
+
+    assert names("swi", "t1") == ["sub-01", "sub-02_run-1", "sub-02_run-2"]
+    one = ["sub-01_run-1", "sub-01_run-2"]  # each with the one SWI
+    assert names("t1", "swi") == [*one, "sub-02_run-1", "sub-02_run-2"]
+
+
 def test_a_channel_without_patterns_has_only_its_folder(tmp_path):
     root = tree(tmp_path, "01/swi/a_swi.nii.gz", "02/swi/a_swi.nii.gz", "02/adc/b.nii")
     one, two = list_scans(root, {**PATTERNS, "adc": []})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionflow.ensemble import average, combined_facts, disagreement, rounded
+from lesionflow.ensemble import average, combined_facts, disagreement, rounded, without_padding
 
 
 def image(values, affine=None, shape=(2, 1, 1)):
@@ -84,3 +84,19 @@ def test_facts_of_folds_are_joined():
     assert both["backend"] == "openvino+tensorflow"
     assert both["device"] == "cpu"
     assert both["weights_sha256"] == hashlib.sha256(b"aabb").hexdigest()
+
+
+def test_padding_is_background():
+    scanned = np.array([True, True, False]).reshape(3, 1, 1)
+    one = without_padding(np.full((3, 1, 1), 0.9, np.float32), scanned, "sigmoid")
+    np.testing.assert_allclose(one.ravel(), [0.9, 0.9, 0])
+    maps = np.full((3, 1, 1, 2), 0.5, np.float32)
+    found = without_padding(maps, scanned, "softmax")[:, 0, 0]
+    assert found.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
+
+
+def test_rounding_in_float32_is_that_in_float64():
+    drawn = np.random.default_rng(0).random((20, 20, 20, 2), np.float32)
+    drawn[0, 0] = [0, 1]
+    exact = (np.round(drawn.astype(np.float64) * 2**20) / 2**20).astype(np.float32)
+    np.testing.assert_array_equal(rounded(drawn), exact)

@@ -211,6 +211,21 @@ def test_the_page_tells_all_and_needs_no_network(scans, argmax):
     assert "nan" not in page.split("base64")[0].lower()
 
 
+def test_several_labels_share_a_table_and_a_picture():
+    scans = [counted(), EMPTY]
+    swept = pd.concat([sweeps(*scans).assign(label=label) for label in ("core", "rim")])
+    swept = swept[swept.card].assign(threshold=np.nan)
+    own = scan_figures(pd.DataFrame(scans)).assign(scan=["sub-0", "sub-1"], model="m", status="ok")
+    rows = pd.concat([own.assign(label=label) for label in ("core", "rim")])
+    rows = rows.reindex(columns=names(held.EVALUATION)).reset_index(drop=True)
+    lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
+    models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
+    page = evaluation_page(rows, threshold_table(swept), lesions, models)
+    assert page.count('src="data:image/svg+xml;base64,') == 3  # of both, then one each, folded away
+    assert page.count("<details>") == 2
+    assert "<h2>m (v1)</h2>" in page
+
+
 def test_cells_are_short():
     assert [shown(v) for v in (None, np.nan, 3.0, 0.12345, "a", 0.5, pd.NA)] == [
         *("", "", "3", "0.123", "a"),

@@ -3,19 +3,21 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from defaults import default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionflow.comparison import known_of
+from lesionflow.components import centres_mm, components
 from lesionflow.geometry import Grid
 from lesionflow.images import ScanError
-from lesionflow.lesions import centres_mm, components, judge, label_map, measure
+from lesionflow.lesions import judge, label_map, measure
 from lesionflow.matching import SIZES_MM3, THRESHOLDS, sweep
 from lesionflow.truths import meet, true_lesions
 from volumes import CODES, oriented
 
 ONE = {"activation": "sigmoid", "labels": {1: "cmb"}}
-RULES = {"threshold": 0.5, "connectivity": 26, "min_volume_mm3": 0, "outside_brain": 0.25}
+RULES = default("postprocess", outside_brain=0.25)
 SHAPE = (10, 10, 10)
 MM = np.eye(4)
 
@@ -47,6 +49,11 @@ def at_card(table, label=1):
 
 
 A, B, C = ((1, 3), (1, 3), (1, 3)), ((6, 8), (6, 8), (6, 8)), ((1, 2), (7, 8), (7, 8))
+
+
+def test_only_the_largest_where_the_card_counts_no_other():
+    row = at_card(swept(filled(A, C, value=0.9), drawn(filled(A, C)), keep_largest=True)[0])
+    assert (row["lesions"], row["found"], row["count"]) == (2, 1, 1)
 
 
 def test_hits_misses_and_false_alarms():

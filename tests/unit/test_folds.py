@@ -188,6 +188,10 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
         "fold": 1,
         "weights": "net",
         "format": "savedmodel",
+        "network": {},
+        "view": "volume",
+        "layout": "channels_last",
+        "logits": False,
         "md5": DIGESTS["md5"],
         "weights_sha256": DIGESTS["sha256"],
         "archive_sha256": None,
@@ -248,7 +252,7 @@ def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypa
         (
             lambda x: x * 3 - 1,
             {},
-            "returns -.* to .*, which are no probabilities: does it end before",
+            "returns -.* to .*, which are no probabilities: if it ends before",
         ),
         (lambda x: x / (x - x), {}, "which are no probabilities"),
         (
@@ -256,8 +260,12 @@ def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypa
             {"activation": "softmax"},
             "do not sum to 1, so output.activation is not softmax",
         ),
-        (lambda x: x, {"shape": (9, 12, 8)}, r"takes \(None, 9, 12, 7, 1\) .* say \(9, 12, 8, 1\)"),
-        (lambda x: x, {"channels": 2}, r"takes \(None, 9, 12, 7, 1\) .* say \(9, 12, 7, 2\)"),
+        (
+            lambda x: x,
+            {"shape": (9, 12, 8)},
+            r"takes \(None, 9, 12, 7, 1\) .* says \(9, 12, 8, 1\)",
+        ),
+        (lambda x: x, {"channels": 2}, r"takes \(None, 9, 12, 7, 1\) .* says \(9, 12, 7, 2\)"),
     ],
 )
 def test_a_network_that_is_not_what_the_card_says(tmp_path, function, about, message):

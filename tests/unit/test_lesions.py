@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from defaults import default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
 
+from lesionflow.components import components
 from lesionflow.lesions import (
     claim_voxels,
-    components,
     elongation,
     judge,
     label_map,
@@ -18,7 +19,7 @@ from lesionflow.lesions import (
 )
 from volumes import CODES
 
-RULES = {"min_volume_mm3": 0, "outside_brain": 0.25}
+RULES = default("postprocess", outside_brain=0.25)
 
 
 def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, regions=None):
@@ -133,7 +134,7 @@ def test_filters_drop_with_a_reason_and_keep_the_row():
     brain = np.ones((9, 9, 9), bool)
     brain[5:8, 5:8, 5] = False  # a third of the second lesion
     numbered, table = table_of(probability, brain=brain)
-    judged = judge(table, {"min_volume_mm3": 2, "outside_brain": 0.25})
+    judged = judge(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
     assert judged.kept.tolist() == [False, False]
     assert judged.dropped_because.tolist() == [
         "33% outside the brain mask",
@@ -156,7 +157,7 @@ def test_summary_counts_kept_lesions_only():
     probability = np.zeros((9, 9, 9))
     probability[0, 0, 0] = probability[2, 2, 2:4] = probability[5:8, 5:8, 5:8] = 0.9
     _, table = table_of(probability)
-    judged = judge(table, {"min_volume_mm3": 2, "outside_brain": 0.25})
+    judged = judge(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
     volumes = summarize(judged, probability[..., None], {1: "cmb"}).iloc[0]
     assert volumes["count"] == 2
     assert volumes.volume_mm3 == 29

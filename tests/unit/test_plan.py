@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+from defaults import default
 
 from lesionflow.headers import Memory
 from lesionflow.plan import join_truth, plan_run, split_truth
@@ -30,7 +31,7 @@ def card(*channels, echo=None):
         "name": "one",
         "version": "2",
         "folds": [{}],
-        "input": {"channels": list(channels), "echo": echo},
+        "input": default("input", channels=list(channels), echo=echo),
         "postprocess": {"threshold": 0.4},
     }
 
@@ -114,3 +115,26 @@ def test_the_truth_is_kept_apart_from_what_the_road_reads(cohort):
     (plain,), truths = split_truth([record])
     assert ([plain], without["truth"][0]) == (split_truth([without])[0], "missing-input")
     assert join_truth([plain], truths) == [record]
+
+
+def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):
+    import scipy.io
+
+    anat = cohort / "sub-1/anat"
+    data = noise((12, 13, 14))
+    matlab = {"variable": "vol", "orientation": "ILA", "spacing_mm": [1, 1, 1]}
+    patterns = {**PATTERNS, "swi": ["*_swi.mat"], "truth": ["*_truth.*"]}
+    scipy.io.savemat(anat / "sub-1_swi.mat", {"vol": data})
+    one = card("swi")
+    one["input"]["matlab"] = matlab
+    status, reason = plan(cohort, {"m": one}, patterns=patterns)["problems"]["m"]
+    assert status == "header-conflict"
+    assert "sub-1_swi.mat" in reason and "sub-1_mask.nii.gz" in reason
+    save_scan(anat / "sub-1_truth.nii.gz", np.ones((12, 13, 14), np.uint8))
+    record = plan(cohort, {"m": one}, patterns=patterns, brain_mask="none")
+    assert record["problems"] == {}
+    assert record["truth"][0] == "truth-unusable"
+    both = {**PATTERNS, "swi": ["*_swi.*"]}
+    plain = plan(cohort, {"m": card("swi")}, patterns=both)  # a model that reads no MATLAB files
+    assert plain["problems"] == {}
+    assert plain["files"]["swi"].endswith(".nii.gz")

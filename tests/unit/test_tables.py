@@ -16,7 +16,7 @@ from lesionflow.whole import whole
 from paths import HOUSE
 
 SCHEMA = HOUSE / "config/schemas/config.schema.yaml"
-MODELS = {"m": {"labels": ["cmb"], "channels": ["swi"], "folds": 3}}
+MODELS = {"m": {"labels": ["cmb"], "channels": ["swi"], "folds": 3, "cleaned": False, "soft": []}}
 
 
 def record(scan, problems=None):
@@ -26,6 +26,7 @@ def record(scan, problems=None):
         "session": "",
         "run": "",
         "folder": "sub-1/anat",
+        "files": {"swi": "scan.nii.gz"},
         "problems": problems or {},
         "finder": None,
     }
@@ -65,6 +66,15 @@ def test_a_failed_step_is_named_with_its_reason(tmp_path):
     table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "failed:crop"
     assert table.reason[0] == "broken in two lines"
+
+
+def test_every_models_failure_is_told(tmp_path):
+    problems = {"a": ["unreadable", "cut off"], "b": ["missing-input", "no t1"]}
+    models = {"a": MODELS["m"], "b": MODELS["m"]}
+    plan = [record("sub-1", problems)]
+    table = cohort_table(plan, models, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "unreadable"
+    assert table.reason[0] == "a: cut off; b: no t1"
 
 
 def test_a_killed_step_is_not_taken_for_a_good_one(tmp_path):
@@ -115,16 +125,21 @@ def test_logs_of_another_run_of_the_subject_are_not_mixed_up(tmp_path):
 
 
 def test_several_models_prefix_what_is_theirs(tmp_path):
-    names = columns.names(columns.cohort_columns({"a": ["cmb"], "b": ["wmh"]}))
+    names = columns.names(
+        columns.cohort_columns(
+            {"a": {"labels": ["cmb"], "soft": []}, "b": {"labels": ["wmh"], "soft": ["wmh", "all"]}}
+        )
+    )
     assert names[:6] == ["scan", "subject", "session", "run", "status", "reason"]
     assert "a_cmb_count" in names
     assert "b_wmh_count" in names
     assert "b_device" in names
+    assert [n for n in names if "soft" in n] == ["b_wmh_soft_volume_mm3", "b_all_soft_volume_mm3"]
     assert "cmb_count" not in names
 
 
 def test_every_column_is_explained():
-    for c in columns.cohort_columns({"m": ["cmb"]}) + columns.LESION:
+    for c in columns.cohort_columns(MODELS) + columns.LESION:
         assert c["LongName"]
         assert c["Description"]
     assert len(set(columns.names(columns.LESION))) == len(columns.LESION)
@@ -133,7 +148,7 @@ def test_every_column_is_explained():
 def test_flags():
     gathered = {name: 0 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
     gathered |= {"brain_volume_ml": 300, "brain_at_edge": 0.5, "brain_outside_box": 0.1}
-    gathered |= {"mask_source": "provided"}
+    gathered |= {"mask_source": "provided", "filled": False}
     assert scan_facts(gathered, {})["flags"] == "brain-cut-by-box;brain-at-edge;brain-volume"
     none = gathered | {
         "brain_volume_ml": None,

@@ -8,9 +8,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 import pytest
+from defaults import default
 
 from lesionflow.archives import WeightsError, checked_members, is_inside, members
-from lesionflow.cards import import_part
+from lesionflow.cards import SAID, import_part
 from lesionflow.weights import (
     Weights,
     check_available,
@@ -19,6 +20,7 @@ from lesionflow.weights import (
     find_weights,
     fold_files,
     is_imported,
+    mark,
     unpacked,
 )
 
@@ -48,8 +50,9 @@ def make_card(path="M/fold_a", md5=FOLDER_MD5, archive="M.zip", sha256=None, fmt
         "folder": None,
         "folds": [{"path": path, "md5": md5}],
         "source": {"url": "https://example.org/page", "archive": archive, "sha256": sha256},
-        "input": {"shape": [4, 5, 6], "channels": ["swi"]},
-        "output": {"activation": "sigmoid", "labels": {1: "cmb"}, "tolerance": 1e-5},
+        "network": {},
+        "input": default("input", shape=[4, 5, 6], channels=["swi"]),
+        "output": default("output", labels={1: "cmb"}),
     }
 
 
@@ -190,8 +193,8 @@ def test_a_zip_with_a_flipped_byte(tmp_path):
 def test_an_encrypted_zip(tmp_path):
     make_zip(tmp_path / "M.zip", {"M/fold_a/saved_model.pb": b"graph"}, zipfile.ZIP_STORED)
     data = bytearray((tmp_path / "M.zip").read_bytes())
-    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(mark) + offset] |= 1  # the flag in the entry's two headers
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(magic) + offset] |= 1  # the flag in the entry's two headers
     (tmp_path / "M.zip").write_bytes(data)
     with pytest.raises(WeightsError, match="M/fold_a/saved_model.pb is encrypted"):
         unpack_first(make_card(), tmp_path)
@@ -265,12 +268,10 @@ def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
     card = make_card(sha256="0" * 64)
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    same = {k: import_part(card, 1)[k] for k in ("version", "fold", "format", "shape", "channels")}
+    same = {key: import_part(card, 1)[key] for key in SAID}
     found = {
         "weights": "M/fold_a",
         "md5": FOLDER_MD5,
-        "activation": "sigmoid",
-        "tolerance": 1e-5,
         "code": "now",
     } | same
     facts.write_text(json.dumps(found))
@@ -284,6 +285,33 @@ def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
         check_available(card, tmp_path)
     facts.write_text("{")
     assert not is_imported(card, 1, tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
+    card = make_card("net.h5", md5=None, fmt="synthseg-h5")
+
+    def publish(content):
+        if zipped:
+            make_zip(tmp_path / "M.zip", {"net.h5": content})
+        else:
+            (tmp_path / "net.h5").write_bytes(content)
+
+    publish(b"one")
+    assert mark(card, 1, tmp_path) == md5(b"one")
+    facts = tmp_path / "toy/fold-1/fold.json"
+    facts.parent.mkdir(parents=True)
+    same = {key: import_part(card, 1)[key] for key in SAID}
+    facts.write_text(json.dumps({"weights": "net.h5", "md5": md5(b"one"), "code": ""} | same))
+    assert is_imported(card, 1, tmp_path)
+    publish(b"two")
+    assert not is_imported(card, 1, tmp_path)
+    publish(b"one")
+    assert is_imported(card, 1, tmp_path)
+    for file in (tmp_path / "net.h5", tmp_path / "M.zip"):
+        file.unlink(missing_ok=True)
+    assert is_imported(card, 1, tmp_path)  # what was imported may go
+    assert mark(make_card(), 1, tmp_path) is None
 
 
 def test_looking_for_weights_imports_no_framework():

@@ -5,6 +5,7 @@ import time
 
 import pandas as pd
 import pytest
+from defaults import default
 
 from conftest import AFFINE, CARD, add_scan, blobs, jobs, snakemake, write_card
 from volumes import noise, save_scan
@@ -77,7 +78,7 @@ def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, 
         (anat / f"sub-{number:04d}_swi.nii.gz").write_bytes(one)
     config = {"cohort": tmp_path / "bids", "patterns": {"swi": ["*_swi.nii.gz"]}}
     config |= {"include": [], "exclude": [], "brain_mask": "none", "affine": "strict"}
-    cards = {"tiny": {"input": {"channels": ["swi"], "echo": None}}}
+    cards = {"tiny": {"input": default("input", channels=["swi"])}}
 
     def seconds():
         start = time.monotonic()

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from conftest import AFFINE, add_scan, blobs, jobs, save_network, write_card
+from conftest import AFFINE, add_scan, blobs, jobs, save_network, snakemake, write_card
 from paths import HOUSE
 
 pytestmark = pytest.mark.slow
@@ -149,6 +149,26 @@ def test_new_weights_of_one_fold(again, card):
         **TABLES,
     }
     assert planned(run) == expected
+
+
+def test_a_shared_folder_of_models_is_held_against_the_card(finished, tmp_path, card, models_dir):
+    """Another working directory, of which Snakemake remembers nothing."""
+    directory = tmp_path / "fresh"
+    shutil.copytree(finished / "bids", directory / "bids")
+
+    def folds_to_import(path):
+        args = {"models": path, "models_dir": models_dir}
+        status, text = snakemake(directory, "--dry-run", **args)
+        assert status == 0, text
+        return jobs(text).get("import_fold", 0)
+
+    same = write_card(card.parent, folds=[{"path": f"weights/fold-{n}"} for n in (1, 2, 3)])
+    assert folds_to_import(same) == 0
+    other = write_card(
+        card.parent, output={"labels": {1: "cmb"}, "mask": "brain", "tolerance": 1e-4}
+    )
+    assert folds_to_import(other) == 3
+    assert folds_to_import(write_card(card.parent)) == 0
 
 
 def test_another_description_in_the_card_runs_no_scan(again, card):

@@ -1,0 +1,22 @@
+"""A model by itself, without a cohort: what its card says, and whether its networks do it."""
+
+
+rule check_model:
+    input:
+        folds=[
+            rules.import_fold.output.facts.format(model=model, fold=fold)
+            for model in CARDS
+            for fold in range(1, len(CARDS[model]["folds"]) + 1)
+        ],
+    log:
+        "<logs>/check_model.log",
+    conda:
+        "../envs/networks.yaml"
+    params:
+        code=code_digest("check_model"),
+        cards=list(CARDS.values()),
+        backend=SETTINGS["backend"],
+        device=SETTINGS["device"],
+        precision=SETTINGS["precision"],
+    script:
+        "../scripts/check_model.py"

@@ -1,0 +1,31 @@
+"""Rule convert: give a MATLAB image the geometry that its model's card tells."""
+
+from pathlib import Path
+
+import nibabel as nib
+
+from lesionflow.images import ScanError
+from lesionflow.jobs import logged
+from lesionflow.matlab import read_matlab
+from lesionflow.whole import whole
+
+
+def main(snakemake):
+    """Write the array as a NIfTI image, voxel by voxel."""
+    with logged(snakemake):
+        image, reference = (
+            read_matlab(Path(path), snakemake.params.matlab)
+            for path in (snakemake.input.image, snakemake.input.reference)
+        )
+        if image.shape != reference.shape:
+            raise ScanError(
+                f"{snakemake.input.image} has the shape {image.shape}, {snakemake.input.reference} "
+                f"{reference.shape}: MATLAB files tell no place in space, so that they must share their voxels",
+                "header-conflict",
+            )
+        with whole(snakemake.output.image) as partial:
+            nib.save(image, partial)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821  (put here by Snakemake)

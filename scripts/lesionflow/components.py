@@ -1,0 +1,113 @@
+"""Connected pieces: the lesions of a label map, and the largest piece of each structure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+CONNECTIVITY = {
+    6: 1,
+    18: 2,
+    26: 3,
+}  # neighbours of a voxel: SciPy's rank of the structure
+
+
+def components(labels: np.ndarray, connectivity: int, affine: np.ndarray) -> np.ndarray:
+    """Lesions of a label map: connected components of each label, numbered from 1.
+
+    Numbers run through the labels; within a label the largest comes first, and of two equally large
+    ones the one whose centre is lower (then more posterior, then more left) in the world, so that
+    numbers do not depend on how the image is stored.
+
+    Parameters
+    ----------
+    labels : array (x, y, z), integers
+    connectivity
+        6, 18 or 26 neighbours.
+    affine
+        Of ``labels``, for the order.
+
+    Returns
+    -------
+    array (x, y, z), int32
+    """
+    numbered = np.zeros(labels.shape, np.int32)
+    structure = ndimage.generate_binary_structure(3, CONNECTIVITY[connectivity])
+    found = 0
+    for value, box in enumerate(ndimage.find_objects(labels.astype(np.int32, copy=False)), start=1):
+        if box is None:
+            continue
+        parts, count = ndimage.label(labels[box] == value, structure)
+        index, inside = np.arange(1, count + 1), parts > 0
+        sizes = np.bincount(parts[inside], minlength=count + 1)[1:]
+        moved = affine.copy()
+        moved[:3, 3] = apply_affine(affine, [axis.start for axis in box])
+        x, y, z = np.round(centres_mm(parts, moved, count), 3).T
+        order = np.lexsort((x, y, z, -sizes))
+        rank = np.zeros(count + 1, np.int32)
+        rank[index[order]] = found + index
+        numbered[box][inside] = rank[parts[inside]]
+        found += count
+    return numbered
+
+
+def centres_mm(numbers: np.ndarray, affine: np.ndarray, found: int) -> np.ndarray:
+    """World positions (found, 3) of the centres of numbered lesions, each voxel with equal weight."""
+    places = np.nonzero(numbers)
+    own = numbers[places]
+    size = np.maximum(np.bincount(own, minlength=found + 1)[1:], 1)
+    index = [np.bincount(own, weights=axis, minlength=found + 1)[1:] / size for axis in places]
+    return apply_affine(affine, np.stack(index, axis=-1))
+
+
+def cleaned(maps: np.ndarray, labels: Sequence[int], components: Mapping[str, Any]) -> np.ndarray:
+    """Probabilities without what belongs to no largest piece, as SynthSeg cleans them.
+
+    Of the labels' summed probability, and then of the highest probability in each class, only the largest
+    piece above the threshold is kept; elsewhere the labels concerned become 0. A voxel's probabilities
+    are then divided by their sum; one where nothing is left is background.
+
+    Parameters
+    ----------
+    maps : array (x, y, z, 1 + label), float32
+        Background first. Changed in place.
+    labels
+        The labels' values in the order of the channels.
+    components
+        The card's ``postprocess.components``: ``threshold`` (strict), ``connectivity``, ``overall``, ``classes``
+        (lists of label values).
+
+    Returns
+    -------
+    array (x, y, z, 1 + label), float32
+    """
+    threshold = components["threshold"]
+    rank = CONNECTIVITY[components["connectivity"]]
+    if components["overall"]:
+        keep = largest_piece(maps[..., 1:].sum(axis=3) > threshold, rank)
+        maps[..., 1:] *= keep[..., None]
+    channel = {value: n for n, value in enumerate(labels, start=1)}
+    for values in components["classes"]:
+        own = [channel[value] for value in values]
+        keep = largest_piece((maps[..., own] > threshold).any(axis=3), rank)
+        for n in own:
+            maps[..., n] *= keep
+    total = maps.sum(axis=3)
+    nothing = total == 0
+    maps[nothing, 0] = 1
+    total[nothing] = 1
+    maps /= total[..., None]
+    return maps
+
+
+def largest_piece(inside: np.ndarray, rank: int) -> np.ndarray:
+    """The largest connected piece of a bool array (of equal ones the first in index order), or none.
+
+    ``rank`` is SciPy's: 1 for neighbours that share faces, 2 edges, 3 corners.
+    """
+    pieces, count = ndimage.label(inside, ndimage.generate_binary_structure(inside.ndim, rank))
+    if count < 2:
+        return inside
+    return pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
