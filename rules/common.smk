@@ -189,11 +189,16 @@ def filled(wildcards):
     return wildcards.channel not in SCAN[wildcards.scan]["files"]
 
 
+def there(wildcards, kind):
+    """A channel, mask or regions if the scan has it, or the channel that stands in."""
+    has = kind in SCAN[wildcards.scan]["files"]
+    return kind if has else card(wildcards)["input"]["fill_missing"]
+
+
 def own_file(wildcards, kind=None):
     """A scan's own file for a channel (that of a job without another word), or the one that stands in."""
-    files = SCAN[wildcards.scan]["files"]
     kind = wildcards.channel if kind is None else kind
-    return files[kind if kind in files else card(wildcards)["input"]["fill_missing"]]
+    return SCAN[wildcards.scan]["files"][there(wildcards, kind)]
 
 
 def readable(wildcards, kind):
@@ -201,12 +206,8 @@ def readable(wildcards, kind):
     path = own_file(wildcards, kind)
     if not path.endswith(MATLAB):
         return path
-    kind = (
-        kind
-        if kind in SCAN[wildcards.scan]["files"]
-        else card(wildcards)["input"]["fill_missing"]
-    )
-    return rules.convert.output.image.format(**dict(wildcards), kind=kind)
+    names = {**dict(wildcards), "kind": there(wildcards, kind)}
+    return rules.convert.output.image.format(**names)
 
 
 def source(wildcards):
