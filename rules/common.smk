@@ -26,6 +26,7 @@ from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
 
 HOUSE = Path(workflow.basedir)
+os.environ["LESIONFLOW_RUN"] = str(os.getpid())  # whose jobs share warm workers
 PLAN = Path("work/cohort.json")
 TRUTHS = Path(
     "work/truth.json"

@@ -45,6 +45,7 @@ rule predict_fold:
         backend=SETTINGS["backend"],
         device=SETTINGS["device"],
         precision=SETTINGS["precision"],
+        xla=SETTINGS["xla"],
         card=seen_by_network,
     script:
         "../scripts/predict_fold.py"

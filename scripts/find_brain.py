@@ -1,25 +1,41 @@
-"""Rule find_brain: compute where the brain is in a scan that brings no mask."""
+"""Rule find_brain: compute where the brain is, for a scan that brings no mask."""
 
 from pathlib import Path
 
-from lesionflow.images import ScanError, read_scan, save
 from lesionflow.jobs import logged
-from lesionflow.skull_stripping import brain_probability
+from lesionflow.warm import call
+from lesionflow.whole import whole
+
+
+def work(image, affine, echo, probability, **how):
+    """Run the mask's card on the scan, and write the probability of brain on the card's grid."""
+    from lesionflow.images import ScanError, read_scan, save
+    from lesionflow.skull_stripping import brain_probability
+
+    scan = read_scan(image, affine, echo)
+    try:
+        found, grid = brain_probability(scan, **how)
+    except ValueError as error:
+        raise ScanError(f"{image}: {error}") from error
+    save(probability, found, grid.affine)
 
 
 def main(snakemake):
-    """Run the mask's card on the scan, and write the probability of brain on the card's grid."""
+    """Have the scan's brain found."""
     params = snakemake.params
-    with logged(snakemake):
-        scan = read_scan(snakemake.input.image, params.affine, params.echo)
-        folds = [Path(fold).parent for fold in snakemake.input.folds]
-        try:
-            probability, grid = brain_probability(
-                scan, params.card, folds, params.backend, snakemake.threads
-            )
-        except ValueError as error:
-            raise ScanError(f"{snakemake.input.image}: {error}") from error
-        save(snakemake.output.probability, probability, grid.affine)
+    with logged(snakemake), whole(snakemake.output.probability) as partial:
+        call(
+            work,
+            snakemake,
+            image=str(snakemake.input.image),
+            affine=params.affine,
+            echo=params.echo,
+            probability=partial,
+            card=params.card,
+            folds=[Path(fold).parent for fold in snakemake.input.folds],
+            backend=params.backend,
+            threads=snakemake.threads,
+        )
 
 
 if __name__ == "__main__":

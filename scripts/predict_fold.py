@@ -1,41 +1,43 @@
 """Rule predict_fold: run one fold of a network on one scan."""
 
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from lesionflow import facts, views
-from lesionflow.ensemble import rounded
-from lesionflow.images import load, save
+from lesionflow import facts
 from lesionflow.jobs import logged
-from lesionflow.network import predict
+from lesionflow.warm import call
+from lesionflow.whole import whole
+
+
+def work(**arguments):
+    """Predict; in the run's worker, which has imported and loaded before."""
+    from lesionflow.prediction import predict_scan
+
+    return predict_scan(**arguments)
 
 
 def main(snakemake):
-    """Stack the channels, call the fold, and write its probabilities and what computed them."""
-    params = snakemake.params
+    """Have the fold's probabilities written, and write what computed them."""
+    params, fold = snakemake.params, Path(snakemake.input.fold)
     with logged(snakemake):
-        images = [load(path) for path in snakemake.input.images]
-        stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in images], axis=-1)
-        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
-        fold, output = Path(snakemake.input.fold), params.card["output"]
-        probability, how = predict(
-            fold.parent,
-            stack,
-            params.backend,
-            params.device,
-            params.precision,
-            snakemake.threads,
-            partial(views.probability, card=params.card, brain=brain),
-        )
-        probability[probability < output["floor"]] = 0
-        if output["mask"] == "brain":
-            probability *= brain[..., None]
-        save(snakemake.output.probability, rounded(probability), images[0].affine)
+        with whole(snakemake.output.probability) as partial:
+            used = call(
+                work,
+                snakemake,
+                images=list(snakemake.input.images),
+                mask=str(snakemake.input.mask),
+                fold=fold.parent,
+                probability=partial,
+                card=params.card,
+                backend=params.backend,
+                device=params.device,
+                precision=params.precision,
+                xla=params.xla,
+                threads=snakemake.threads,
+                memory_mb=snakemake.resources.get("mem_mb"),
+            )
         facts.write(
             snakemake.output.facts,
-            {**how, "weights_sha256": facts.read(fold)["weights_sha256"]},
+            {**used, "weights_sha256": facts.read(fold)["weights_sha256"]},
         )
 
 

@@ -1,9 +1,15 @@
 """TensorFlow and OpenVINO, imported where they are needed and set up the same way everywhere."""
 
+import hashlib
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from lesionflow.whole import whole
+
+CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
 
 
 def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
@@ -42,6 +48,14 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     return tf
 
 
+def mixed_precision(tf: Any, on: bool) -> None:
+    """Have TensorFlow compute in float16 on GPUs where it deems that safe, or nowhere.
+
+    Its graph optimizer rewrites a network that was saved in float32 when it is first called.
+    """
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision": on})
+
+
 def nvidia_device() -> bool:
     """Whether the system has an NVIDIA device; no framework is asked."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
@@ -62,8 +76,9 @@ def compiled_openvino(
     precision: str = "float32",
     threads: int = 0,
     shape: tuple[int, ...] | None = None,
+    kept: Path | None = None,
 ) -> Any:
-    """An OpenVINO network, compiled for the CPU.
+    """An OpenVINO network, compiled for the CPU, or read as it was compiled before.
 
     Parameters
     ----------
@@ -75,6 +90,10 @@ def compiled_openvino(
         0 leaves the number to OpenVINO.
     shape
         Of the input, the batch included; needed where the network takes any.
+    kept
+        Folder to keep the compiled network in, under a name of all that it depends on: the network, the
+        CPU, the version of OpenVINO and the settings. (OpenVINO's own cache writes under the final
+        name, where other processes read.)
     """
     import openvino as ov
 
@@ -86,6 +105,25 @@ def compiled_openvino(
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     core = ov.Core()
+    if kept is None:
+        return _compiled(core, ir, settings, shape)
+    about = [core.get_property("CPU", key) for key in ("FULL_DEVICE_NAME", *CPU_PROPERTIES)]
+    digest = hashlib.sha256(ir.read_bytes())
+    digest.update(repr([ov.__version__, about, precision, threads, shape]).encode())
+    path = kept / f"{digest.hexdigest()[:16]}.blob"
+    try:
+        return core.import_model(path.read_bytes(), "CPU", settings)
+    except FileNotFoundError:
+        compiled = _compiled(core, ir, settings, shape)
+    except RuntimeError as error:
+        logging.info("compiled again: %s", error)
+        compiled = _compiled(core, ir, settings, shape)
+    with suppress(OSError), whole(path) as partial:  # the folder may be another user's
+        partial.write_bytes(compiled.export_model().getbuffer())
+    return compiled
+
+
+def _compiled(core: Any, ir: Path, settings: dict[str, Any], shape: tuple[int, ...] | None) -> Any:
     model = core.read_model(ir)
     if shape is not None and model.input(0).partial_shape.is_dynamic:
         model.reshape(list(shape))

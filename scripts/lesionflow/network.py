@@ -1,6 +1,11 @@
-"""One fold of a network on one scan."""
+"""One fold of a network on one scan.
 
+What was loaded stays loaded for the next call of this process: a job makes one call, a warm worker many.
+"""
+
+import json
 import logging
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.frameworks import compiled_openvino, gpu_seen, tensorflow
+from lesionflow.frameworks import compiled_openvino, gpu_seen, mixed_precision, tensorflow
 from lesionflow.views import Network, whole_volume
 
 IR = "openvino.xml"
 AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of what a network takes
 ROUNDING = 1e-5  # by how much arithmetic may carry a probability over 0 or 1
+Loaded = tuple[Network, Callable[[], str]]  # a fold as a function, and the precision that it used
+_loaded: dict[str, Loaded] = {}
 
 
 def predict(
@@ -24,6 +31,8 @@ def predict(
     precision: str = "float32",
     threads: int = 1,
     see: Callable[[Network, np.ndarray], np.ndarray] = whole_volume,
+    xla: bool = False,
+    memory_mb: float | None = None,
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Probabilities of one fold, and what computed them.
 
@@ -39,13 +48,17 @@ def predict(
     device
         ``cpu``, ``gpu``, or ``auto``: a GPU where TensorFlow sees one.
     precision
-        ``float32``, or ``bfloat16`` where OpenVINO runs on a CPU that has it; TensorFlow, and other
-        CPUs, compute in float32.
+        ``float32``; ``bfloat16`` where OpenVINO runs on a CPU that has it; ``float16`` where TensorFlow
+        runs on a GPU (its mixed precision: float32 where 16 bits would harm). Elsewhere float32.
     threads
         Of the CPU.
     see
         How the network sees the image (``views.probability`` with a card): it is called with the network,
         as a function of a batch, and the image; by default the whole volume goes in at once.
+    xla
+        Whether TensorFlow compiles the network by XLA; OpenVINO compiles in any case.
+    memory_mb
+        Of this process: folds that were loaded before make room for another one.
 
     Returns
     -------
@@ -64,8 +77,16 @@ def predict(
     if not np.isfinite(image).all():
         raise ValueError("the normalized image holds values that are no numbers")
     chosen = _choose(folder, fold, backend, device)
-    make = _openvino if chosen["backend"] == "openvino" else _tensorflow
-    run, used = make(folder, chosen["device"], precision, threads)
+    if chosen["backend"] == "tensorflow":
+        settings: dict[str, Any] = {"gpu": chosen["device"] == "gpu", "xla": xla}
+    else:
+        settings = {"fixed": None not in fold["shape"]}
+    key = json.dumps([str(folder), fold, chosen, precision, threads, settings])
+    if key not in _loaded:
+        _make_room(memory_mb)
+        make = _openvino if chosen["backend"] == "openvino" else _tensorflow
+        _loaded[key] = make(folder, precision, threads, **settings)
+    run, used = _loaded[key]
 
     def network(batch: np.ndarray) -> np.ndarray:
         wanted = tuple(fold["shape"])
@@ -135,31 +156,54 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
     return {"backend": use, "device": "cpu"}
 
 
-def _openvino(
-    folder: Path, device: str, precision: str, threads: int
-) -> tuple[Network, Callable[[], str]]:
+def _make_room(memory_mb: float | None) -> None:
+    """Drop the folds that are loaded if one more, as large as they are, would need more than the memory."""
+    if _loaded and memory_mb and _resident_mb() * (1 + 1 / len(_loaded)) > memory_mb:
+        _loaded.clear()
+
+
+def _resident_mb() -> float:
+    """Memory that this process holds now."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:  # no Linux: there are no warm workers either
+        return 0.0
+    return pages * resource.getpagesize() / 1e6
+
+
+def _openvino(folder: Path, precision: str, threads: int, fixed: bool) -> Loaded:
     compiled: dict[tuple[int, ...], Any] = {}
+    kept = folder / "compiled" if fixed else None  # else there would be one for every size of image
 
     def run(batch: np.ndarray) -> np.ndarray:
         if batch.shape not in compiled:
             compiled.clear()  # one at a time: a compiled network holds its memory
-            compiled[batch.shape] = compiled_openvino(folder / IR, precision, threads, batch.shape)
+            compiled[batch.shape] = compiled_openvino(
+                folder / IR, precision, threads, batch.shape, kept
+            )
         return np.array(compiled[batch.shape](batch)[0])
 
     def used() -> str:
         hint = next(iter(compiled.values())).get_property("INFERENCE_PRECISION_HINT").to_string()
-        return {"f32": "float32", "bf16": "bfloat16"}.get(hint, hint)
+        return {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}.get(hint, hint)
 
     return run, used
 
 
-def _tensorflow(
-    folder: Path, device: str, precision: str, threads: int
-) -> tuple[Network, Callable[[], str]]:
-    tf = tensorflow(threads, gpu=device == "gpu")
+def _tensorflow(folder: Path, precision: str, threads: int, gpu: bool, xla: bool) -> Loaded:
+    tf = tensorflow(threads, gpu)
+    mixed = gpu and precision == "float16"
+    mixed_precision(tf, mixed)
     loaded = tf.saved_model.load(str(folder))  # to be kept: its functions do not keep its variables
+    serve = loaded.signatures["serving_default"]
 
-    def run(batch: np.ndarray) -> np.ndarray:
-        return loaded.signatures["serving_default"](image=tf.constant(batch))["probability"].numpy()
+    @tf.function(jit_compile=True)
+    def by_xla(image: Any) -> Any:
+        return serve(image=image)["probability"]
 
-    return run, lambda: "float32"
+    def run(batch: np.ndarray, keep: Any = loaded) -> np.ndarray:
+        image = tf.constant(batch)
+        found = by_xla(image) if xla else serve(image=image)["probability"]
+        return found.numpy()
+
+    return run, lambda: "float16" if mixed else "float32"

@@ -1,0 +1,57 @@
+"""From the normalized channels of a scan to one fold's probabilities."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionflow import views
+from lesionflow.ensemble import rounded
+from lesionflow.images import load, save
+from lesionflow.network import predict
+
+
+def predict_scan(
+    images: list[str],
+    mask: str,
+    fold: Path,
+    probability: Path,
+    card: Mapping[str, Any],
+    **how: Any,
+) -> dict[str, str]:
+    """Write one fold's probabilities of a scan, and return what computed them.
+
+    Parameters
+    ----------
+    images
+        Files of the normalized channels in the network's order, (x, y, z) on one grid.
+    mask
+        File of the brain mask, on the same grid.
+    fold
+        Folder of the imported fold.
+    probability
+        File to write: (x, y, z), or (x, y, z, label) where there are several, float32.
+    card
+        What it says of ``input`` (view, tiles) and ``output`` (labels, activation, flip, blur, floor, mask).
+    how
+        The other arguments of ``network.predict``.
+
+    Raises
+    ------
+    ValueError
+        See ``network.predict``.
+    """
+    channels = [load(path) for path in images]
+    stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in channels], axis=-1)
+    brain = np.asanyarray(load(mask).dataobj) > 0
+    found, used = predict(
+        fold, stack, see=partial(views.probability, card=card, brain=brain), **how
+    )
+    output = card["output"]
+    found[found < output["floor"]] = 0
+    if output["mask"] == "brain":
+        found *= brain[..., None]
+    save(probability, rounded(found), channels[0].affine)
+    return used

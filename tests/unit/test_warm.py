@@ -1,0 +1,197 @@
+"""Warm workers: paid once, shared by a run's jobs, and never a reason for a wrong result."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from patient_step import work
+from steps import Names
+
+from lesionflow import warm
+from lesionflow.warm import RUN, WorkerLost, call, own_gpu, private_folder, sockets
+from paths import HOUSE
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A process that stands for the Snakemake of a run; the workers of this test end with it."""
+    stand_in = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setenv(RUN, str(stand_in.pid))
+    monkeypatch.setenv("PYTHONPATH", str(HOUSE / "tests"))
+    monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
+    monkeypatch.setattr(warm.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(warm, "LONGEST", 200)
+    yield stand_in
+    stand_in.kill()
+    stand_in.wait()
+
+
+def ask(what, code="v1", minutes=1, **more):
+    job = SimpleNamespace(
+        rule="patient_step",
+        params=SimpleNamespace(code=code),
+        resources=Names(runtime=minutes),
+    )
+    return call(work, job, what=what, **more)
+
+
+def ended(pid, within=10):
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_jobs_of_a_run_share_a_process_that_ends_with_the_run(run, caplog):
+    caplog.set_level(logging.INFO)
+    first, second = ask("work"), ask("work")
+    assert first[0] == second[0] != os.getpid()
+    assert (first[1], second[1]) == (1, 2)
+    assert "asked to work" in caplog.text  # what it logs goes to the job's log
+    assert f"by the worker, process {first[0]}" in caplog.text
+    run.kill()
+    run.wait()
+    assert ended(first[0])
+
+
+def test_without_a_run_the_job_computes_by_itself(monkeypatch):
+    monkeypatch.delenv(RUN, raising=False)
+    assert ask("work")[0] == os.getpid()
+
+
+def test_jobs_side_by_side_have_a_worker_each(run):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(ask("work", seconds=2)[0])) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 2
+    assert os.getpid() not in found
+    assert ask("work")[0] in found
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("die", "died"), ("run out of memory", "MemoryError: not enough")]
+)
+def test_a_worker_that_breaks_costs_one_retry(run, caplog, what, said):
+    worker = ask("work")[0]
+    assert ask(what)[0] == os.getpid()
+    assert said in caplog.text
+    assert "this job computes by itself" in caplog.text
+    assert ended(worker)
+    after = ask("work")[0]
+    assert after not in (worker, os.getpid())  # the next job has a new one
+
+
+def test_a_worker_that_is_silent_is_stopped(run, caplog, monkeypatch):
+    worker = ask("work")[0]
+    monkeypatch.setattr(warm, "SILENT_S", 5)
+    assert ask("stop")[0] == os.getpid()
+    assert "said nothing for 5 s" in caplog.text
+    assert ended(worker)
+
+
+def test_a_worker_that_was_stopped_between_two_jobs_is_replaced(run, caplog, monkeypatch):
+    worker = ask("work")[0]
+    os.kill(worker, signal.SIGSTOP)
+    monkeypatch.setattr(warm, "SILENT_S", 5)
+    assert ask("work")[0] not in (worker, os.getpid())
+    assert "does not answer" in caplog.text
+    assert ended(worker)
+
+
+def test_a_worker_that_takes_too_long_is_stopped(run, caplog):
+    assert ask("work", minutes=0.1, seconds=6)[0] == os.getpid()
+    assert "took longer than 3 s" in caplog.text
+
+
+def test_a_worker_of_another_version_is_replaced(run, caplog):
+    old = ask("work", code="v1")[0]
+    new = ask("work", code="v2")
+    assert new[0] not in (old, os.getpid())
+    assert new[1] == 1
+    assert "of another version" in caplog.text
+    assert ended(old)
+
+
+def test_what_is_wrong_with_a_scan_is_told_once(run, tmp_path):
+    path = tmp_path / "calls"
+    with pytest.raises(ValueError, match="this scan is no scan"):
+        ask("refuse", path=path)
+    assert path.read_text().count("begins") == 1
+    assert ask("work")[1] == 2  # and the worker goes on
+
+
+def test_a_worker_stops_when_its_job_has_gone(run, tmp_path):
+    path = tmp_path / "calls"
+    code = (
+        "from lesionflow import warm; warm.LONGEST = 200\n"
+        "from test_warm import ask\n"
+        f"ask('work', path={str(path)!r}, seconds=30)"
+    )
+    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
+    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
+    job = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    end = time.monotonic() + 30
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    worker = int(path.read_text().split()[0])
+    job.kill()
+    job.wait()
+    assert ended(worker)
+    assert "ends" not in path.read_text()
+
+
+def test_nobody_asks_and_it_ends(run, monkeypatch):
+    monkeypatch.setenv("LESIONFLOW_WORKER_IDLE_S", "1")
+    assert ended(ask("work")[0])
+    assert ask("work")[0] != os.getpid()
+
+
+def test_a_worker_that_cannot_start_costs_nothing_but_a_message(run, caplog, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(warm.sys, "executable", "/bin/false")
+    assert ask("work")[0] == os.getpid()
+    assert "no worker could be started" in caplog.text
+
+
+def test_only_the_user_can_open_the_folder_of_sockets(tmp_path):
+    folder = private_folder(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(WorkerLost, match="open to others"):
+        private_folder(tmp_path)
+    folder.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkerLost, match="not a folder of this user"):
+        private_folder(tmp_path)
+
+
+def test_a_folder_with_a_long_name_cannot_hold_sockets():
+    assert sockets("/scratch/7") == Path("/scratch/7")
+    assert sockets("/scratch/" + "7" * 60) == Path("/tmp")
+
+
+def test_workers_side_by_side_take_the_gpus_in_turns():
+    given = {"CUDA_VISIBLE_DEVICES": "3,5"}
+    names = [own_gpu(slot, given).get("CUDA_VISIBLE_DEVICES") for slot in range(3)]
+    assert names == ["3", "5", "3"]
+    assert own_gpu(0, {"CUDA_VISIBLE_DEVICES": "3"}) == {}
+    assert own_gpu(0, {"CUDA_VISIBLE_DEVICES": ""}) == {}
