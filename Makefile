@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync --quiet
 SYNC := $(UV) sync --frozen --quiet --compile-bytecode
 CORES ?= all
 
-.PHONY: demo test lint env uv docs demo-weights brainmask-weights
+.PHONY: demo test lint env uv docs benchmark demo-weights brainmask-weights
 
 demo: uv  ## a small simulated cohort through the whole road
 	@$(SYNC) --no-dev --inexact
@@ -27,6 +27,9 @@ lint: env
 
 docs: env  ## the pages and pictures that come from the code
 	$(RUN) python scripts/write_docs.py
+
+benchmark: env  ## the road against the plain way and the floor, on this machine; writes docs/speed.md
+	PYTHONPATH=tests $(RUN) python scripts/benchmark.py benchmark
 
 demo-weights: env  ## train the demo ensemble again, from its seed; anatomies=DIR: on heads of label maps too
 	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1 $(if $(anatomies),--anatomies "$(anatomies)")

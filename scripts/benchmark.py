@@ -1,0 +1,188 @@
+"""Measure the road against the plain way and the floor, and write docs/speed.md; see ``make benchmark``.
+
+On one machine, in one run, in turns: (a) the plain way (``benchmark_plain``) on prepared images, at its best
+number of processes side by side; (b) the road from raw scans to cohort.csv, both backends; (c) the floor
+(``benchmark_floor``), both backends. The networks are three residual U-Nets of the published size with
+random weights; the scans are simulated and bring no masks.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from lesionflow import speed
+from lesionflow.demo_data import HeadJob, simulated_example
+from lesionflow.simulated_files import write_scan
+from lesionflow.simulation import simulated_head, simulated_scan
+
+HOUSE = Path(__file__).parents[1]
+NAME = "benchmark"
+FOLDS = 3
+BACKENDS = ("openvino", "tensorflow")
+
+
+def simulate(number: int, folder: Path) -> None:
+    """One raw scan, without its mask."""
+    name = f"sub-{number:02d}"
+    scan = simulated_scan(simulated_head(7000 + number, 6, 1.0), number)
+    paths = write_scan(scan, folder / name / "anat", name, "swi")
+    for kind, path in paths.items():
+        if kind != "image":
+            path.unlink()
+
+
+def build_folds(folder: Path) -> None:
+    """Networks of the published size whose few highest voxels are lesions, as SavedModels."""
+    from lesionflow.frameworks import tensorflow
+
+    tensorflow(os.cpu_count() or 1)
+    import stand_ins  # of the tests
+
+    image = simulated_example(HeadJob(7000, 6)).image.astype(np.float32)[None, ..., None]
+    for number in range(1, FOLDS + 1):
+        model = stand_ins.v2_like(stand_ins.FULL, 9)
+        rng = np.random.default_rng(number)
+        model.set_weights(
+            [w + 0.02 * w.std() * rng.normal(size=w.shape) for w in model.get_weights()]
+        )
+        head = model.layers[-2]
+        kernel, bias = head.get_weights()
+        logits = stand_ins.head_outputs(model, head, image).numpy()[image > 0.05]
+        low, high = np.quantile(logits, [0.5, 0.9999])
+        scale = 8 / (high - low)  # the middle of the brain far below the threshold
+        head.set_weights([kernel * scale, (bias - high) * scale])
+        model.export(str(folder / f"fold-{number}"), verbose=False)
+
+
+def write_card(folder: Path) -> Path:
+    """The demo's card with the folds of the benchmark."""
+    card = yaml.safe_load((HOUSE / "config/models/demo-cmb.yaml").read_text("utf-8"))
+    card |= {
+        "name": NAME,
+        "description": "For measurements: random weights.",
+        "format": "savedmodel",
+    }
+    card["folds"] = [{"path": f"fold-{n}"} for n in range(1, FOLDS + 1)]
+    path = folder / f"{NAME}.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
+    return path
+
+
+class Bench:
+    """What is measured, in a folder."""
+
+    def __init__(self, folder: Path, scans: int, cores: int) -> None:
+        self.folder, self.cores = folder, cores
+        self.scans = [f"sub-{n:02d}" for n in range(1, scans + 1)]
+        self.cohort, self.card = folder / "bids", folder / "weights" / f"{NAME}.yaml"
+
+    def prepare(self) -> float:
+        """Scans, networks, imported folds and prepared images; the seconds that the imports took."""
+        (self.folder / "weights").mkdir(parents=True, exist_ok=True)
+        for number, name in enumerate(self.scans, start=1):
+            if not (self.cohort / name).is_dir():
+                simulate(number, self.cohort)
+        if not self.card.is_file():
+            build_folds(self.folder / "weights")
+            write_card(self.folder / "weights")
+        begun = time.perf_counter()
+        self.snakemake("prepared", "openvino", "--until", "import_fold")
+        imports = time.perf_counter() - begun
+        self.snakemake("prepared", "openvino")
+        paths = [self.folder / "prepared/results" / NAME / s / "anat" for s in self.scans]
+        self.images = [next(path.glob("*_desc-preproc_swi.nii.gz")) for path in paths]
+        (self.folder / "images.txt").write_text("\n".join(map(str, self.images)))
+        return imports
+
+    def snakemake(self, where: str, backend: str, *more: str) -> None:
+        """The workflow on the cohort; its own output goes to a file."""
+        folder = self.folder / where
+        folder.mkdir(exist_ok=True)
+        config = [
+            f"cohort={self.cohort}",
+            f"models={self.card}",
+            f"models_dir={self.folder / 'models'}",
+            f"backend={backend}",
+            "device=cpu",
+        ]
+        command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile"]
+        command += ["--directory", folder, "--cores", self.cores, *more, "--config", *config]
+        with (folder / "snakemake.txt").open("a") as log:
+            subprocess.run([str(c) for c in command], stdout=log, stderr=log, check=True)
+
+    def plain(self, processes: int) -> float:
+        """Seconds a scan of the plain way, so many processes side by side."""
+        folds = [str(self.folder / "weights" / f"fold-{n}") for n in range(1, FOLDS + 1)]
+        threads = max(1, self.cores // processes)
+
+        def one(path: Path) -> None:
+            out = self.folder / "plain" / path.name
+            command = [sys.executable, HOUSE / "scripts/benchmark_plain.py", path, out, threads]
+            subprocess.run([str(c) for c in [*command, *folds]], check=True, capture_output=True)
+
+        (self.folder / "plain").mkdir(exist_ok=True)
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(processes) as pool:
+            list(pool.map(one, self.images))
+        return (time.perf_counter() - begun) / len(self.images)
+
+    def road(self, backend: str) -> tuple[float, dict[str, dict[str, float]]]:
+        """Seconds a scan of the whole road, and what each step took."""
+        shutil.rmtree(self.folder / backend, ignore_errors=True)
+        begun = time.perf_counter()
+        self.snakemake(backend, backend)
+        taken = (time.perf_counter() - begun) / len(self.scans)
+        return taken, speed.steps(self.folder / backend, len(self.scans))
+
+    def floor(self, backend: str) -> float:
+        """Seconds a scan of warm calls."""
+        folds = [self.folder / "models" / NAME / f"fold-{n}" for n in range(1, FOLDS + 1)]
+        command = [sys.executable, HOUSE / "scripts/benchmark_floor.py", backend, self.cores]
+        command += [self.folder / "images.txt", *folds]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
+        return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Measure in turns, keep every figure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where to work; what is there is used again")
+    parser.add_argument("--scans", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--page", type=Path, default=HOUSE / "docs/speed.md")
+    args = parser.parse_args()
+    bench = Bench(args.folder.resolve(), args.scans, args.cores)
+    figures = {
+        "cpu": speed.cpu_name(),
+        "cores": args.cores,
+        "scans": args.scans,
+        "folds": FOLDS,
+        "import_s": bench.prepare(),
+        "rounds": [],
+    }
+    for _ in range(args.rounds):
+        found: dict = {"plain": {}, "road": {}, "steps": {}, "floor": {}}
+        for processes in range(1, args.cores + 1):
+            found["plain"][str(processes)] = bench.plain(processes)
+        for backend in BACKENDS:
+            found["road"][backend], found["steps"][backend] = bench.road(backend)
+            found["floor"][backend] = bench.floor(backend)
+        figures["rounds"].append(found)
+        print(json.dumps(found), flush=True)
+    figures["same"] = speed.compared(*(bench.folder / backend for backend in BACKENDS))
+    (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
+    args.page.write_text(speed.page(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
