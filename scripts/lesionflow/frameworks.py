@@ -111,13 +111,9 @@ def compiled_openvino(
     digest = hashlib.sha256(ir.read_bytes())
     digest.update(repr([ov.__version__, about, precision, threads, shape]).encode())
     path = kept / f"{digest.hexdigest()[:16]}.blob"
-    try:
+    with suppress(OSError, RuntimeError):  # not there, or broken
         return core.import_model(path.read_bytes(), "CPU", settings)
-    except FileNotFoundError:
-        compiled = _compiled(core, ir, settings, shape)
-    except RuntimeError as error:
-        logging.info("compiled again: %s", error)
-        compiled = _compiled(core, ir, settings, shape)
+    compiled = _compiled(core, ir, settings, shape)
     with suppress(OSError), whole(path) as partial:  # the folder may be another user's
         partial.write_bytes(compiled.export_model().getbuffer())
     return compiled

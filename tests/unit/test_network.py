@@ -1,5 +1,6 @@
 """Prediction: what a fold is given and returns, voxel by voxel, and what runs it."""
 
+import shutil
 import subprocess
 import sys
 
@@ -102,6 +103,84 @@ def test_bfloat16_is_told_where_it_was_used(identity):
     assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
     assert np.abs(found - ramp()).max() <= 2e-2
     assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
+
+
+def test_xla_changes_no_result(identity):
+    found, used = predict(identity, ramp(), "tensorflow", "cpu", xla=True)
+    assert used == {"backend": "tensorflow", "device": "cpu", "precision": "float32"}
+    np.testing.assert_array_equal(found, ramp())
+
+
+def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
+    identity, monkeypatch, caplog
+):
+    """Without a GPU the same calls run on the CPU, where the optimizer finds nothing to rewrite."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(network, "gpu_seen", lambda: True)
+    assert predict(identity, ramp(), "auto", "auto", "float16")[1] == {
+        "backend": "tensorflow",
+        "device": "gpu",
+        "precision": "float16",
+    }
+    assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is True
+    assert predict(identity, ramp(), "tensorflow", "cpu", "float16")[1]["precision"] == "float32"
+    assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is False
+    assert "float16 was asked for" in caplog.text
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeypatch, backend):
+    """The second call loads nothing; another fold joins it, or takes its place where memory is short."""
+    copy = tmp_path / "fold-1"
+    shutil.copytree(identity, copy)
+    monkeypatch.setattr(network, "_loaded", {})
+    made = []
+    name = f"_{backend}"
+    make = getattr(network, name)
+    monkeypatch.setattr(
+        network, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
+    )
+    for folder, memory_mb in ((identity, None), (identity, 1), (copy, 1e6), (copy, 1e6)):
+        found, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
+        np.testing.assert_array_equal(found, ramp())
+    assert made == [identity, copy]
+    assert len(network._loaded) == 2
+    (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
+    predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
+    assert made == [identity, copy, copy]
+    assert len(network._loaded) == 1
+
+
+def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_broken(
+    identity, tmp_path, monkeypatch
+):
+    fold = tmp_path / "fold-1"
+    shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
+
+    def again(threads=1):
+        monkeypatch.setattr(network, "_loaded", {})
+        np.testing.assert_array_equal(
+            predict(fold, ramp(), "openvino", "cpu", threads=threads)[0], ramp()
+        )
+        return sorted((fold / "compiled").iterdir())
+
+    (kept,) = again()
+    written = kept.stat().st_mtime_ns
+    assert again() == [kept]
+    assert kept.stat().st_mtime_ns == written
+    assert len(again(threads=2)) == 2  # other settings, another file
+    kept.write_bytes(b"broken")
+    again()
+    assert kept.stat().st_size > 6
+
+
+def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_path, monkeypatch):
+    fold = tmp_path / "fold-1"
+    shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
+    (fold / "compiled").write_text("in its place")
+    monkeypatch.setattr(network, "_loaded", {})
+    np.testing.assert_array_equal(predict(fold, ramp(), "openvino", "cpu")[0], ramp())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""The benchmark's page: what it reads from a run and the ratios that it makes of it."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lesionflow import speed
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_seconds_of_a_step_are_those_of_all_its_jobs_and_memory_the_largest(tmp_path):
+    for n, (seconds, peak) in enumerate([("1.5", "100.2"), ("2.5", "90"), ("0.2", "NA")]):
+        write(tmp_path / f"benchmarks/crop/m/{n}.tsv", f"s\tmax_rss\n{seconds}\t{peak}\n")
+    write(tmp_path / "benchmarks/predict_fold/m/1.tsv", "s\tmax_rss\n1\t20\n")
+    write(
+        tmp_path / "logs/predict_fold/m/1.log",
+        "2026-01-01 INFO by the worker, process 7, peak 950 MB\nDONE",
+    )
+    found = speed.steps(tmp_path, 2)
+    assert found["crop"] == {
+        "jobs": 3,
+        "seconds": pytest.approx(4.2),
+        "peak_mb": 100.2,
+        "seconds_a_scan": pytest.approx(2.1),
+    }
+    assert found["predict_fold"]["peak_mb"] == 950
+
+
+def test_two_runs_are_held_against_each_other(tmp_path):
+    for folder, value, x in (("one", 0.5, "1.0"), ("other", 0.25, "2.0")):
+        path = tmp_path / folder / "results/m/a_probseg.nii.gz"
+        path.parent.mkdir(parents=True)
+        nib.save(nib.Nifti1Image(np.full((2, 2, 2), value, np.float32), np.eye(4)), path)
+        rows = "scan,x_mm,max_probability\nsub-1,0.0,0.9\n" + f"sub-1,{x},{value}\n"
+        write(tmp_path / folder / "results/lesions.csv", rows)
+    found = speed.compared(tmp_path / "one", tmp_path / "other")
+    assert found == {"probability": 0.25, "lesions": 2, "apart": 2}
+    assert speed.compared(tmp_path / "one", tmp_path / "one")["apart"] == 0
+
+
+def figures():
+    def a_round(plain_1, plain_2, road, floor, predict):
+        steps = {
+            "predict_fold": {"jobs": 6, "seconds": 0, "peak_mb": 900, "seconds_a_scan": predict},
+            "import_fold": {"jobs": 3, "seconds": 0, "peak_mb": 1, "seconds_a_scan": 1},
+        }
+        both = ("openvino", "tensorflow")
+        return {
+            "plain": {"1": plain_1, "2": plain_2},
+            "road": dict.fromkeys(both, road),
+            "floor": dict.fromkeys(both, floor),
+            "steps": dict.fromkeys(both, steps),
+        }
+
+    return {
+        "cpu": "a CPU",
+        "cores": 2,
+        "scans": 2,
+        "folds": 3,
+        "import_s": 60.0,
+        "rounds": [a_round(20, 12, 6, 2, 2.4), a_round(22, 14, 6, 3, 3), a_round(24, 10, 6, 2, 3)],
+        "same": {"probability": 1e-6, "lesions": 5, "apart": 0},
+    }
+
+
+def test_ratios_are_medians_of_what_was_measured_in_one_round():
+    found = speed.ratios(figures())
+    assert (found["plain"], found["processes"]) == (12, 2)
+    assert found["road_to_plain openvino"] == 0.5  # of 6/12, 6/14, 6/10
+    assert found["road_to_floor tensorflow"] == 3  # of 3, 2, 3
+    assert found["predict_to_floor openvino"] == pytest.approx(1.2)  # of 1.2, 1, 1.5
+
+
+def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
+    page = speed.page(figures())
+    assert (
+        "| the whole road (b) by the plain way's inference alone (a) | 0.5 | 0.50 | 0.50 |" in page
+    )
+    assert "| predict_fold | 6 | 3.00 | 900 |" in page
+    assert "import_fold |" not in page
+    assert "differ by at most 1.0e-06; of 5 lesions, 0 rows" in page
