@@ -153,7 +153,7 @@ PROVENANCE = [
     _column("lesionflow_version", "Version of lesionflow", "That counted the lesions"),
     _column("backend", "Backend", "What ran the networks: tensorflow or openvino"),
     _column("device", "Device", "Where they ran: cpu or gpu"),
-    _column("precision", "Precision", "Arithmetic of the networks: float32 or bfloat16"),
+    _column("precision", "Precision", "Arithmetic of the networks: float32, bfloat16 or float16"),
 ]
 
 LESION = [
