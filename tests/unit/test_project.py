@@ -71,6 +71,7 @@ def test_files_stay_small():
         assert len(path.read_text().splitlines()) <= 300, path
 
 
-def test_a_scans_cheap_steps_travel_as_two_jobs():
+def test_a_scan_is_two_cluster_jobs():
     groups = yaml.safe_load((HOUSE / "profiles/slurm/profile.v9+.yaml").read_text())["groups"]
-    assert set(STEPS) - set(groups) == {"import_fold", "predict_fold"}
+    assert set(STEPS) - set(groups) == {"import_fold"}
+    assert set(groups.values()) == {"prepare", "measure"}
