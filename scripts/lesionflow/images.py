@@ -180,6 +180,13 @@ def read_scan(
     return nib.Nifti1Image(data, chosen_affine(image.header, shape, affine), image.header)
 
 
+def surely_finite(path: str | os.PathLike[str]) -> bool:
+    """Whether a scan's header says that every voxel is a finite number: integers, not scaled."""
+    image: Any = nib.load(path)
+    stored = image.dataobj
+    return stored.dtype.kind in "iu" and (stored.slope, stored.inter) == (1, 0)
+
+
 @contextmanager
 def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     """What reading a damaged file raises, as a ``ScanError`` with its name."""
