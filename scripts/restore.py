@@ -35,7 +35,7 @@ def main(snakemake):
             source,
         )
         save_like(snakemake.output.lesions, lesions, source)
-        save_like(snakemake.output.labels, np.array(values, np.int16)[lesions], source)
+        save_like(snakemake.output.labels, np.array(values, np.int16).take(lesions.T).T, source)
 
 
 if __name__ == "__main__":

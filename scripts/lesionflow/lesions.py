@@ -1,10 +1,12 @@
 """From probability maps to lesions: components, filters and the table with one row a lesion."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from nibabel.affines import apply_affine
 
+from lesionflow.components import boxes
 from lesionflow.geometry import nearest_voxels
 
 if TYPE_CHECKING:  # it takes longer to start than most steps to end
@@ -65,7 +67,7 @@ def measure(
     lesions: np.ndarray,
     labels: np.ndarray,
     probability: np.ndarray,
-    folds: np.ndarray,
+    folds: Sequence[np.ndarray] | np.ndarray,
     affine: np.ndarray,
     brain: np.ndarray,
     names: dict[int, str],
@@ -81,7 +83,7 @@ def measure(
         The label map that they are components of.
     probability : array (x, y, z, label)
         Mean over folds; channel n - 1 belongs to label n.
-    folds : array (fold, x, y, z), int
+    folds : arrays (x, y, z), int
         Each fold's own label map.
     affine : array (4, 4)
         Of all of these; volumes are mm³ by its determinant, positions are RAS+ mm.
@@ -99,10 +101,9 @@ def measure(
         ``outside_brain`` (share of voxels). No lesion gives no rows, same columns.
     """
     import pandas as pd
-    from scipy import ndimage
 
     rows = []
-    for number, box in enumerate(ndimage.find_objects(lesions), start=1):
+    for number, box in boxes(lesions).items():
         inside = lesions[box] == number
         offset = np.array([axis.start for axis in box])
         voxels = np.argwhere(inside) + offset

@@ -20,6 +20,8 @@ START = {  # step: what of these it imports before it has read its first file
     "average_folds": [],
     "threshold": [],
     "restore": [],
+    "count": ["pandas"],
+    "draw": [],
 }
 LOOK = """
 import importlib.util, json, sys
