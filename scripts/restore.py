@@ -18,10 +18,16 @@ def main(snakemake):
         maps = channels_last(image)
         probability = np.empty((*scan.shape, maps.shape[3]), np.float32, order="F")
         for n in range(maps.shape[3]):
-            sampled = resample(maps[..., n], image.affine, scan, "linear")
-            probability[..., n] = rounded(sampled)
+            probability[..., n] = resample(maps[..., n], image.affine, scan, "linear")
+            probability[..., n] = rounded(probability[..., n])
         if params.activation == "softmax":  # what the model did not see is background
             probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
+        save_like(
+            snakemake.output.probability,
+            np.squeeze(probability, 3) if probability.shape[3] == 1 else probability,
+            source,
+        )
+        del probability  # the largest array of all, before the next ones
         numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
         lesions = resample(numbers, image.affine, scan, "nearest")
         found = read_lesions(snakemake.input.table)
@@ -29,11 +35,6 @@ def main(snakemake):
             lesions[row["i"], row["j"], row["k"]] = row["lesion"]
         value_of = {name: value for value, name in params.labels.items()}
         values = [0, *(value_of[row["label"]] if row["kept"] else 0 for row in found)]
-        save_like(
-            snakemake.output.probability,
-            np.squeeze(probability, 3) if probability.shape[3] == 1 else probability,
-            source,
-        )
         save_like(snakemake.output.lesions, lesions, source)
         save_like(snakemake.output.labels, np.array(values, np.int16).take(lesions.T).T, source)
 
