@@ -3,7 +3,7 @@
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.ensemble import average, combined_facts, disagreement, without_padding
+from lesionflow.ensemble import average, combined_facts, disagreement, rounded, without_padding
 from lesionflow.geometry import Grid
 from lesionflow.images import load, read_scan_grid, save, stacked
 from lesionflow.jobs import logged
@@ -25,7 +25,7 @@ def main(snakemake):
         labels = [array[..., first:] for array in (stacked(mean), stacked(spread))]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         save(snakemake.output.probability, mean, affine)
-        save(snakemake.output.spread, spread, affine)
+        save(snakemake.output.spread, rounded(spread), affine)
         facts.write(
             snakemake.output.facts,
             {

@@ -30,12 +30,10 @@ def main(snakemake):
         first = 1 if output["activation"] == "softmax" else 0  # a background channel goes before
         probability = channels_last(load(snakemake.input.probability))[..., first:]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
-        folds = np.stack(
-            [
-                label_map(channels_last(load(path)), output["activation"], rules["threshold"])
-                for path in snakemake.input.folds
-            ]
-        )
+        folds = [
+            label_map(channels_last(load(path)), output["activation"], rules["threshold"])
+            for path in snakemake.input.folds
+        ]
         regions = None
         if given := snakemake.input.get("regions"):
             atlas = read_scan(given, params.affine)
@@ -48,14 +46,11 @@ def main(snakemake):
         peaks = apply_affine(image.affine, np.array(found.peak.tolist()).reshape(-1, 3))
         voxels = claim_voxels(peaks, found.max_probability.to_numpy(), scan.affine, scan.shape)
         table = lesion_rows(found, voxels, snakemake.wildcards.scan, snakemake.wildcards.model)
-        keep = np.array([False, *found.kept.astype(bool)])
-        values = np.array([0, *output["labels"]])
-        save(snakemake.output.lesions, lesions.astype(np.int32), image.affine)
-        save(
-            snakemake.output.labels,
-            values[np.where(keep[lesions], labels, 0)].astype(np.int16),
-            image.affine,
-        )
+        value_of = {name: value for value, name in output["labels"].items()}
+        kept = zip(found.label, found.kept, strict=True)
+        values = np.array([0, *(value_of[label] if keep else 0 for label, keep in kept)], np.int16)
+        save(snakemake.output.lesions, lesions, image.affine)
+        save(snakemake.output.labels, values.take(lesions.T).T, image.affine)
         write_table(snakemake.output.table, table)
         soft = (grid.voxel_mm3, output["total"]) if output["soft_volumes"] else ()
         write_table(

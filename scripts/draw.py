@@ -2,12 +2,12 @@
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 from lesionflow import facts
 from lesionflow.images import load
 from lesionflow.jobs import logged
 from lesionflow.pictures import draw_scan, draw_structures
+from lesionflow.rows import read_lesions
 from lesionflow.whole import whole
 
 
@@ -16,25 +16,32 @@ def main(snakemake):
     wildcards = snakemake.wildcards
     with logged(snakemake):
         files, output = snakemake.input, snakemake.params.output
-        paths = files.image[0], files.mask, files.lesions, files.labels
-        image, mask, lesions, labels = (nib.as_closest_canonical(load(path)) for path in paths)
-        table = pd.read_csv(snakemake.input.table, sep="\t", keep_default_na=False)
-        known = facts.read(snakemake.input.facts)
+        image = nib.as_closest_canonical(load(files.image[0]))
+        known = facts.read(files.facts)
         head, spacing = np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
         title = f"{wildcards.scan}, {wildcards.model}: "
         flags = f" [{known['flags']}]" if known["flags"] else ""
         if output["activation"] == "softmax" and len(output["labels"]) > 1:
-            found = np.asanyarray(labels.dataobj)
+            found = upright(files.labels)
             there = np.count_nonzero(np.unique(found))
             title += f"{there} of {len(output['labels'])} structures found{flags}"
             figure = draw_structures(head, found, output["labels"], spacing, title)
         else:
-            brain, numbers = np.asanyarray(mask.dataobj) > 0, np.asanyarray(lesions.dataobj)
-            kept = int(table.kept.sum()) if len(table) else 0
+            brain, numbers, table = (
+                upright(files.mask) > 0,
+                upright(files.lesions),
+                read_lesions(files.table),
+            )
+            kept = sum(row["kept"] for row in table)
             title += f"{kept} lesions kept, {len(table) - kept} dropped{flags}"
             figure = draw_scan(head, brain, numbers, table, spacing, title)
         with whole(snakemake.output.picture) as partial:
             figure.savefig(partial, dpi=100)
+
+
+def upright(path):
+    """An image's data in RAS order."""
+    return np.asanyarray(nib.as_closest_canonical(load(path)).dataobj)
 
 
 if __name__ == "__main__":

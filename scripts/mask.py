@@ -10,7 +10,7 @@ from lesionflow.brain import (
     holes_in_brain,
 )
 from lesionflow.geometry import Grid
-from lesionflow.images import ScanError, load, read_scan, save
+from lesionflow.images import ScanError, load, read_scan, read_scan_grid, save, surely_finite
 from lesionflow.jobs import logged
 from lesionflow.resampling import field_of_view
 
@@ -22,7 +22,7 @@ def main(snakemake):
         image = load(snakemake.input.image[0])
         grid = Grid(image.affine, image.shape)
         paths = list(snakemake.input.scans)
-        scan = read_scan(paths[0], params.affine, params.echo)
+        scan = read_scan_grid(paths[0], params.affine, params.echo)
         given, found = snakemake.input.get("mask"), snakemake.input.get("found")
         if found:
             brain = brain_from_probability(load(found), scan, grid, params.finder["threshold"])
@@ -30,7 +30,9 @@ def main(snakemake):
             brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
         known = bool(given or found)
         for path in paths if known else []:
-            channel = scan if path == paths[0] else read_scan(path, params.affine, params.echo)
+            if surely_finite(path):
+                continue
+            channel = read_scan(path, params.affine, params.echo)
             if holes := holes_in_brain(channel, brain, grid):
                 raise ScanError(
                     f"{path}: {holes} voxels inside the brain mask are not finite numbers; a hole "

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.images import load, save
+from lesionflow.images import channels_last, load, save
 from lesionflow.intensity import normalize
 from lesionflow.jobs import logged
 
@@ -12,9 +12,8 @@ def main(snakemake):
     """Normalize the channels together and write the one that is asked for."""
     with logged(snakemake):
         image = load(snakemake.input.image)
-        stack = np.asanyarray(image.dataobj)
-        stack = stack.reshape(image.shape[:3] + (-1,))  # NIfTI may drop an axis of one channel
-        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
+        stack = np.ascontiguousarray(channels_last(image))  # as its statistics go through it
+        brain = np.ascontiguousarray(np.asanyarray(load(snakemake.input.mask).dataobj) > 0)
         channel = snakemake.params.channels.index(snakemake.wildcards.channel)
         normal = normalize(stack, snakemake.params.steps, brain)[..., channel]
         if snakemake.params.mask == "brain":

@@ -6,7 +6,7 @@ import numpy as np
 
 from lesionflow import facts
 from lesionflow.geometry import reach
-from lesionflow.images import ScanError, read_scan, save
+from lesionflow.images import ScanError, read_scan, read_scan_grid, save
 from lesionflow.jobs import logged
 from lesionflow.provenance import sha256_file
 from lesionflow.resampling import field_of_view, on_grid, whole_grid
@@ -17,7 +17,7 @@ def main(snakemake):
     params = snakemake.params
     with logged(snakemake):
         scan = read_scan(snakemake.input.image, params.affine, params.echo)
-        reference = read_scan(snakemake.input.reference, params.affine, params.echo)
+        reference = read_scan_grid(snakemake.input.reference, params.affine, params.echo)
         grid = whole_grid(reference.affine, reference.shape, params.space)
         if not field_of_view(scan.affine, scan.shape, grid).any():
             raise ScanError(
@@ -27,17 +27,20 @@ def main(snakemake):
             )
         data = np.asanyarray(scan.dataobj)
         finite = np.isfinite(data)
-        if data[finite].size == 0 or data[finite].min() == data[finite].max():
-            value = f"{data[finite][0]:g}" if finite.any() else "not a number"
+        holes = data.size - int(np.count_nonzero(finite))
+        low = data.min(where=finite, initial=np.inf)
+        if low >= data.max(where=finite, initial=-np.inf):
+            value = f"{low:g}" if holes < data.size else "not a number"
             raise ScanError(f"{snakemake.input.image} holds no image: every voxel is {value}")
-        data = np.where(finite, data, 0)
+        if holes:
+            data = np.where(finite, data, 0)
         sampled = on_grid(data, scan.affine, grid, params.space)
         save(snakemake.output.image, sampled, grid.affine)
         facts.write(
             snakemake.output.facts,
             {
                 "input_sha256": sha256_file(snakemake.input.own),
-                "nonfinite_voxels": int((~finite).sum()),
+                "nonfinite_voxels": holes,
                 "filled": params.filled,
             },
         )

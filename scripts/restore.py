@@ -1,11 +1,12 @@
 """Rule restore: bring maps back to the scan's own grid."""
 
 import numpy as np
-import pandas as pd
 
+from lesionflow.ensemble import rounded
 from lesionflow.images import channels_last, load, read_scan_grid, save_like
 from lesionflow.jobs import logged
 from lesionflow.resampling import field_of_view, resample
+from lesionflow.rows import read_lesions
 
 
 def main(snakemake):
@@ -15,24 +16,27 @@ def main(snakemake):
         scan = read_scan_grid(source, params.affine, params.echo)
         image = load(snakemake.input.probability)
         maps = channels_last(image)
-        probability = np.empty((*scan.shape, maps.shape[3]), np.float32)
+        probability = np.empty((*scan.shape, maps.shape[3]), np.float32, order="F")
         for n in range(maps.shape[3]):
             probability[..., n] = resample(maps[..., n], image.affine, scan, "linear")
+            probability[..., n] = rounded(probability[..., n])
         if params.activation == "softmax":  # what the model did not see is background
             probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
-        numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
-        lesions = resample(numbers, image.affine, scan, "nearest")
-        table = pd.read_csv(snakemake.input.table, sep="\t", keep_default_na=False)
-        lesions[table.i, table.j, table.k] = table.lesion
-        value_of = {name: value for value, name in params.labels.items()}
-        values = [0, *(value_of[r.label] if r.kept else 0 for r in table.itertuples())]
         save_like(
             snakemake.output.probability,
             np.squeeze(probability, 3) if probability.shape[3] == 1 else probability,
             source,
         )
+        del probability  # the largest array of all, before the next ones
+        numbers = np.asanyarray(load(snakemake.input.lesions).dataobj)
+        lesions = resample(numbers, image.affine, scan, "nearest")
+        found = read_lesions(snakemake.input.table)
+        for row in found:
+            lesions[row["i"], row["j"], row["k"]] = row["lesion"]
+        value_of = {name: value for value, name in params.labels.items()}
+        values = [0, *(value_of[row["label"]] if row["kept"] else 0 for row in found)]
         save_like(snakemake.output.lesions, lesions, source)
-        save_like(snakemake.output.labels, np.array(values, np.int16)[lesions], source)
+        save_like(snakemake.output.labels, np.array(values, np.int16).take(lesions.T).T, source)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from nibabel.affines import apply_affine
-from scipy import ndimage
 
-from lesionflow.geometry import Grid, crop_grid, paste
+from lesionflow.geometry import Grid, bounding_box, crop_grid, paste
 from lesionflow.intensity import normalize
 from lesionflow.resampling import resample
 
@@ -123,7 +122,7 @@ def foreground(channels: np.ndarray, affine: np.ndarray) -> Grid:
     seen = np.any(channels != 0, axis=3)
     if not seen.any():
         raise ValueError("every voxel is 0: there is no foreground to lay a box around")
-    (box,) = ndimage.find_objects(seen.astype(np.uint8))
+    box = bounding_box(seen)
     return part(affine, tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
 
 
@@ -156,6 +155,9 @@ def resized(stack: np.ndarray, sides: tuple[int, int], order: int) -> np.ndarray
     """
     if stack.shape[:2] == tuple(sides):
         return stack
+
+    from scipy import ndimage
+
     zoom = (sides[0] / stack.shape[0], sides[1] / stack.shape[1])
     out = np.empty((*sides, *stack.shape[2:]), np.float32)
     for z, c in np.ndindex(stack.shape[2:]):

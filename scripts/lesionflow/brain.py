@@ -2,7 +2,6 @@
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from lesionflow.geometry import Grid, nearest_voxels
 from lesionflow.resampling import field_of_view, resample
@@ -12,7 +11,7 @@ INSIDE = (
 )
 
 
-def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Grid) -> np.ndarray:
+def brain_on_grid(mask: nib.Nifti1Image | None, scan: Grid, grid: Grid) -> np.ndarray:
     """Bool array of ``grid.shape``: the brain, or the scan's field of view where no mask is given.
 
     Parameters
@@ -20,7 +19,7 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Gri
     mask
         On any grid of its own; brought over through the affines, nearest neighbour.
     scan
-        For the field of view, outside of which nothing is brain.
+        Its grid, for the field of view, outside of which nothing is brain.
     grid
         The model's.
 
@@ -46,7 +45,7 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: nib.Nifti1Image, grid: Gri
 
 
 def brain_from_probability(
-    probability: nib.Nifti1Image, scan: nib.Nifti1Image, grid: Grid, threshold: float = 0.5
+    probability: nib.Nifti1Image, scan: Grid | nib.Nifti1Image, grid: Grid, threshold: float = 0.5
 ) -> np.ndarray:
     """Bool array of ``grid.shape``: the largest piece above ``threshold``, without holes.
 
@@ -63,6 +62,8 @@ def brain_from_probability(
     ValueError
         If no voxel is brain, or none in the scan's field of view.
     """
+    from scipy import ndimage
+
     data = np.asanyarray(probability.dataobj)
     if not (data > threshold).any():
         raise ValueError(
@@ -98,6 +99,18 @@ def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
 
 def edge_share(brain: np.ndarray, view: np.ndarray) -> float:
     """Share of the brain's surface voxels that lie on the edge of the field of view (both bool)."""
-    surface = brain & ~ndimage.binary_erosion(brain)
-    edge = view & ~ndimage.binary_erosion(view)
+    surface, edge = _surface(brain), _surface(view)
     return float((surface & edge).sum() / max(surface.sum(), 1))
+
+
+def _surface(solid: np.ndarray) -> np.ndarray:
+    """Voxels of a bool array with a neighbour across a face that is not in it, or none at all there."""
+    core = np.zeros_like(solid)
+    inner = core[1:-1, 1:-1, 1:-1]
+    inner |= solid[1:-1, 1:-1, 1:-1]
+    for axis in range(3):
+        for side in (slice(None, -2), slice(2, None)):
+            place = [slice(1, -1)] * 3
+            place[axis] = side
+            inner &= solid[tuple(place)]
+    return solid & ~core

@@ -25,7 +25,9 @@ def rounded(probability: np.ndarray) -> np.ndarray:
     -------
     array (x, y, z, label), or (x, y, z) where there is one label
     """
-    stored = probability.astype(np.float32) / np.float32(STEP)  # a power of two: nothing is lost
+    stored = probability.astype(np.float32, copy=False) / np.float32(
+        STEP
+    )  # a power of two: nothing is lost
     np.round(stored, out=stored)
     stored *= np.float32(STEP)
     return stored[..., 0] if stored.ndim == 4 and stored.shape[3] == 1 else stored

@@ -172,25 +172,31 @@ def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int])
     ValueError
         If the mask is empty.
     """
-    inside = np.nonzero(mask)
-    if len(inside[0]) == 0:
+    if not mask.any():
         raise ValueError("the brain mask is empty: no box can be centred on it")
-    centre = np.ceil([axis.mean() for axis in inside]).astype(int)
+    counts = [np.count_nonzero(mask, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
+    centre = np.ceil([np.arange(len(n)) @ n / n.sum() for n in counts]).astype(int)
     start = centre - np.array(shape) // 2
     codes = aff2axcodes(affine)
     if "S" in codes:
         up = codes.index("S")
-        top, end = int(inside[up].max()), start[up] + shape[up]
+        top, end = int(np.flatnonzero(counts[up])[-1]), start[up] + shape[up]
         if top >= end:
             start[up] += top - end + 5
     elif "I" in codes:
         up = codes.index("I")
-        top = int(inside[up].min())
+        top = int(np.flatnonzero(counts[up])[0])
         if top < start[up]:
             start[up] -= start[up] - 1 - top + 5
     box = affine.copy()
     box[:3, 3] = apply_affine(affine, start)
     return Grid(box, shape)
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box that holds every voxel of a bool array (x, y, z) that has one."""
+    ends = [np.flatnonzero(mask.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(int(a), int(b) + 1) for a, b in ends)
 
 
 def paste(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0) -> np.ndarray:

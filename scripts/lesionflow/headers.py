@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import nibabel as nib
+from isal import igzip
 
 from lesionflow.cohort import MATLAB
-from lesionflow.images import BROKEN, ScanError, chosen_affine, spatial_shape, unpacked_bytes
+from lesionflow.images import BROKEN, CHUNK, ScanError, chosen_affine, spatial_shape
 from lesionflow.provenance import code_digest
 from lesionflow.whole import whole
 
@@ -122,6 +123,24 @@ def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int |
     if length < expected:
         raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
     chosen_affine(header, spatial_shape(shape, echo)[0], policy)
+
+
+def unpacked_bytes(path: Path) -> int:
+    """Bytes that a gzip holds, all of it read and held against its checksum.
+
+    Raises
+    ------
+    ScanError
+        If it breaks off or is not what was packed.
+    """
+    total = 0
+    try:
+        with igzip.open(path) as file:
+            while chunk := file.read(CHUNK):
+                total += len(chunk)
+    except BROKEN as error:
+        raise ScanError(f"{path} is truncated or damaged: {error}") from error
+    return total
 
 
 class Memory:

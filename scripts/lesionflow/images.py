@@ -1,13 +1,16 @@
 """NIfTI files in and out, with one affine that is decided and not guessed."""
 
-import gzip
 import os
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from isal import igzip
+from isal.igzip_lib import IsalError
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
@@ -15,7 +18,7 @@ from nibabel.wrapstruct import WrapStructError
 from lesionflow.geometry import SAME_MM, Grid, largest_shift_mm
 from lesionflow.whole import whole
 
-BROKEN = (  # what reading a damaged file raises
+BROKEN: Any = (  # what reading a damaged file raises
     ImageFileError,
     HeaderDataError,
     WrapStructError,
@@ -24,7 +27,10 @@ BROKEN = (  # what reading a damaged file raises
     OverflowError,
     ValueError,
     zlib.error,
+    IsalError,
 )
+LEVEL = 1  # of ISA-L: files as small as zlib's level 1 makes them, in a tenth of the time
+CHUNK = 1 << 22
 SMALLEST_MM, LARGEST_MM = 1, 2000  # of a field of view: beyond, its lengths are no millimetres
 
 
@@ -162,47 +168,65 @@ def read_scan(
     ScanError
         If the file cannot be read whole or is not an image of real numbers.
     """
-    try:
+    with _named(path):
         image = nib.load(path)
         if not isinstance(image, nib.Nifti1Image):
             raise ScanError(f"{path} is not a NIfTI file but a {type(image).__name__}")
         shape, volume = spatial_shape(image.shape, echo)
         if image.get_data_dtype().kind not in "iuf":
             raise ScanError(f"{path} holds {image.get_data_dtype()}, not one number a voxel")
-        whole_array = np.asarray(image.dataobj, dtype=np.float32)
-        if str(path).endswith(".gz"):
-            unpacked_bytes(Path(path))  # NiBabel stops before the checksum at the end
-    except BROKEN as error:
-        if isinstance(error, ScanError):
-            raise
-        raise ScanError(f"{path} cannot be read: {error}") from error
+        whole_array = np.asarray(_values(image, path), np.float32)
     data = whole_array.reshape(shape + (-1,))[..., volume or 0]
     return nib.Nifti1Image(data, chosen_affine(image.header, shape, affine), image.header)
 
 
-def unpacked_bytes(path: Path) -> int:
-    """Bytes that a gzip holds, all of it read and held against its checksum.
+def surely_finite(path: str | os.PathLike[str]) -> bool:
+    """Whether a scan's header says that every voxel is a finite number: integers, not scaled."""
+    image: Any = nib.load(path)
+    stored = image.dataobj
+    return stored.dtype.kind in "iu" and (stored.slope, stored.inter) == (1, 0)
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What reading a damaged file raises, as a ``ScanError`` with its name."""
+    try:
+        yield
+    except ScanError:
+        raise
+    except BROKEN as error:
+        raise ScanError(f"{path} cannot be read: {error}") from error
+
+
+def _values(image: nib.Nifti1Image, path: str | os.PathLike[str]) -> Any:
+    """What gives an image's values: NiBabel's, or of a gzip those that its checksum vouches for."""
+    if not str(path).endswith(".gz"):
+        return image.dataobj
+    there: Any = image.dataobj
+    spec = there.shape, there.dtype, there.offset, there.slope, there.inter
+    with igzip.open(path) as file:
+        values = np.asarray(ArrayProxy(file, spec))
+        while file.read(CHUNK):  # NiBabel stops before the checksum at the end
+            pass
+    return values
+
+
+def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:
+    """An image that lesionflow wrote itself: float32 or integer data under its sform.
+
+    Its data are the file's own, mapped into memory; a gzip is unpacked at once.
 
     Raises
     ------
     ScanError
-        If it breaks off or is not what was packed.
+        If the file cannot be read whole.
     """
-    total = 0
-    try:
-        with gzip.open(path) as file:
-            while chunk := file.read(1 << 22):
-                total += len(chunk)
-    except (EOFError, OSError, zlib.error) as error:
-        raise ScanError(f"{path} is truncated or damaged: {error}") from error
-    return total
-
-
-def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:
-    """An image that lesionflow wrote itself: float32 or integer data under its sform."""
-    image = nib.load(path)
-    assert isinstance(image, nib.Nifti1Image)
-    return image
+    with _named(path):
+        image = nib.load(path)
+        assert isinstance(image, nib.Nifti1Image)
+        return nib.Nifti1Image(
+            _values(image, path), image.affine, image.header, None, image.file_map
+        )
 
 
 def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> None:
@@ -214,8 +238,7 @@ def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> 
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
-    with whole(path) as partial:
-        nib.save(image, partial)
+    _write(path, image)
 
 
 def save_like(
@@ -241,9 +264,16 @@ def save_like(
     header["cal_min"] = header["cal_max"] = 0
     header["descrip"] = b"lesionflow"
     header.set_data_shape(data.shape)
-    image = type(original)(data, None, header)
+    _write(path, type(original)(data, None, header))
+
+
+def _write(path: str | os.PathLike[str], image: nib.Nifti1Image) -> None:
     with whole(path) as partial:
-        nib.save(image, partial)
+        if not partial.name.endswith(".gz"):
+            nib.save(image, partial)
+            return
+        with partial.open("wb") as raw, igzip.IGzipFile("", "wb", LEVEL, raw, mtime=0) as file:
+            image.to_stream(file)
 
 
 def channels_last(image: nib.Nifti1Image) -> np.ndarray:

@@ -87,8 +87,10 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
     ValueError
         If a step cannot be computed (empty mask, nothing to divide by).
     """
-    x = channels.astype(np.float64)
-    known = ~np.isnan(x).any(axis=3)
+    x = channels.astype(np.float64, order="C")  # the order in which statistics go through it
+    known = np.ones(x.shape[:3], bool)
+    for c in range(x.shape[3]):
+        known &= ~np.isnan(x[..., c])
     for step in steps:
         name = next(key for key in step if key in OPERATIONS)
         region = brain & known if step.get("within") == "brain" else known
@@ -99,7 +101,10 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
             if step.get("per_channel")
             else [slice(None)]
         )
+        voxels = np.flatnonzero(region)
         for part in parts:
-            x[..., part] = OPERATIONS[name](x[..., part], step[name], x[..., part][region])
+            own = x[..., part]
+            seen = own.reshape(-1, own.shape[3]).take(voxels, axis=0)
+            x[..., part] = OPERATIONS[name](own, step[name], seen)
     x[~known] = 0
     return x.astype(np.float32)

@@ -1,13 +1,16 @@
 """From probability maps to lesions: components, filters and the table with one row a lesion."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from nibabel.affines import apply_affine
-from scipy import ndimage
 
+from lesionflow.components import boxes
 from lesionflow.geometry import nearest_voxels
+
+if TYPE_CHECKING:  # it takes longer to start than most steps to end
+    import pandas as pd
 
 MEASURES = [
     "label",
@@ -64,12 +67,12 @@ def measure(
     lesions: np.ndarray,
     labels: np.ndarray,
     probability: np.ndarray,
-    folds: np.ndarray,
+    folds: Sequence[np.ndarray] | np.ndarray,
     affine: np.ndarray,
     brain: np.ndarray,
     names: dict[int, str],
     regions: np.ndarray | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """One row a lesion, in the order of their numbers, before any filter.
 
     Parameters
@@ -80,7 +83,7 @@ def measure(
         The label map that they are components of.
     probability : array (x, y, z, label)
         Mean over folds; channel n - 1 belongs to label n.
-    folds : array (fold, x, y, z), int
+    folds : arrays (x, y, z), int
         Each fold's own label map.
     affine : array (4, 4)
         Of all of these; volumes are mm³ by its determinant, positions are RAS+ mm.
@@ -97,8 +100,10 @@ def measure(
         The columns of ``MEASURES`` without ``i, j, k``, and ``peak`` (voxel on this grid) and
         ``outside_brain`` (share of voxels). No lesion gives no rows, same columns.
     """
+    import pandas as pd
+
     rows = []
-    for number, box in enumerate(ndimage.find_objects(lesions), start=1):
+    for number, box in boxes(lesions).items():
         inside = lesions[box] == number
         offset = np.array([axis.start for axis in box])
         voxels = np.argwhere(inside) + offset
@@ -154,7 +159,7 @@ def _majority(regions: np.ndarray) -> str:
     return str(int(numbers[counts.argmax()])) if len(numbers) else ""
 
 
-def judge(table: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
+def judge(table: "pd.DataFrame", rules: dict[str, Any]) -> "pd.DataFrame":
     """The table with ``kept`` (bool) and ``dropped_because`` (text, empty for the kept).
 
     Parameters
@@ -166,6 +171,8 @@ def judge(table: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
         their voxels outside the brain mask than ``outside_brain``, are dropped; with ``keep_largest`` all
         but the first of each label as well (``components`` puts the largest first).
     """
+    import pandas as pd
+
     judged = table.copy()
     reasons = []
     first = set(table.groupby("label").lesion.min()) if rules["keep_largest"] else None
@@ -225,12 +232,12 @@ def claim_voxels(
 
 
 def summarize(
-    table: pd.DataFrame,
+    table: "pd.DataFrame",
     probability: np.ndarray,
     names: dict[int, str],
     voxel_mm3: float | None = None,
     total: str | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """One row a label: count, volumes in mm³ and the highest probability of the whole map.
 
     ``names`` has the labels' values and names in the order of the probabilities' channels. Only kept lesions count. With none, ``count`` and ``volume_mm3`` are 0, and the mean, median and
@@ -238,6 +245,8 @@ def summarize(
     volumes as well, the sums of each label's probabilities, and with ``total`` a last row of this name
     has that of all labels together.
     """
+    import pandas as pd
+
     rows = []
     for channel, (value, name) in enumerate(names.items()):
         volumes = table.loc[(table.label == name) & table.kept.astype(bool), "volume_mm3"]

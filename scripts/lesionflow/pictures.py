@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import ndimage
+
+from lesionflow.geometry import bounding_box
 
 COLUMNS = 6
 OVERVIEW_ROWS = 2
@@ -18,7 +18,7 @@ def draw_scan(
     image: np.ndarray,
     brain: np.ndarray,
     lesions: np.ndarray,
-    table: pd.DataFrame,
+    table: Sequence[Mapping[str, Any]],
     spacing_mm: Sequence[float],
     title: str,
 ) -> Any:
@@ -34,7 +34,7 @@ def draw_scan(
         Axes running to right, anterior and superior (RAS). Pictures are drawn as seen from above:
         the left of the head is on the left (L marks it).
     table
-        The scan's rows of lesions.csv.
+        The scan's rows of lesions.csv (``rows.read_lesions``).
     spacing_mm
         Voxel size.
     title
@@ -47,8 +47,8 @@ def draw_scan(
     """
     from matplotlib.figure import Figure
 
-    order = table.sort_values(["kept", "max_probability"], ascending=False, kind="stable")
-    shown = order.head(COLUMNS * LESION_ROWS)
+    order = sorted(table, key=lambda row: (not row["kept"], -row["max_probability"]))
+    shown = order[: COLUMNS * LESION_ROWS]
     rows = OVERVIEW_ROWS + int(np.ceil(len(shown) / COLUMNS))
     figure = Figure(figsize=(2.1 * COLUMNS, 2.6 * rows + 0.4), facecolor="black")
     room = 0.5 / figure.get_figheight()
@@ -58,42 +58,38 @@ def draw_scan(
     panels = figure.subplots(rows, COLUMNS, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
-    top = float(np.percentile(image[brain], 99.5)) if brain.any() else float(image.max())
+    seen = image.T[brain.T]  # in the order in which files hold voxels
+    top = float(np.percentile(seen, 99.5)) if seen.size else float(image.max())
     figure.text(0.5, 1 - room / 3, title, color="white", fontsize=10, ha="center", va="center")
 
     box = _bounds(brain if brain.any() else np.ones_like(brain), margin=6)
-    centres = _centres(lesions, table)
+    centres = _centres(lesions, [row["lesion"] for row in table])
+    kept = np.array([row["kept"] for row in table], bool)
     heights = np.linspace(box[2].start, box[2].stop - 1, COLUMNS * OVERVIEW_ROWS + 2)[1:-1]
     for panel, height in zip(panels[:OVERVIEW_ROWS].flat, heights.round().astype(int), strict=True):
         _slice(panel, image, height, box, spacing_mm, top)
-        _outline(panel, brain, height, box, spacing_mm, BRAIN, 0.6)
+        _outline(panel, brain[..., height], box, spacing_mm, BRAIN, 0.6)
         near = np.abs(centres[:, 2] - height) * spacing_mm[2] <= 3
         x, y = (centres[near, axis] * spacing_mm[axis] for axis in (0, 1))
-        colours = np.where(table.kept.to_numpy(bool)[near], KEPT, DROPPED)
+        colours = np.where(kept[near], KEPT, DROPPED)
         panel.scatter(x, y, s=81, facecolors="none", edgecolors=colours, linewidths=1)
-        panel.set_title(f"slice {height}", color="#9e9e9e", fontsize=7, pad=2)
+        _name(panel, f"slice {height}", "#9e9e9e")
     panels[0, 0].text(0.02, 0.5, "L", color="white", transform=panels[0, 0].transAxes)
-    for panel, row in zip(panels[OVERVIEW_ROWS:].flat, shown.itertuples(), strict=False):
-        centre = centres[list(table.lesion).index(row.lesion)]
+    centre_of = {row["lesion"]: centre for row, centre in zip(table, centres, strict=True)}
+    for panel, row in zip(panels[OVERVIEW_ROWS:].flat, shown, strict=False):
+        centre = centre_of[row["lesion"]]
         around = tuple(
             slice(max(int(c - HALF_MM / s), 0), min(int(c + HALF_MM / s) + 1, n))
             for c, s, n in zip(centre, spacing_mm, image.shape, strict=True)
         )
-        colour = KEPT if row.kept else DROPPED
+        colour = KEPT if row["kept"] else DROPPED
         _slice(panel, image, int(centre[2]), around, spacing_mm, top)
-        _outline(
-            panel,
-            lesions == row.lesion,
-            int(centre[2]),
-            around,
-            spacing_mm,
-            colour,
-            1.0,
-        )
-        words = f"{row.lesion}: {row.label} p {row.max_probability:.2f}, {row.volume_mm3:.0f} mm³"
-        if not row.kept:
-            words += f"\n{row.dropped_because}"
-        panel.set_title(words, color=colour, fontsize=7, pad=2)
+        own = lesions[..., int(centre[2])] == row["lesion"]
+        _outline(panel, own, around, spacing_mm, colour, 1.0)
+        words = "{lesion}: {label} p {max_probability:.2f}, {volume_mm3:.0f} mm³".format(**row)
+        if not row["kept"]:
+            words += f"\n{row['dropped_because']}"
+        _name(panel, words, colour)
     return figure
 
 
@@ -152,7 +148,7 @@ def draw_structures(
             interpolation="nearest",
             alpha=0.55,
         )
-        panel.set_title(f"slice {height}", color="#9e9e9e", fontsize=7, pad=2)
+        _name(panel, f"slice {height}", "#9e9e9e")
     panels[0, 0].text(0.02, 0.5, "L", color="white", transform=panels[0, 0].transAxes)
     patches = [Patch(color=c, label=n) for c, n in zip(colours, names.values(), strict=True)]
     figure.legend(
@@ -162,20 +158,19 @@ def draw_structures(
 
 
 def _bounds(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    ends = [(axis.min(), axis.max()) for axis in np.nonzero(mask)]
     return tuple(
-        slice(max(int(a) - margin, 0), min(int(b) + margin + 1, n))
-        for (a, b), n in zip(ends, mask.shape, strict=True)
+        slice(max(axis.start - margin, 0), min(axis.stop + margin, n))
+        for axis, n in zip(bounding_box(mask), mask.shape, strict=True)
     )
 
 
-def _centres(lesions: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+def _centres(lesions: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
     """A voxel of each lesion, on its middle slice."""
-    boxes = ndimage.find_objects(lesions)
+    found = np.argwhere(lesions)
+    owner = lesions[tuple(found.T)]
     centres = []
-    for number in table.lesion:
-        box = boxes[number - 1]
-        voxels = np.argwhere(lesions[box] == number) + [axis.start for axis in box]
+    for number in numbers:
+        voxels = found[owner == number]
         away = np.linalg.norm(voxels - voxels.mean(axis=0), axis=1)
         centres.append(voxels[away.argmin()])
     return np.array(centres).reshape(-1, 3)
@@ -206,16 +201,20 @@ def _slice(
     )
 
 
+def _name(panel: Any, words: str, colour: str) -> None:
+    """Words above a panel. Without ``y`` matplotlib lays out every tick, though none is drawn, to clear them."""
+    panel.set_title(words, color=colour, fontsize=7, pad=2, y=1)
+
+
 def _outline(
     panel: Any,
     mask: np.ndarray,
-    height: int,
     box: tuple[slice, ...],
     spacing: Sequence[float],
     colour: str,
     width: float,
 ) -> None:
-    part = mask[box[0], box[1], height].T
+    part = mask[box[0], box[1]].T
     if part.any() and not part.all():
         x = np.arange(box[0].start, box[0].stop) * spacing[0]
         y = np.arange(box[1].start, box[1].stop) * spacing[1]

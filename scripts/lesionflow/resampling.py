@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from lesionflow.along_axes import linear, nearest
 from lesionflow.geometry import Grid, axis_codes, index_map, model_grid, reorder
 from lesionflow.sinc import axis_aligned, welch_sinc
 
@@ -84,8 +84,8 @@ def resample(
         To sample on.
     interpolation
         ``nearest``, ``linear``, ``bspline`` (third order) or ``welch`` (windowed sinc, which ANTs
-        and so SHiVAi use; computed axis by axis where the axes of both grids run in the same
-        directions, which gives SimpleITK's values, by SimpleITK elsewhere).
+        and so SHiVAi use). All but ``bspline`` are computed axis by axis where the axes of both grids run in
+        the same directions, which gives SimpleITK's values, by SimpleITK elsewhere.
     blur
         Sigma, in voxels of ``grid``, of a Gaussian that goes before along the axes that are not refined
         (SynthSeg: 0.25).
@@ -106,16 +106,23 @@ def resample(
         coarser = np.linalg.norm(
             matrix[:3, :3], axis=1
         )  # voxels of data in one of grid, by axis of data
+        from scipy import ndimage
+
         sigma = np.where(coarser > 1 - 1e-6, blur * coarser, 0)
         data = ndimage.gaussian_filter(data, sigma, output=np.float32)
     if outside == "edge":
         if interpolation != "linear":
             raise ValueError(f"outside: edge goes with interpolation linear, not {interpolation}")
+        from scipy import ndimage
+
         return ndimage.affine_transform(
             data, matrix[:3, :3], matrix[:3, 3], grid.shape, np.float32, order=1, mode="nearest"
         )
     if interpolation == "welch" and axis_aligned(matrix, grid.shape):
         return welch_sinc(data, matrix, grid.shape)
+    along = {"nearest": nearest, "linear": linear}.get(interpolation)
+    if along and (sampled := along(data, matrix, grid.shape)) is not None:
+        return sampled
 
     import SimpleITK as sitk
 
@@ -125,9 +132,10 @@ def resample(
         "bspline": sitk.sitkBSpline,
         "welch": sitk.sitkWelchWindowedSinc,
     }
-    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T.astype(np.float32)))
+    held = keep if keep.kind in "iu" else np.float32
+    image = sitk.GetImageFromArray(np.ascontiguousarray(data.T.astype(held, copy=False)))
     transform = sitk.AffineTransform(matrix[:3, :3].ravel().tolist(), matrix[:3, 3].tolist())
-    sampled = sitk.Resample(
+    filled = sitk.Resample(
         image,
         [int(n) for n in grid.shape],
         transform,
@@ -136,22 +144,25 @@ def resample(
         (1.0, 1.0, 1.0),
         np.eye(3).ravel().tolist(),
         0.0,
-        sitk.sitkFloat32,
+        image.GetPixelID(),
     )
-    return sitk.GetArrayFromImage(sampled).T.astype(keep)
+    return sitk.GetArrayFromImage(filled).T.astype(keep, copy=False)
 
 
 def field_of_view(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> np.ndarray:
     """Bool array of ``grid.shape``: where a voxel centre lies inside an image's field of view."""
     matrix = index_map(affine, grid.affine)
     inside = np.ones(grid.shape, bool)
-    steps = [np.arange(n) for n in grid.shape]
+    steps = np.ogrid[tuple(slice(n) for n in grid.shape)]
     for axis in range(3):
-        index = (
-            matrix[axis, 0] * steps[0][:, None, None]
-            + matrix[axis, 1] * steps[1][None, :, None]
-            + matrix[axis, 2] * steps[2][None, None, :]
-            + matrix[axis, 3]
-        )
-        inside &= (index >= -0.5 - 1e-6) & (index <= shape[axis] - 0.5 + 1e-6)
+        low, high = -0.5 - 1e-6, shape[axis] - 0.5 + 1e-6
+        *little, along = sorted((matrix[axis, a] * steps[a] for a in range(3)), key=np.ptp)
+        nearest = along + matrix[axis, 3] + sum(part.min() for part in little)
+        farthest = along + matrix[axis, 3] + sum(part.max() for part in little)
+        surely = (nearest >= low) & (farthest <= high)
+        if (surely | (farthest < low) | (nearest > high)).all():  # it goes by one axis: no turn
+            inside &= surely
+        else:
+            index = matrix[axis, 3] + along + little[0] + little[1]
+            inside &= (index >= low) & (index <= high)
     return inside

@@ -4,8 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionflow.images import ScanError, read_scan, read_scan_grid, save, save_like
-from volumes import CODES, noise, oriented, save_scan, truncate
+from lesionflow.images import ScanError, load, read_scan, read_scan_grid, save, save_like
+from volumes import CODES, in_two_members, noise, oriented, save_scan, truncate
 
 
 def test_slope_and_intercept_are_applied(tmp_path):
@@ -142,3 +142,64 @@ def test_a_form_that_is_not_asked_for_may_be_wrong(tmp_path):
     assert read_scan(path, "sform").shape == (12, 13, 14)
     with pytest.raises(ScanError, match="not valid"):
         read_scan(path, "strict")
+
+
+def packed_scan(path, shape=(30, 30, 30)):
+    return save_scan(path, noise(shape))
+
+
+def test_a_gzip_of_several_members_or_with_zeros_behind_is_read_whole(tmp_path):
+    path = packed_scan(tmp_path / "a.nii.gz")
+    expected = noise((30, 30, 30))
+    in_two_members(path)
+    assert np.array_equal(read_scan(path).dataobj, expected)
+    assert np.array_equal(load(path).dataobj, expected)
+    path.write_bytes(path.read_bytes() + bytes(512))
+    assert np.array_equal(read_scan(path).dataobj, expected)
+
+
+@pytest.mark.parametrize("read", [read_scan, load])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-1],  # the length, and then the checksum, are cut
+        lambda data: data[:-8],
+        lambda data: data[:-8] + bytes([data[-8] ^ 1]) + data[-7:],  # or wrong
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data + b"more",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:5],
+        lambda data: b"",
+    ],
+)
+def test_a_gzip_is_read_to_its_end_and_held_against_its_checksum(tmp_path, damage, read):
+    path = packed_scan(tmp_path / "a.nii.gz")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ScanError, match="a.nii.gz"):
+        read(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_what_is_saved_is_loaded_as_it_was_and_packs_to_the_same_bytes(tmp_path, dtype, name):
+    data = noise((6, 7, 8, 2), dtype=dtype)
+    for folder in ("one", "two"):
+        save(tmp_path / folder / name, data, np.eye(4))
+    image = load(tmp_path / "one" / name)
+    assert image.get_data_dtype() == dtype == np.asanyarray(image.dataobj).dtype
+    assert np.array_equal(image.dataobj, data)
+    assert image.get_filename() == str(tmp_path / "one" / name)
+    assert len({(tmp_path / f / name).read_bytes() for f in ("one", "two")}) == 1
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_scaled_numbers_are_those_of_nibabel_however_they_are_packed(tmp_path, name):
+    numbers = np.random.default_rng(0).integers(-30000, 30000, (9, 8, 7)).astype(np.int16)
+    path = save_scan(tmp_path / name, numbers, slope=(0.123456789, -7.3))
+    theirs = np.asarray(nib.load(path).dataobj, np.float32)
+    assert np.array_equal(read_scan(path).dataobj, theirs)
+
+
+def test_a_temporary_is_mapped_into_memory_and_not_read(tmp_path):
+    save(tmp_path / "a.nii", noise(), np.eye(4))
+    assert isinstance(np.asanyarray(load(tmp_path / "a.nii").dataobj), np.memmap)

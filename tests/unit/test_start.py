@@ -1,0 +1,40 @@
+"""Steps start lean: what takes longer to import than a step to run is imported where it is needed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from paths import HOUSE
+
+HEAVY = (
+    *("tensorflow", "keras", "openvino", "pandas", "scipy.ndimage", "SimpleITK", "matplotlib"),
+    *("nilearn", "jinja2", "h5py", "yaml", "jsonschema"),
+)
+START = {  # step: what of these it imports before it has read its first file
+    "resample": [],
+    "mask": [],
+    "crop": [],
+    "normalize": [],
+    "average_folds": [],
+    "threshold": [],
+    "restore": [],
+    "count": ["pandas"],
+    "draw": [],
+}
+LOOK = """
+import importlib.util, json, sys
+sys.path.insert(0, {folder!r})
+spec = importlib.util.spec_from_file_location("step", {script!r})
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+print(json.dumps([name for name in {heavy!r} if name in sys.modules]))
+"""
+
+
+@pytest.mark.parametrize("step", START)
+def test_a_step_starts_with_no_more_than_it_needs(step):
+    scripts = HOUSE / "scripts"
+    look = LOOK.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout) == START[step]
