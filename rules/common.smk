@@ -10,7 +10,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import provenance
+from lesionflow import provenance, warm
 from lesionflow import boxes, resampling
 from lesionflow.cards import ANY, import_part, load_cards
 from lesionflow.cards import reference as reference_channel
@@ -26,7 +26,6 @@ from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
 
 HOUSE = Path(workflow.basedir)
-os.environ["LESIONFLOW_RUN"] = str(os.getpid())  # whose jobs share warm workers
 PLAN = Path("work/cohort.json")
 TRUTHS = Path(
     "work/truth.json"
@@ -36,6 +35,14 @@ TRUTHS = Path(
 def code_digest(step):
     """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
     return provenance.code_digest(HOUSE / "scripts" / f"{step}.py")
+
+
+def enter_run():
+    """Have the jobs of this Snakemake share warm workers; a cluster job's are there before its steps."""
+    if warm.enter_run() and not workflow.is_main_process:
+        for step in ("find_brain", "predict_fold"):
+            if any(f"{step}:" in word for word in sys.argv):  # among its target jobs
+                warm.start(step, code_digest(step))
 
 
 def prepare_run():
@@ -96,6 +103,7 @@ def keep_plan(path, plan):
             partial.write_text(text, encoding="utf-8")
 
 
+enter_run()
 SETTINGS, CARDS, MASK_CARD, PLANNED = prepare_run()
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}

@@ -4,7 +4,7 @@ import numpy as np
 
 from lesionflow import facts
 from lesionflow.images import channels_last, load, save
-from lesionflow.intensity import normalize
+from lesionflow.intensity import normalize, storable
 from lesionflow.jobs import logged
 
 
@@ -18,7 +18,7 @@ def main(snakemake):
         normal = normalize(stack, snakemake.params.steps, brain)[..., channel]
         if snakemake.params.mask == "brain":
             normal = normal * brain
-        save(snakemake.output.image, normal, image.affine)
+        save(snakemake.output.image, storable(normal), image.affine)
         inside = stack[..., channel][brain]
         inside = inside[np.isfinite(inside)]  # the mask may not meet the box at all
         p99 = float(np.percentile(inside, 99)) if inside.size else None

@@ -108,3 +108,21 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
             x[..., part] = OPERATIONS[name](own, step[name], seen)
     x[~known] = 0
     return x.astype(np.float32)
+
+
+def storable(image: np.ndarray) -> np.ndarray:
+    """A normalised image as it is stored and as the network sees it: without the digits that only noise has.
+
+    Multiples of 2**-20 of its range (of the power of two at or below its largest magnitude), so at most
+    5e-7 of the range away: float32 arithmetic in a network does as much. Files become a tenth smaller.
+
+    Parameters
+    ----------
+    image : array (x, y, z), float32
+        Finite.
+    """
+    largest = float(np.abs(image).max())
+    if not largest:
+        return image
+    step = np.float32(2.0 ** (np.floor(np.log2(largest)) - 20))
+    return np.round(image / step) * step

@@ -25,7 +25,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-RUN = "LESIONFLOW_RUN"  # process id of the Snakemake whose job this is; rules/common.smk sets it
+RUN = "LESIONFLOW_RUN"  # process id of the Snakemake whose jobs share workers (``enter_run``)
+CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # in which that Snakemake runs
 START_S = 60  # for a worker to open its socket
 SILENT_S = 120  # a worker says every few seconds that it lives
 RUNTIME_MIN = 60  # of a job that no profile gives a time
@@ -35,6 +36,29 @@ LONGEST = 50  # of a folder's name; the whole address of a socket has at most 10
 
 class WorkerLost(Exception):
     """The worker did not do the work; the work itself may be well."""
+
+
+def enter_run() -> bool:
+    """Make this Snakemake the one whose jobs share workers; False where one above it is.
+
+    A scheduler's job may start a Snakemake for each of the jobs in it: the first one's workers are theirs.
+    """
+    job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_ID") or ""  # SLURM, Grid Engine
+    run = os.environ.get(RUN, "")
+    if run and os.environ.get(CLUSTER_JOB) == job and Path("/proc", run).exists():
+        return False
+    os.environ.update({RUN: str(os.getpid()), CLUSTER_JOB: job})
+    return True
+
+
+def start(step: str, code: str) -> None:
+    """Start a worker of this run before it is needed; where that fails, jobs see to it themselves.
+
+    What a job starts in a step of SLURM's ends with the step; what the Snakemake around it starts does not.
+    """
+    run = os.environ[RUN]
+    with suppress(WorkerLost, OSError), _slot(_sockets(), f"{run}-{step}") as (address, slot):
+        _started(address, (step, code, run), slot)[0].close()
 
 
 def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
@@ -61,12 +85,15 @@ def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
         return work(**arguments)
     limit_s = job.resources.get("runtime", RUNTIME_MIN) * 60 / 2
     try:
-        folder = private_folder(sockets(tempfile.gettempdir()))
-        with _slot(folder, f"{run}-{job.rule}") as (address, slot):
+        with _slot(_sockets(), f"{run}-{job.rule}") as (address, slot):
             return _ask(address, (job.rule, job.params.code, run), slot, limit_s, arguments)
     except (WorkerLost, OSError) as error:
         logging.warning("%s; this job computes by itself", error)
         return work(**arguments)
+
+
+def _sockets() -> Path:
+    return private_folder(sockets(tempfile.gettempdir()))
 
 
 def sockets(temporary: str) -> Path:

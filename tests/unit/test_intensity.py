@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lesionflow.intensity import normalize
+from lesionflow.intensity import normalize, storable
 
 SHIVA = [
     {"clip_below": 0},
@@ -98,3 +98,19 @@ def test_an_empty_mask_is_refused():
     image, brain = column(1, 2)
     with pytest.raises(ValueError, match="mask is empty"):
         normalize(image, [{"z_score": True, "within": "brain"}], ~brain)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 255.0, 3.2e4])
+def test_what_is_stored_is_a_millionth_of_the_range_away_at_most(scale):
+    image = (np.random.default_rng(1).normal(0, 0.2, (6, 7, 8)) * scale).astype(np.float32)
+    stored = storable(image)
+    assert stored.dtype == np.float32
+    largest = np.abs(image).max()
+    assert 0 < np.abs(stored - image).max() <= largest * 2.0**-21
+    np.testing.assert_array_equal(storable(stored), stored)
+    steps = stored / 2.0 ** (np.floor(np.log2(largest)) - 20)
+    np.testing.assert_array_equal(steps, np.round(steps))
+
+
+def test_an_image_of_zeros_is_stored_as_it_is():
+    np.testing.assert_array_equal(storable(np.zeros((2, 2, 2), np.float32)), 0)

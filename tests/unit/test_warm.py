@@ -15,7 +15,16 @@ from patient_step import work
 from steps import Names
 
 from lesionflow import warm
-from lesionflow.warm import RUN, WorkerLost, call, own_gpu, private_folder, sockets
+from lesionflow.warm import (
+    CLUSTER_JOB,
+    RUN,
+    WorkerLost,
+    call,
+    enter_run,
+    own_gpu,
+    private_folder,
+    sockets,
+)
 from paths import HOUSE
 
 
@@ -128,6 +137,31 @@ def test_a_worker_of_another_version_is_replaced(run, caplog):
     assert new[1] == 1
     assert "of another version" in caplog.text
     assert ended(old)
+
+
+def test_the_first_snakemake_of_a_cluster_job_is_the_run_of_all_in_it(monkeypatch):
+    for name in (RUN, CLUSTER_JOB, "SLURM_JOB_ID", "JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")
+    assert enter_run()  # a user's
+    assert os.environ[RUN] == str(os.getpid())
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv(RUN, "1")  # inherited from the user's
+    assert enter_run()  # the job's first
+    assert os.environ[RUN] == str(os.getpid())
+    monkeypatch.setenv(RUN, "1")  # the first one, which is alive, seen from one in it
+    assert not enter_run()
+    assert os.environ[RUN] == "1"
+    monkeypatch.setenv(RUN, "999999999")  # it has gone
+    assert enter_run()
+
+
+def test_a_worker_that_was_started_ahead_serves_the_first_job(run):
+    warm.start("patient_step", "v1")
+    (socket,) = private_folder(Path(warm.tempfile.gettempdir())).glob("*.sock")
+    made = socket.stat().st_ino
+    assert ask("work")[1] == 1
+    assert socket.stat().st_ino == made
 
 
 def test_what_is_wrong_with_a_scan_is_told_once(run, tmp_path):
