@@ -17,11 +17,10 @@ from lesionflow.cards import reference as reference_channel
 from lesionflow.cohort import MATLAB, CohortError
 from lesionflow.frameworks import nvidia_device
 from lesionflow.headers import Memory
-from lesionflow.plan import join_truth, plan_run, split_truth
+from lesionflow.plan import join_truth, paths_of_runs, plan_run, split_truth
 from lesionflow.settings import checked
 from lesionflow.mask_cards import mask_card
 from lesionflow.columns import soft_names
-from lesionflow.tables import STEPS, cohort_table, write_table
 from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
 
@@ -30,11 +29,12 @@ PLAN = Path("work/cohort.json")
 TRUTHS = Path(
     "work/truth.json"
 )  # apart: what the main road reads does not change with a truth
+MARKS = provenance.code_digests(HOUSE / "scripts", Path("work/code.json"))
 
 
 def code_digest(step):
     """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
-    return provenance.code_digest(HOUSE / "scripts" / f"{step}.py")
+    return MARKS[step]
 
 
 def enter_run():
@@ -107,12 +107,6 @@ enter_run()
 SETTINGS, CARDS, MASK_CARD, PLANNED = prepare_run()
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}
-RUNS = [
-    (model, record["folder"], record["scan"])
-    for record in SCANS
-    for model in CARDS
-    if model not in record["problems"]
-]
 MODELS = {
     model: {
         "labels": list(card["output"]["labels"].values()),
@@ -326,15 +320,19 @@ def kept_if(name, path):
 
 
 def every_run(pattern):
-    """Paths of ``pattern`` for every scan and model that can be run."""
-    return [pattern.format(model=m, folder=f, scan=s) for m, f, s in RUNS]
+    """Input function: paths of ``pattern`` for every scan and model that can be run.
+
+    A function, so that only the jobs that read all scans make the list, and no cluster job of one scan.
+    """
+    return lambda wildcards: paths_of_runs(pattern, SCANS, CARDS)
 
 
 def every_truth(pattern):
     """Input function: paths of ``pattern`` for every scan and model that can be held against a truth."""
 
     def paths(wildcards):
-        found = [run for run in RUNS if SCAN[run[2]]["truth"][0] == "ok"]
+        known = [record for record in SCANS if record["truth"][0] == "ok"]
+        found = paths_of_runs(pattern, known, CARDS)
         if not found:
             told = next((why for _, why in (r["truth"] for r in SCANS) if why), "")
             raise WorkflowError(
@@ -342,7 +340,7 @@ def every_truth(pattern):
                 "true lesions in the scan table's column truth, or beside it by the pattern truth"
                 + (f" ({told})" if told else "")
             )
-        return [pattern.format(model=m, folder=f, scan=s) for m, f, s in found]
+        return found
 
     return paths
 
@@ -356,6 +354,8 @@ def of_cohort():
 
 def write_partial_table():
     """A row for every scan of a run that failed, with the step and the reason."""
+    from lesionflow.tables import cohort_table, write_table
+
     targets = workflow.dag_settings.targets
     if targets and all("evaluat" in str(target) for target in targets):
         from lesionflow.evaluation import gathered

@@ -1,6 +1,6 @@
 """What a run will do: every scan of the cohort, its files, and what keeps it from being run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,16 @@ def join_truth(plain: list[Record], truths: Mapping[str, Record]) -> list[Record
             records[-1]["files"] = {**one["files"], "truth": known["file"]}
             records[-1]["content"] = {**one["content"], "truth": known["content"]}
     return records
+
+
+def paths_of_runs(pattern: str, records: Iterable[Record], models: Iterable[str]) -> list[str]:
+    """Paths of ``pattern`` for every scan and model that can be run, in the order of the records."""
+    return [
+        pattern.format(model=model, folder=record["folder"], scan=record["scan"])
+        for record in records
+        for model in models
+        if model not in record["problems"]
+    ]
 
 
 def _finder(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from defaults import default
 
 from lesionflow.headers import Memory
-from lesionflow.plan import join_truth, plan_run, split_truth
+from lesionflow.plan import join_truth, paths_of_runs, plan_run, split_truth
 from volumes import noise, save_scan
 
 PATTERNS = {
@@ -138,3 +138,16 @@ def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):
     plain = plan(cohort, {"m": card("swi")}, patterns=both)  # a model that reads no MATLAB files
     assert plain["problems"] == {}
     assert plain["files"]["swi"].endswith(".nii.gz")
+
+
+def test_paths_are_of_what_can_be_run_in_the_order_of_the_plan():
+    records = [
+        {"scan": "sub-2", "folder": "sub-2/anat", "problems": {"b": ["excluded", ""]}},
+        {"scan": "sub-1", "folder": "sub-1/anat", "problems": {}},
+    ]
+    found = paths_of_runs("{model}/{folder}/{scan}_x.tsv", records, ["a", "b"])
+    assert found == [
+        "a/sub-2/anat/sub-2_x.tsv",
+        "a/sub-1/anat/sub-1_x.tsv",
+        "b/sub-1/anat/sub-1_x.tsv",
+    ]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from lesionflow import columns
+from lesionflow import columns, provenance
 from lesionflow.jobs import logged, outcome
 from lesionflow.provenance import code_digest, sources
 from lesionflow.settings import ConfigError, checked
@@ -183,11 +183,7 @@ def code(tmp_path, text):
     (tmp_path / "lesionflow/two.py").write_text(text)
     (tmp_path / "lesionflow/other.py").write_text("y = 1\n")
     (tmp_path / "step.py").write_text("def main():\n    from lesionflow import one\n")
-    code_digest.cache_clear()
-    sources.cache_clear()
-    from lesionflow import provenance
-
-    provenance._tree.cache_clear()
+    provenance._read.cache_clear()
     return code_digest(tmp_path / "step.py")
 
 
@@ -198,6 +194,19 @@ def test_the_mark_of_a_step_follows_what_it_imports(tmp_path):
     assert code(tmp_path, "# a comment\nx  =  1\n") == first
     assert code(tmp_path, '"""A docstring."""\nx = 1\n') == first
     assert code(tmp_path, "x = 2\n") != first
+
+
+def test_marks_are_kept_until_a_file_changes(tmp_path, monkeypatch):
+    first = code(tmp_path, "x = 1\n")
+    store = tmp_path / "work/code.json"
+    assert provenance.code_digests(tmp_path, store) == {"step": first}
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "code_digest", None)  # is not asked again
+        assert provenance.code_digests(tmp_path, store) == {"step": first}
+    other = code(tmp_path, "x = 22\n")
+    assert provenance.code_digests(tmp_path, store) == {"step": other} != {"step": first}
+    store.write_text("{")
+    assert provenance.code_digests(tmp_path, store) == {"step": other}
 
 
 def test_config_defaults_and_schema_agree():

@@ -1,5 +1,6 @@
 """Every kind of cohort, several models, and a cohort of many."""
 
+import resource
 import shutil
 import time
 
@@ -90,3 +91,37 @@ def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, 
     first, second = seconds(), seconds()
     assert first < 10
     assert second < first
+
+
+def test_a_dry_run_takes_a_scan_no_longer_in_a_large_cohort(tmp_path):
+    one = save_scan(tmp_path / "one.nii.gz", noise()).read_bytes()
+
+    def seconds(scans):
+        directory = tmp_path / str(scans)
+        for number in range(scans):
+            anat = directory / f"bids/sub-{number:03d}/anat"
+            anat.mkdir(parents=True)
+            (anat / f"sub-{number:03d}_swi.nii.gz").write_bytes(one)
+        start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        status, text = snakemake(directory, "--dry-run", "--quiet", "rules", brain_mask="none")
+        assert status == 0, text
+        assert jobs(text)["draw"] == scans
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start
+
+    start, few, many = map(seconds, (1, 30, 120))
+    assert (many - start) / 119 < 2 * (few - start) / 29
+
+
+def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path):
+    save_scan(tmp_path / "images/a_swi.nii.gz", noise())
+    table = tmp_path / "scans.tsv"
+    table.write_text("subject\tswi\na\timages/a_swi.nii.gz\nb\tnone.nii.gz\n")
+    config = {"cohort": "scans.tsv", "brain_mask": "none"}
+    status, text = snakemake(tmp_path, "--dry-run", **config)
+    assert status == 0, text
+    table.unlink()
+    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,channel=swi"
+    remote = ("--mode", "remote", "--target-jobs", job, "--allowed-rules", "resample", "--nolock")
+    status, text = snakemake(tmp_path, *remote, **config)
+    assert status == 0, text
+    assert (tmp_path / "results/demo-cmb/sub-a/anat/sub-a_desc-source_swi.json").is_file()
