@@ -1,0 +1,40 @@
+"""Runs whose predictions share a warm process."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from conftest import snakemake
+
+pytestmark = pytest.mark.slow
+
+
+def workers(directory, step="predict_fold"):
+    """The process that predicted, by log."""
+    logs = sorted((directory / "logs" / step).rglob("*.log"))
+    return [re.search(r"by the worker, process (\d+)", log.read_text())[1] for log in logs]
+
+
+def test_a_runs_predictions_share_one_process_and_both_backends_agree(
+    finished, tmp_path, tiny, models_dir
+):
+    """TensorFlow starts once for three scans of three folds; the tables are OpenVINO's, but for its name."""
+    shutil.copytree(finished / "bids", tmp_path / "bids")
+    status, text = snakemake(
+        tmp_path, cohort="bids", models=tiny, models_dir=models_dir, backend="tensorflow"
+    )
+    assert status == 0, text
+    found = workers(tmp_path)
+    assert len(found) == 9
+    assert len(set(found)) == 1
+    assert not Path("/proc", found[0]).exists()  # it ended with the run
+    assert len(set(workers(finished))) == 1
+    ours, theirs = (pd.read_csv(d / "results/lesions.csv") for d in (tmp_path, finished))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
+    ours, theirs = (pd.read_csv(d / "results/cohort.csv") for d in (tmp_path, finished))
+    assert set(ours.pop("backend")) == {"tensorflow"}
+    assert set(theirs.pop("backend")) == {"openvino"}
+    pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
