@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lesionflow.jobs import logged
-from lesionflow.warm import call
+from lesionflow.warm import call, threads
 from lesionflow.whole import whole
 
 
@@ -34,7 +34,7 @@ def main(snakemake):
             card=params.card,
             folds=[Path(fold).parent for fold in snakemake.input.folds],
             backend=params.backend,
-            threads=snakemake.threads,
+            threads=threads(snakemake),
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lesionflow import facts
 from lesionflow.jobs import logged
-from lesionflow.warm import call
+from lesionflow.warm import call, threads
 from lesionflow.whole import whole
 
 
@@ -32,7 +32,7 @@ def main(snakemake):
                 device=params.device,
                 precision=params.precision,
                 xla=params.xla,
-                threads=snakemake.threads,
+                threads=threads(snakemake),
                 memory_mb=snakemake.resources.get("mem_mb"),
             )
         facts.write(

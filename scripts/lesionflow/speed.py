@@ -80,8 +80,8 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
     -------
     dict
         ``plain`` (a) and ``processes`` side by side at which it is best; by backend ``road`` (b),
-        ``floor`` (c), ``road_to_plain``, ``road_to_floor`` and ``predict_to_floor`` (all prediction
-        jobs of a scan, one after the other, against the calls).
+        ``floor`` (c), ``road_to_plain``, ``road_to_floor`` and ``predict_to_floor`` (the seconds of a
+        scan's prediction jobs, of one thread each, by the cores that they share, against the calls).
     """
     rounds, found = figures["rounds"], {}
     plain = {n: median(r["plain"][n] for r in rounds) for n in rounds[0]["plain"]}
@@ -97,7 +97,9 @@ def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
             r["road"][backend] / r["floor"][backend] for r in rounds
         )
         found[f"predict_to_floor {backend}"] = median(
-            r["steps"][backend]["predict_fold"]["seconds_a_scan"] / r["floor"][backend]
+            r["steps"][backend]["predict_fold"]["seconds_a_scan"]
+            / figures["cores"]
+            / r["floor"][backend]
             for r in rounds
         )
     return found
@@ -118,7 +120,7 @@ def step_table(figures: Mapping[str, Any], backend: str) -> str:
 GOALS = (  # of the ratios, by the figure that they are about
     ("road_to_plain", 0.5, "the whole road (b) by the plain way's inference alone (a)"),
     ("road_to_floor", 3.0, "the whole road (b) by the floor (c)"),
-    ("predict_to_floor", 1.3, "the prediction jobs of a scan by the floor (c)"),
+    ("predict_to_floor", 1.3, "the prediction jobs of a scan, by core, by the floor (c)"),
 )
 PAGE = """\
 # Speed
@@ -149,8 +151,8 @@ differ in anything but probabilities.
 
 ## Each step, OpenVINO
 
-Seconds are those of the jobs' processes, start and end included; where two jobs run side by side both count. Peak
-memory is the largest job's; that of find_brain and predict_fold is their warm worker's, all folds loaded.
+Seconds are those of the jobs' processes, start and end included, of one thread each: {cores} run side by side, and
+predictions wait for their turn in it. Peak is the largest job's; that of find_brain and predict_fold is their warm worker's, all folds loaded.
 
 {steps_openvino}
 

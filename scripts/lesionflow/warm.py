@@ -2,8 +2,8 @@
 
 A step that can be warm has a function ``work``, which imports what it needs when it is called. The first job
 of a run starts a worker (``worker``) for it; the jobs after it find the worker at a socket in a folder that
-only the user can open. A worker serves one job at a time, and as many jobs as run side by side have a worker
-each. It ends with the Snakemake that runs the jobs, and when nobody has asked for a while.
+only the user can open. A worker serves one job at a time. Two jobs that run side by side take turns at one, which uses
+the threads of both: one job starts and ends while the other one's arithmetic runs. It ends with the Snakemake that runs the jobs, and when nobody has asked for a while.
 
 Nothing depends on a worker: where it cannot be had, dies, is silent or is of another version, the job says so
 and computes by itself. A worker writes under a temporary name only, which the job puts in place.
@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ START_S = 60  # for a worker to open its socket
 SILENT_S = 120  # a worker says every few seconds that it lives
 RUNTIME_MIN = 60  # of a job that no profile gives a time
 SLOTS = 256
+SHARE = 2  # jobs that take turns at a worker
 LONGEST = 50  # of a folder's name; the whole address of a socket has at most 107 characters
 
 
@@ -80,8 +82,8 @@ def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
     ValueError
         What is wrong with the arguments, as ``work`` says it.
     """
-    run = os.environ.get(RUN)
-    if not run or not sys.platform.startswith("linux"):  # others do not tell who is at a socket
+    run = _run()
+    if not run:
         return work(**arguments)
     limit_s = job.resources.get("runtime", RUNTIME_MIN) * 60 / 2
     try:
@@ -90,6 +92,11 @@ def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
     except (WorkerLost, OSError) as error:
         logging.warning("%s; this job computes by itself", error)
         return work(**arguments)
+
+
+def _run() -> str | None:
+    """The run that this process belongs to, where there are workers: other systems do not tell who is at a socket."""
+    return os.environ.get(RUN) if sys.platform.startswith("linux") else None
 
 
 def _sockets() -> Path:
@@ -121,17 +128,30 @@ def private_folder(parent: Path) -> Path:
 
 @contextmanager
 def _slot(folder: Path, name: str) -> Iterator[tuple[Path, int]]:
-    """Address of a worker that no other job is using, held until the block ends, and its number."""
-    for number in range(SLOTS):
-        address = folder / f"{name}-{number}.sock"
-        with address.with_suffix(".lock").open("w") as lock:
+    """Address of a worker whose turn is this job's until the block ends, and its number.
+
+    Two jobs share a worker and take turns: one starts and ends while the other one's arithmetic runs.
+    """
+    with ExitStack() as held:
+        for number, place in product(range(SLOTS), range(SHARE)):
+            lock = held.enter_context((folder / f"{name}-{number}-{place}.lock").open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield address, number
+            address = folder / f"{name}-{number}.sock"
+            with address.with_suffix(".lock").open("w") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                yield address, number
             return
     raise WorkerLost(f"{SLOTS} workers are busy")
+
+
+def threads(job: Any) -> int:
+    """Of the CPU, for the work of a job: with a worker those of all jobs that share it, if there are so many."""
+    if not _run():
+        return job.threads
+    return min(SHARE * job.threads, max(job.threads, len(os.sched_getaffinity(0))))
 
 
 def _ask(

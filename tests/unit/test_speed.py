@@ -72,7 +72,7 @@ def test_ratios_are_medians_of_what_was_measured_in_one_round():
     assert (found["plain"], found["processes"]) == (12, 2)
     assert found["road_to_plain openvino"] == 0.5  # of 6/12, 6/14, 6/10
     assert found["road_to_floor tensorflow"] == 3  # of 3, 2, 3
-    assert found["predict_to_floor openvino"] == pytest.approx(1.2)  # of 1.2, 1, 1.5
+    assert found["predict_to_floor openvino"] == pytest.approx(0.6)  # of 1.2, 1, 1.5, on two cores
 
 
 def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():

@@ -81,18 +81,33 @@ def test_without_a_run_the_job_computes_by_itself(monkeypatch):
     assert ask("work")[0] == os.getpid()
 
 
-def test_jobs_side_by_side_have_a_worker_each(run):
+def test_two_jobs_take_turns_at_a_worker_and_a_third_has_another(run):
+    """Nobody's work begins before the other one's at the same worker has ended."""
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(ask("work", seconds=2)[0])) for _ in range(2)
-    ]
+
+    def one():
+        begun = time.monotonic()
+        found.append((ask("work", seconds=2)[0], time.monotonic() - begun))
+
+    threads = [threading.Thread(target=one) for _ in range(3)]
     for thread in threads:
         thread.start()
+        time.sleep(0.3)
     for thread in threads:
         thread.join()
-    assert len(set(found)) == 2
-    assert os.getpid() not in found
-    assert ask("work")[0] in found
+    workers = [worker for worker, _ in found]
+    assert len(set(workers)) == 2
+    assert os.getpid() not in workers
+    assert max(seconds for _, seconds in found) > 3.5  # it waited for its turn
+    assert ask("work")[0] in workers
+
+
+def test_a_worker_has_the_threads_of_the_jobs_that_share_it(run, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert warm.threads(SimpleNamespace(threads=2)) == 4
+    assert warm.threads(SimpleNamespace(threads=6)) == 8  # of a cluster job's, no more than it has
+    monkeypatch.delenv(RUN)
+    assert warm.threads(SimpleNamespace(threads=2)) == 2
 
 
 @pytest.mark.parametrize(
