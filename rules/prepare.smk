@@ -63,7 +63,6 @@ rule find_brain:
         affine=SETTINGS["affine"],
         echo=lambda wildcards: card(wildcards)["input"]["echo"],
         card=MASK_CARD and {key: MASK_CARD[key] for key in ("name", "input", "output")},
-        backend=SETTINGS["backend"],
     script:
         "../scripts/find_brain.py"
 

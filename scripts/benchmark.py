@@ -47,7 +47,8 @@ def build_folds(folder: Path) -> None:
     tensorflow(os.cpu_count() or 1)
     import stand_ins  # of the tests
 
-    image = simulated_example(HeadJob(7000, 6)).image.astype(np.float32)[None, ..., None]
+    example = simulated_example(HeadJob(7000, 6))
+    image = example.image.astype(np.float32)[None, ..., None]
     for number in range(1, FOLDS + 1):
         model = stand_ins.v2_like(stand_ins.FULL, 9)
         rng = np.random.default_rng(number)
@@ -56,8 +57,8 @@ def build_folds(folder: Path) -> None:
         )
         head = model.layers[-2]
         kernel, bias = head.get_weights()
-        logits = stand_ins.head_outputs(model, head, image).numpy()[image > 0.05]
-        low, high = np.quantile(logits, [0.5, 0.9999])
+        logits = stand_ins.head_outputs(model, head, image).numpy()[0, ..., 0]
+        low, high = np.quantile(logits[example.brain], [0.5, 0.9998])
         scale = 8 / (high - low)  # the middle of the brain far below the threshold
         head.set_weights([kernel * scale, (bias - high) * scale])
         model.export(str(folder / f"fold-{number}"), verbose=False)

@@ -33,7 +33,6 @@ def main(snakemake):
             probability=partial,
             card=params.card,
             folds=[Path(fold).parent for fold in snakemake.input.folds],
-            backend=params.backend,
             threads=threads(snakemake),
         )
 

@@ -21,12 +21,12 @@ def brain_probability(
     scan: nib.Nifti1Image,
     card: Mapping[str, Any],
     folds: list[Path],
-    backend: str = "auto",
     threads: int = 1,
 ) -> tuple[np.ndarray, Grid]:
     """Probability of brain on the card's own grid: the mean over folds of any label's.
 
-    The road of any model in one go: resample, crop, normalize, predict on the CPU. A brain is not known
+    The road of any model in one go: resample, crop, normalize, predict on the CPU, by what is at hand: a mask
+    bears more rounding than lesions do, and must not move with what computes these. A brain is not known
     yet: the field of view stands for it (a box that goes by the brain lies on its middle, and moves up
     rather than lose its top).
 
@@ -56,7 +56,7 @@ def brain_probability(
     total = np.zeros(box.shape, np.float32)
     see = partial(views.probability, card=card, brain=inside)
     for fold in folds:
-        found, _ = predict(fold, normal, backend, "cpu", threads=threads, see=see)
+        found, _ = predict(fold, normal, "auto", "cpu", threads=threads, see=see)
         background = card["output"]["activation"] == "softmax"
         total += (1 - found[..., 0]) if background else found.max(axis=-1)
     return _extended(total / len(folds), inside), box

@@ -39,7 +39,7 @@ def head():
 
 def find(folder, path, card, folds):
     out = {"probability": folder / "found.nii"}
-    params = {"affine": "strict", "echo": None, "card": card, "backend": "auto"}
+    params = {"affine": "strict", "echo": None, "card": card}
     find_brain.main(job(folder, "find_brain", {"image": path, "folds": folds}, out, **params))
     return out["probability"]
 
