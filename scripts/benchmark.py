@@ -21,13 +21,15 @@ import yaml
 
 from lesionflow import speed
 from lesionflow.demo_data import HeadJob, simulated_example
+from lesionflow.frameworks import nvidia_device
 from lesionflow.simulated_files import write_scan
 from lesionflow.simulation import simulated_head, simulated_scan
 
 HOUSE = Path(__file__).parents[1]
 NAME = "benchmark"
 FOLDS = 3
-BACKENDS = ("openvino", "tensorflow")
+WAYS = {"OpenVINO": ("openvino", "cpu"), "TensorFlow": ("tensorflow", "cpu")}
+GPU_WAY = {"GPU": ("tensorflow", "gpu")}  # where there is one
 
 
 def simulate(number: int, folder: Path) -> None:
@@ -96,15 +98,15 @@ class Bench:
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
         begun = time.perf_counter()
-        self.snakemake("prepared", "openvino", "--until", "import_fold")
+        self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
         imports = time.perf_counter() - begun
-        self.snakemake("prepared", "openvino")
+        self.snakemake("prepared", "auto", "cpu")
         paths = [self.folder / "prepared/results" / NAME / s / "anat" for s in self.scans]
         self.images = [next(path.glob("*_desc-preproc_swi.nii.gz")) for path in paths]
         (self.folder / "images.txt").write_text("\n".join(map(str, self.images)))
         return imports
 
-    def snakemake(self, where: str, backend: str, *more: str) -> None:
+    def snakemake(self, where: str, backend: str, device: str, *more: str) -> None:
         """The workflow on the cohort; its own output goes to a file."""
         folder = self.folder / where
         folder.mkdir(exist_ok=True)
@@ -113,22 +115,28 @@ class Bench:
             f"models={self.card}",
             f"models_dir={self.folder / 'models'}",
             f"backend={backend}",
-            "device=cpu",
+            f"device={device}",
         ]
         command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile"]
         command += ["--directory", folder, "--cores", self.cores, *more, "--config", *config]
         with (folder / "snakemake.txt").open("a") as log:
             subprocess.run([str(c) for c in command], stdout=log, stderr=log, check=True)
 
-    def plain(self, processes: int) -> float:
+    def plain(self, processes: int, device: str) -> float:
         """Seconds a scan of the plain way, so many processes side by side."""
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         folds = [str(self.folder / "weights" / f"fold-{n}") for n in range(1, FOLDS + 1)]
         threads = max(1, self.cores // processes)
 
         def one(path: Path) -> None:
             out = self.folder / "plain" / path.name
             command = [sys.executable, HOUSE / "scripts/benchmark_plain.py", path, out, threads]
-            subprocess.run([str(c) for c in [*command, *folds]], check=True, capture_output=True)
+            subprocess.run(
+                [str(c) for c in [*command, *folds]],
+                env={**os.environ, **hidden},
+                check=True,
+                capture_output=True,
+            )
 
         (self.folder / "plain").mkdir(exist_ok=True)
         begun = time.perf_counter()
@@ -136,19 +144,21 @@ class Bench:
             list(pool.map(one, self.images))
         return (time.perf_counter() - begun) / len(self.images)
 
-    def road(self, backend: str) -> tuple[float, dict[str, dict[str, float]]]:
+    def road(
+        self, name: str, backend: str, device: str
+    ) -> tuple[float, dict[str, dict[str, float]]]:
         """Seconds a scan of the whole road, and what each step took."""
-        shutil.rmtree(self.folder / backend, ignore_errors=True)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
         begun = time.perf_counter()
-        self.snakemake(backend, backend)
+        self.snakemake(name, backend, device)
         taken = (time.perf_counter() - begun) / len(self.scans)
-        return taken, speed.steps(self.folder / backend, len(self.scans))
+        return taken, speed.steps(self.folder / name, len(self.scans))
 
-    def floor(self, backend: str) -> float:
+    def floor(self, backend: str, device: str) -> float:
         """Seconds a scan of warm calls."""
         folds = [self.folder / "models" / NAME / f"fold-{n}" for n in range(1, FOLDS + 1)]
-        command = [sys.executable, HOUSE / "scripts/benchmark_floor.py", backend, self.cores]
-        command += [self.folder / "images.txt", *folds]
+        command = [sys.executable, HOUSE / "scripts/benchmark_floor.py", backend, device]
+        command += [self.cores, self.folder / "images.txt", *folds]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
         return float(done.stdout.split()[-1])
 
@@ -171,16 +181,18 @@ def main() -> None:
         "import_s": bench.prepare(),
         "rounds": [],
     }
+    ways = WAYS | (GPU_WAY if nvidia_device() else {})
     for _ in range(args.rounds):
         found: dict = {"plain": {}, "road": {}, "steps": {}, "floor": {}}
-        for processes in range(1, args.cores + 1):
-            found["plain"][str(processes)] = bench.plain(processes)
-        for backend in BACKENDS:
-            found["road"][backend], found["steps"][backend] = bench.road(backend)
-            found["floor"][backend] = bench.floor(backend)
+        for device in dict.fromkeys(device for _, device in ways.values()):
+            counts = range(1, args.cores + 1) if device == "cpu" else [1]
+            found["plain"][device] = {str(n): bench.plain(n, device) for n in counts}
+        for name, way in ways.items():
+            found["road"][name], found["steps"][name] = bench.road(name, *way)
+            found["floor"][name] = bench.floor(*way)
         figures["rounds"].append(found)
         print(json.dumps(found), flush=True)
-    figures["same"] = speed.compared(*(bench.folder / backend for backend in BACKENDS))
+    figures["same"] = speed.compared(*(bench.folder / name for name in WAYS))
     (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
     args.page.write_text(speed.page(figures), encoding="utf-8")
 

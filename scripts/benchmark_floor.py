@@ -1,6 +1,6 @@
 """The floor, for ``make benchmark``: folds that are loaded and have been called, called for one image after the other.
 
-``benchmark_floor.py BACKEND THREADS IMAGES FOLD...``: IMAGES is a file with a path a line. Prints the seconds a
+``benchmark_floor.py BACKEND DEVICE THREADS IMAGES FOLD...``: IMAGES is a file with a path a line. Prints the seconds a
 scan of the calls alone: all folds of it, images in memory.
 """
 
@@ -14,7 +14,7 @@ from lesionflow.images import load
 from lesionflow.network import predict
 
 
-def main(backend: str, threads: str, images: str, *folds: str) -> None:
+def main(backend: str, device: str, threads: str, images: str, *folds: str) -> None:
     """Call every fold once untimed, then every fold for every image."""
     paths = Path(images).read_text().split()
     stacks = [np.asarray(load(path).dataobj, np.float32)[..., None] for path in paths]
@@ -25,7 +25,7 @@ def main(backend: str, threads: str, images: str, *folds: str) -> None:
         return network(image[None])[0]
 
     for fold in folds:
-        predict(Path(fold), stacks[0], backend, "cpu", threads=int(threads), see=keep)
+        predict(Path(fold), stacks[0], backend, device, threads=int(threads), see=keep)
     begun = time.perf_counter()
     for stack in stacks:
         for network in calls:

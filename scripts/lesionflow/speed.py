@@ -73,41 +73,50 @@ def compared(one: Path, other: Path) -> dict[str, Any]:
     return {"probability": largest, "lesions": len(tables[0]), "apart": len(rows[0] ^ rows[1])}
 
 
-def ratios(figures: Mapping[str, Any]) -> dict[str, float]:
-    """The figures that the goals are about: medians over the rounds of what was measured in one round.
+def ratios(figures: Mapping[str, Any], way: str) -> dict[str, float]:
+    """The figures that the goals are about, for one way to predict: medians over the rounds.
+
+    Parameters
+    ----------
+    figures
+        What ``make benchmark`` measured.
+    way
+        ``OpenVINO``, ``TensorFlow`` or ``GPU``.
 
     Returns
     -------
     dict
-        ``plain`` (a) and ``processes`` side by side at which it is best; by backend ``road`` (b),
-        ``floor`` (c), ``road_to_plain``, ``road_to_floor`` and ``predict_to_floor`` (the seconds of a
-        scan's prediction jobs, of one thread each, by the cores that they share, against the calls).
+        ``plain`` (a) at its best number of ``processes`` side by side, ``road`` (b), ``floor`` (c), and of
+        these, each measured in one round, ``road_to_plain``, ``road_to_floor`` and ``predict_to_floor``
+        (the seconds of a scan's prediction jobs, by how many of them run side by side, against the calls).
     """
-    rounds, found = figures["rounds"], {}
-    plain = {n: median(r["plain"][n] for r in rounds) for n in rounds[0]["plain"]}
+    rounds, device = figures["rounds"], "gpu" if way == "GPU" else "cpu"
+    side_by_side = figures["cores"] if device == "cpu" else 1
+    plain = {n: median(r["plain"][device][n] for r in rounds) for n in rounds[0]["plain"][device]}
     best = min(plain, key=lambda n: plain[n])
-    found["plain"], found["processes"] = plain[best], int(best)
-    for backend in rounds[0]["road"]:
-        found[f"road {backend}"] = median(r["road"][backend] for r in rounds)
-        found[f"floor {backend}"] = median(r["floor"][backend] for r in rounds)
-        found[f"road_to_plain {backend}"] = median(
-            r["road"][backend] / r["plain"][best] for r in rounds
+    each = [
+        (
+            r["plain"][device][best],
+            r["road"][way],
+            r["floor"][way],
+            r["steps"][way]["predict_fold"]["seconds_a_scan"] / side_by_side,
         )
-        found[f"road_to_floor {backend}"] = median(
-            r["road"][backend] / r["floor"][backend] for r in rounds
-        )
-        found[f"predict_to_floor {backend}"] = median(
-            r["steps"][backend]["predict_fold"]["seconds_a_scan"]
-            / figures["cores"]
-            / r["floor"][backend]
-            for r in rounds
-        )
-    return found
+        for r in rounds
+    ]
+    return {
+        "plain": plain[best],
+        "processes": int(best),
+        "road": median(road for _, road, _, _ in each),
+        "floor": median(floor for _, _, floor, _ in each),
+        "road_to_plain": median(road / a for a, road, _, _ in each),
+        "road_to_floor": median(road / floor for _, road, floor, _ in each),
+        "predict_to_floor": median(predict / floor for _, _, floor, predict in each),
+    }
 
 
-def step_table(figures: Mapping[str, Any], backend: str) -> str:
+def step_table(figures: Mapping[str, Any], way: str) -> str:
     """Rows of a Markdown table: each step's jobs, seconds a scan and peak memory, in the road's order."""
-    rounds = [r["steps"][backend] for r in figures["rounds"]]
+    rounds = [r["steps"][way] for r in figures["rounds"]]
     lines = ["| step | jobs | seconds a scan | peak MB |", "|---|---|---|---|"]
     for step in [*STEPS, *sorted(set(rounds[0]) - set(STEPS))]:
         if step in rounds[0] and step not in ONCE:
@@ -120,79 +129,72 @@ def step_table(figures: Mapping[str, Any], backend: str) -> str:
 GOALS = (  # of the ratios, by the figure that they are about
     ("road_to_plain", 0.5, "the whole road (b) by the plain way's inference alone (a)"),
     ("road_to_floor", 3.0, "the whole road (b) by the floor (c)"),
-    ("predict_to_floor", 1.3, "the prediction jobs of a scan, by core, by the floor (c)"),
+    ("predict_to_floor", 1.3, "the prediction jobs of a scan by the floor (c)"),
 )
 PAGE = """\
 # Speed
 
-Written by `make benchmark`; do not edit. Medians of {rounds} rounds, in which everything was measured in turns
-(machines are noisy: trust the ratios). {scans} simulated scans without masks, {folds} residual 3-D U-Nets of the
+Written by `make benchmark`; do not edit. Rounds in which everything was measured in turns: {rounds}; figures are their
+medians (machines are noisy: trust the ratios). {scans} simulated scans without masks, {folds} residual 3-D U-Nets of the
 published size (first filters 8, growth 1.5, nine levels, input 160x214x176) with random weights, float32.
-Machine: {cpu}, {cores} cores; no GPU.
+Machine: {cpu}, {cores} cores.
 
 - **(a) the plain way**: for every scan a process that imports TensorFlow, loads the folds, calls each and averages,
-  on images that are already prepared; at its best number of processes side by side ({processes} of 1 to {cores}).
+  on images that are already prepared; at its best number of processes side by side (on the CPU {processes} of 1 to
+  {cores}).
 - **(b) the road**: from raw scans to cohort.csv, pictures and report, Snakemake's start included; the brain masks are
-  computed. Importing the folds, once for all cohorts, is not in it: {imports:.0f} s for {folds}.
+  computed. Importing the folds, once for all cohorts, is not in it: {imports:.0f} s.
 - **(c) the floor**: the same folds called in one warm process, images in memory.
 
-| seconds a scan | OpenVINO | TensorFlow |
-|---|---|---|
-| (a) plain way | - | {plain:.1f} |
-| (b) road | {road_openvino:.1f} | {road_tensorflow:.1f} |
-| (c) floor | {floor_openvino:.1f} | {floor_tensorflow:.1f} |
+| seconds a scan |{ways}
+|---|{rule}
+{seconds}
 
-| ratio | goal | OpenVINO | TensorFlow |
-|---|---|---|---|
+| ratio | goal |{ways}
+|---|---|{rule}
 {goals}
 
-The two backends' maps of a fold differ by at most {probability:.1e}; of {lesions} lesions, {apart} rows of lesions.csv
-differ in anything but probabilities.
+OpenVINO's and TensorFlow's maps of a fold differ by at most {probability:.1e}; of {lesions} lesions, {apart} rows of
+lesions.csv differ in anything but probabilities.
 
-## Each step, OpenVINO
+## Each step
 
 Seconds are those of the jobs' processes, start and end included, of one thread each: {cores} run side by side, and
-predictions wait for their turn in it. Peak is the largest job's; that of find_brain and predict_fold is their warm worker's, all folds loaded.
-
-{steps_openvino}
-
-## Each step, TensorFlow
-
-{steps_tensorflow}
-
+predictions wait in it for their turn. Peak memory is the largest job's; that of find_brain and predict_fold is their
+warm worker's, all folds loaded.
+{steps}
 ## On a GPU
 
 {gpu}
 """
 NO_GPU = """\
-No GPU was at hand when this page was written, so there are no figures. The code is that of TensorFlow above, and
-is tested on the CPU: the warm worker, memory growth, the choice of the device, XLA and mixed precision."""
+No GPU was at hand when this page was written, so there are no figures. The code is that of TensorFlow above, and is
+tested on the CPU: the warm worker, memory growth, the choice of the device, XLA and mixed precision."""
+WITH_GPU = "The column GPU above: TensorFlow in float32, one prediction at a time; (a) in one process at a time."
 
 
 def page(figures: Mapping[str, Any]) -> str:
     """The page of a benchmark, in Markdown."""
-    found = ratios(figures)
-    rows = [
-        f"| {about} | {goal:g} | {found[f'{key} openvino']:.2f} | {found[f'{key} tensorflow']:.2f} |"
-        for key, goal, about in GOALS
-    ]
+    ways = list(figures["rounds"][0]["road"])
+    found = {way: ratios(figures, way) for way in ways}
+
+    def row(*start: str, key: str, digits: int) -> str:
+        return "| " + " | ".join([*start, *(f"{found[w][key]:.{digits}f}" for w in ways)]) + " |"
+
+    seconds = {"plain": "(a) plain way", "road": "(b) road", "floor": "(c) floor"}
     return PAGE.format(
         rounds=len(figures["rounds"]),
         scans=figures["scans"],
         folds=figures["folds"],
         cpu=figures["cpu"],
         cores=figures["cores"],
-        processes=found["processes"],
+        processes=found[ways[0]]["processes"],
         imports=figures["import_s"],
-        plain=found["plain"],
-        goals="\n".join(rows),
-        gpu=NO_GPU,
-        **{
-            key.replace(" ", "_"): value
-            for key, value in found.items()
-            if key.startswith(("road ", "floor "))
-        },
+        ways="".join(f" {way} |" for way in ways),
+        rule="---|" * len(ways),
+        seconds="\n".join(row(about, key=key, digits=1) for key, about in seconds.items()),
+        goals="\n".join(row(about, f"{goal:g}", key=key, digits=2) for key, goal, about in GOALS),
+        steps="".join(f"\n### {way}\n\n{step_table(figures, way)}\n" for way in ways),
+        gpu=WITH_GPU if "GPU" in ways else NO_GPU,
         **figures["same"],
-        steps_openvino=step_table(figures, "openvino"),
-        steps_tensorflow=step_table(figures, "tensorflow"),
     )

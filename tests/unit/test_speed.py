@@ -42,18 +42,18 @@ def test_two_runs_are_held_against_each_other(tmp_path):
     assert speed.compared(tmp_path / "one", tmp_path / "one")["apart"] == 0
 
 
-def figures():
+def figures(gpu=False):
     def a_round(plain_1, plain_2, road, floor, predict):
         steps = {
             "predict_fold": {"jobs": 6, "seconds": 0, "peak_mb": 900, "seconds_a_scan": predict},
             "import_fold": {"jobs": 3, "seconds": 0, "peak_mb": 1, "seconds_a_scan": 1},
         }
-        both = ("openvino", "tensorflow")
+        ways = ("OpenVINO", "TensorFlow", "GPU") if gpu else ("OpenVINO", "TensorFlow")
         return {
-            "plain": {"1": plain_1, "2": plain_2},
-            "road": dict.fromkeys(both, road),
-            "floor": dict.fromkeys(both, floor),
-            "steps": dict.fromkeys(both, steps),
+            "plain": {"cpu": {"1": plain_1, "2": plain_2}, "gpu": {"1": 3}},
+            "road": dict.fromkeys(ways, road),
+            "floor": dict.fromkeys(ways, floor),
+            "steps": dict.fromkeys(ways, steps),
         }
 
     return {
@@ -68,11 +68,14 @@ def figures():
 
 
 def test_ratios_are_medians_of_what_was_measured_in_one_round():
-    found = speed.ratios(figures())
+    found = speed.ratios(figures(), "OpenVINO")
     assert (found["plain"], found["processes"]) == (12, 2)
-    assert found["road_to_plain openvino"] == 0.5  # of 6/12, 6/14, 6/10
-    assert found["road_to_floor tensorflow"] == 3  # of 3, 2, 3
-    assert found["predict_to_floor openvino"] == pytest.approx(0.6)  # of 1.2, 1, 1.5, on two cores
+    assert found["road_to_plain"] == 0.5  # of 6/12, 6/14, 6/10
+    assert found["road_to_floor"] == 3  # of 3, 2, 3
+    assert found["predict_to_floor"] == pytest.approx(0.6)  # of 1.2, 1, 1.5, on two cores
+    found = speed.ratios(figures(gpu=True), "GPU")
+    assert (found["plain"], found["road_to_plain"]) == (3, 2)
+    assert found["predict_to_floor"] == pytest.approx(1.2)  # one at a time
 
 
 def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
@@ -80,6 +83,11 @@ def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
     assert (
         "| the whole road (b) by the plain way's inference alone (a) | 0.5 | 0.50 | 0.50 |" in page
     )
+    assert "| (c) floor | 2.0 | 2.0 |" in page
     assert "| predict_fold | 6 | 3.00 | 900 |" in page
     assert "import_fold |" not in page
     assert "differ by at most 1.0e-06; of 5 lesions, 0 rows" in page
+    assert "No GPU was at hand" in page
+    page = speed.page(figures(gpu=True))
+    assert "| ratio | goal | OpenVINO | TensorFlow | GPU |" in page
+    assert "No GPU" not in page
