@@ -83,7 +83,7 @@ def test_every_lesion_is_in_the_scans_own_map(finished):
 def test_work_holds_no_temporaries_after_a_run(finished):
     left = {p.name for p in (finished / "work").rglob("*") if p.is_file()}
     wishes = {f"fold-{n}.json" for n in (1, 2, 3)}  # of the model and of the brain mask
-    assert left == {"cohort.json", "truth.json", "headers.json"} | wishes
+    assert left == {"cohort.json", "truth.json", "headers.json", "code.json"} | wishes
 
 
 def test_pictures_and_page(finished):
