@@ -58,9 +58,9 @@ def start(step: str, code: str) -> None:
 
     What a job starts in a step of SLURM's ends with the step; what the Snakemake around it starts does not.
     """
-    run = os.environ[RUN]
-    with suppress(WorkerLost, OSError), _slot(_sockets(), f"{run}-{step}") as (address, slot):
-        _started(address, (step, code, run), slot)[0].close()
+    if run := _run():
+        with suppress(WorkerLost, OSError), _slot(_sockets(), f"{run}-{step}") as (address, slot):
+            _started(address, (step, code, run), slot)[0].close()
 
 
 def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:

@@ -198,7 +198,7 @@ def test_a_worker_stops_when_its_job_has_gone(run, tmp_path):
     environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
     job = subprocess.Popen([sys.executable, "-c", code], env=environment)
     end = time.monotonic() + 30
-    while not path.exists() and time.monotonic() < end:
+    while not (path.exists() and path.read_text()) and time.monotonic() < end:
         time.sleep(0.05)
     worker = int(path.read_text().split()[0])
     job.kill()
