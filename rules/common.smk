@@ -10,7 +10,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import provenance, warm
+from lesionflow import forks, provenance, sockets, warm
 from lesionflow import boxes, resampling
 from lesionflow.cards import ANY, import_part, load_cards
 from lesionflow.cards import reference as reference_channel
@@ -38,11 +38,13 @@ def code_digest(step):
 
 
 def enter_run():
-    """Have the jobs of this Snakemake share warm workers; a cluster job's are there before its steps."""
-    if warm.enter_run() and not workflow.is_main_process:
-        for step in ("find_brain", "predict_fold"):
-            if any(f"{step}:" in word for word in sys.argv):  # among its target jobs
-                warm.start(step, code_digest(step))
+    """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
+    if sockets.enter_run(MARKS) and not workflow.is_main_process:
+        steps = {word.split(":")[0] for word in sys.argv} & set(MARKS)  # of its target jobs
+        for step in steps & {"find_brain", "predict_fold"}:
+            warm.start(step, code_digest(step))
+        if steps - {"find_brain", "predict_fold", "import_fold"}:
+            forks.start()
 
 
 def prepare_run():

@@ -1,5 +1,6 @@
 """Small networks, small cohorts, and real runs of the workflow on them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
+from lesionflow import sockets
+from lesionflow.sockets import CODE, RUN
 from paths import HOUSE
 from volumes import save_scan
 
@@ -156,3 +159,18 @@ def again(finished, tmp_path, tiny, models_dir):
         return snakemake(directory, *args, house=house, **config)
 
     return directory, run
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A process that stands for the Snakemake of a run; the processes of this test end with it."""
+    stand_in = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setenv(RUN, str(stand_in.pid))
+    monkeypatch.setenv(CODE, "v1")
+    monkeypatch.setenv("PYTHONPATH", str(HOUSE / "tests"))
+    monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
+    monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(sockets, "LONGEST", 200)
+    yield stand_in
+    stand_in.kill()
+    stand_in.wait()

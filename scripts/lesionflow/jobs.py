@@ -5,6 +5,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 FAILED = "FAILED: "
@@ -27,6 +28,7 @@ def logged(snakemake: Any) -> Iterator[None]:
     root.setLevel(logging.INFO)
     try:
         yield
+        logging.info("peak memory %.0f MB", getrusage(RUSAGE_SELF).ru_maxrss / 1000)
         _close(handler, DONE)
     except BaseException as error:
         reason = " ".join(str(error).split()) or type(error).__name__

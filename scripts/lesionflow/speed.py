@@ -35,7 +35,7 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
     -------
     dict
         By step: ``jobs``, ``seconds`` (of all jobs) and ``seconds_a_scan``, ``peak_mb`` (the largest
-        job's, and of steps with a warm worker the worker's, as the jobs' logs have it).
+        job's, or that of the process that worked for it, as the jobs' logs have it).
     """
     found: dict[str, dict[str, float]] = {}
     for path in sorted((folder / "benchmarks").rglob("*.tsv")):
@@ -48,7 +48,7 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
         told["peak_mb"] = max(told["peak_mb"], 0.0 if np.isnan(peak) else float(peak))
     for step, told in found.items():
         logs = (folder / "logs" / step).rglob("*.log")
-        peaks = [re.findall(r"by the worker, .* peak (\d+) MB", log.read_text()) for log in logs]
+        peaks = [re.findall(r"peak (?:memory )?(\d+) MB", log.read_text()) for log in logs]
         told["peak_mb"] = max([told["peak_mb"], *(float(p) for each in peaks for p in each)])
         told["seconds_a_scan"] = told["seconds"] / scans
     return found

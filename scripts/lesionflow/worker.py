@@ -10,17 +10,15 @@ import importlib
 import logging
 import os
 import resource
-import socket
 import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lesionflow.warm import WorkerLost, peer
+from lesionflow.sockets import WorkerLost, is_alive, leave, listening, peer
 
 IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))
 BEAT_S = 2.0
@@ -40,10 +38,8 @@ class Records(logging.Handler):
 
 def main(address: str, step: str, code: str, run: str) -> None:
     """Serve until there is nobody to serve."""
-    threading.Thread(target=_end_with, args=(int(run), address), daemon=True).start()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(1)
+    threading.Thread(target=_end_with, args=(run, address), daemon=True).start()
+    with listening(Path(address)) as listener:
         listener.settimeout(IDLE_S)
         sound = True
         while sound:
@@ -58,7 +54,7 @@ def main(address: str, step: str, code: str, run: str) -> None:
                 continue
             with Connection(line.detach()) as connection:
                 sound = _serve(connection, step, code)
-    _leave(address)
+    leave(Path(address))
 
 
 def _serve(connection: Connection, step: str, code: str) -> bool:
@@ -108,19 +104,11 @@ def _beat(connection: Connection, done: threading.Event) -> None:
             os._exit(1)
 
 
-def _end_with(run: int, address: str) -> None:
+def _end_with(run: str, address: str) -> None:
     """End this process when the process ``run`` has ended."""
-    with suppress(ProcessLookupError):
-        while True:
-            os.kill(run, 0)
-            time.sleep(1)
-    _leave(address)
-
-
-def _leave(address: str) -> None:
-    for suffix in (".sock", ".log"):
-        Path(address).with_suffix(suffix).unlink(missing_ok=True)
-    os._exit(0)  # at once, whatever a framework's threads are doing
+    while is_alive(run):
+        time.sleep(1)
+    leave(Path(address))
 
 
 if __name__ == "__main__":

@@ -12,34 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 from patient_step import work
+from processes import ended
 from steps import Names
 
-from lesionflow import warm
-from lesionflow.warm import (
-    CLUSTER_JOB,
+from lesionflow import sockets, warm
+from lesionflow.sockets import (
     RUN,
-    WorkerLost,
-    call,
-    enter_run,
-    own_gpu,
     private_folder,
-    sockets,
 )
+from lesionflow.warm import call, own_gpu
 from paths import HOUSE
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """A process that stands for the Snakemake of a run; the workers of this test end with it."""
-    stand_in = subprocess.Popen(["sleep", "60"])
-    monkeypatch.setenv(RUN, str(stand_in.pid))
-    monkeypatch.setenv("PYTHONPATH", str(HOUSE / "tests"))
-    monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
-    monkeypatch.setattr(warm.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(warm, "LONGEST", 200)
-    yield stand_in
-    stand_in.kill()
-    stand_in.wait()
 
 
 def ask(what, code="v1", minutes=1, **more):
@@ -49,19 +31,6 @@ def ask(what, code="v1", minutes=1, **more):
         resources=Names(runtime=minutes),
     )
     return call(work, job, what=what, **more)
-
-
-def ended(pid, within=10):
-    end = time.monotonic() + within
-    while time.monotonic() < end:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except FileNotFoundError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_jobs_of_a_run_share_a_process_that_ends_with_the_run(run, caplog):
@@ -125,7 +94,7 @@ def test_a_worker_that_breaks_costs_one_retry(run, caplog, what, said):
 
 def test_a_worker_that_is_silent_is_stopped(run, caplog, monkeypatch):
     worker = ask("work")[0]
-    monkeypatch.setattr(warm, "SILENT_S", 5)
+    monkeypatch.setattr(sockets, "SILENT_S", 5)
     assert ask("stop")[0] == os.getpid()
     assert "said nothing for 5 s" in caplog.text
     assert ended(worker)
@@ -134,7 +103,7 @@ def test_a_worker_that_is_silent_is_stopped(run, caplog, monkeypatch):
 def test_a_worker_that_was_stopped_between_two_jobs_is_replaced(run, caplog, monkeypatch):
     worker = ask("work")[0]
     os.kill(worker, signal.SIGSTOP)
-    monkeypatch.setattr(warm, "SILENT_S", 5)
+    monkeypatch.setattr(sockets, "SILENT_S", 5)
     assert ask("work")[0] not in (worker, os.getpid())
     assert "does not answer" in caplog.text
     assert ended(worker)
@@ -154,26 +123,9 @@ def test_a_worker_of_another_version_is_replaced(run, caplog):
     assert ended(old)
 
 
-def test_the_first_snakemake_of_a_cluster_job_is_the_run_of_all_in_it(monkeypatch):
-    for name in (RUN, CLUSTER_JOB, "SLURM_JOB_ID", "JOB_ID"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv(name, "")
-    assert enter_run()  # a user's
-    assert os.environ[RUN] == str(os.getpid())
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setenv(RUN, "1")  # inherited from the user's
-    assert enter_run()  # the job's first
-    assert os.environ[RUN] == str(os.getpid())
-    monkeypatch.setenv(RUN, "1")  # the first one, which is alive, seen from one in it
-    assert not enter_run()
-    assert os.environ[RUN] == "1"
-    monkeypatch.setenv(RUN, "999999999")  # it has gone
-    assert enter_run()
-
-
 def test_a_worker_that_was_started_ahead_serves_the_first_job(run):
     warm.start("patient_step", "v1")
-    (socket,) = private_folder(Path(warm.tempfile.gettempdir())).glob("*.sock")
+    (socket,) = private_folder(Path(sockets.tempfile.gettempdir())).glob("*.sock")
     made = socket.stat().st_ino
     assert ask("work")[1] == 1
     assert socket.stat().st_ino == made
@@ -190,7 +142,7 @@ def test_what_is_wrong_with_a_scan_is_told_once(run, tmp_path):
 def test_a_worker_stops_when_its_job_has_gone(run, tmp_path):
     path = tmp_path / "calls"
     code = (
-        "from lesionflow import warm; warm.LONGEST = 200\n"
+        "from lesionflow import sockets; sockets.LONGEST = 200\n"
         "from test_warm import ask\n"
         f"ask('work', path={str(path)!r}, seconds=30)"
     )
@@ -215,27 +167,9 @@ def test_nobody_asks_and_it_ends(run, monkeypatch):
 
 def test_a_worker_that_cannot_start_costs_nothing_but_a_message(run, caplog, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(warm.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sockets.sys, "executable", "/bin/false")
     assert ask("work")[0] == os.getpid()
     assert "no worker could be started" in caplog.text
-
-
-def test_only_the_user_can_open_the_folder_of_sockets(tmp_path):
-    folder = private_folder(tmp_path)
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(0o755)
-    with pytest.raises(WorkerLost, match="open to others"):
-        private_folder(tmp_path)
-    folder.rmdir()
-    (tmp_path / "elsewhere").mkdir(mode=0o700)
-    folder.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(WorkerLost, match="not a folder of this user"):
-        private_folder(tmp_path)
-
-
-def test_a_folder_with_a_long_name_cannot_hold_sockets():
-    assert sockets("/scratch/7") == Path("/scratch/7")
-    assert sockets("/scratch/" + "7" * 60) == Path("/tmp")
 
 
 def test_workers_side_by_side_take_the_gpus_in_turns():

@@ -1,7 +1,9 @@
 """Runs whose predictions share a warm process."""
 
+import os
 import re
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -9,6 +11,11 @@ import pandas as pd
 import pytest
 
 from conftest import snakemake
+
+STEPS = (
+    *("resample", "mask", "crop", "normalize", "average_folds"),
+    *("threshold", "count", "restore", "draw"),
+)
 
 pytestmark = pytest.mark.slow
 
@@ -42,3 +49,25 @@ def test_a_runs_predictions_share_one_process_and_both_backends_agree(
     assert set(ours.pop("backend")) == {"tensorflow"}
     assert set(theirs.pop("backend")) == {"openvino"}
     pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
+
+
+def test_where_no_process_can_be_shared_every_job_goes_on_by_itself(
+    finished, tmp_path, tiny, models_dir, monkeypatch
+):
+    """As under a folder for temporary files that others have tampered with; the tables are the same."""
+    shutil.copytree(finished / "bids/sub-01", tmp_path / "bids/sub-01")
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setenv("TMPDIR", short)
+        folder = Path(short, f"lesionflow-{os.getuid()}")
+        folder.mkdir()
+        folder.chmod(0o777)
+        status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
+    assert status == 0, text
+    assert text.count("this job goes on by itself") == 2 * len(STEPS)
+    told = [log.read_text() for log in (tmp_path / "logs/predict_fold").rglob("*.log")]
+    assert all("this job computes by itself" in text for text in told)
+    ours, theirs = (pd.read_csv(d / "results/lesions.csv") for d in (tmp_path, finished))
+    theirs = theirs[theirs.scan.str.startswith("sub-01")]
+    pd.testing.assert_frame_equal(ours, theirs.reset_index(drop=True))
+    (log,) = (finished / "logs/crop").rglob("sub-02.log")
+    assert "peak memory" in log.read_text()
