@@ -40,7 +40,9 @@ def code_digest(step):
 def enter_run():
     """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
     if sockets.enter_run(MARKS) and not workflow.is_main_process:
-        steps = {word.split(":")[0] for word in sys.argv} & set(MARKS)  # of its target jobs
+        steps = {word.split(":")[0] for word in sys.argv} & set(
+            MARKS
+        )  # of its target jobs
         for step in steps & {"find_brain", "predict_fold"}:
             warm.start(step, code_digest(step))
         if steps - {"find_brain", "predict_fold", "import_fold"}:
