@@ -1,11 +1,13 @@
 """One fold of a network on one scan.
 
-What was loaded stays loaded for the next call of this process: a job makes one call, a warm worker many.
+What was loaded stays loaded for the next call of this process: a job makes one call, a warm worker many, in
+threads, of which one has the processor's threads or the GPU at a time.
 """
 
 import json
 import logging
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of what a network takes
 ROUNDING = 1e-5  # by how much arithmetic may carry a probability over 0 or 1
 Loaded = tuple[Network, Callable[[], str]]  # a fold as a function, and the precision that it used
 _loaded: dict[str, Loaded] = {}
+_turn = threading.Lock()
 
 
 def predict(
@@ -82,11 +85,6 @@ def predict(
     else:
         settings = {"fixed": None not in fold["shape"]}
     key = json.dumps([str(folder), fold, chosen, precision, threads, settings])
-    if key not in _loaded:
-        _make_room(memory_mb)
-        make = _openvino if chosen["backend"] == "openvino" else _tensorflow
-        _loaded[key] = make(folder, precision, threads, **settings)
-    run, used = _loaded[key]
 
     def network(batch: np.ndarray) -> np.ndarray:
         wanted = tuple(fold["shape"])
@@ -99,7 +97,13 @@ def predict(
             )
         return run(np.ascontiguousarray(batch, np.float32))
 
-    found = see(network, np.asarray(image, np.float32))
+    with _turn:
+        if key not in _loaded:
+            _make_room(memory_mb)
+            make = _openvino if chosen["backend"] == "openvino" else _tensorflow
+            _loaded[key] = make(folder, precision, threads, **settings)
+        run, used = _loaded[key]
+        found = see(network, np.asarray(image, np.float32))
     logging.info("predicted with %s on %s in %s", *chosen.values(), used())
     if used() != precision:
         logging.warning("%s was asked for, but neither TensorFlow nor this CPU has it", precision)

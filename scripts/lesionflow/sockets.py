@@ -137,27 +137,37 @@ def heard(connection: Connection) -> Any:
     return connection.recv()
 
 
-def found_or_started(module: str, address: Path, *arguments: str) -> tuple[socket.socket, int]:
-    """As ``connected``; where nobody serves at ``address``, one of the jobs that come starts who does (``started``)."""
-    with suppress(FileNotFoundError, ConnectionRefusedError):
-        return connected(address)
-    with address.with_suffix(".lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError, ConnectionRefusedError):
-            return connected(address)
-        return started(module, address, *arguments)
-
-
-def started(
+def found_or_started(
     module: str, address: Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> tuple[socket.socket, int]:
-    """Start ``python -m lesionflow.MODULE ADDRESS ARGUMENTS``, which outlives this process, and connect to it.
+    """A socket and a process as of ``connected``; where nobody serves, one of the jobs that come starts it.
+
+    Parameters
+    ----------
+    module, arguments
+        ``python -m lesionflow.MODULE ADDRESS ARGUMENTS`` is started, and outlives this process.
+    address
+        Where it serves.
+    environment
+        What it has beside this process' own.
 
     Raises
     ------
     WorkerLost
         If it does not open its socket, with the last line that it wrote.
     """
+    with suppress(FileNotFoundError, ConnectionRefusedError):
+        return connected(address)
+    with address.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError, ConnectionRefusedError):
+            return connected(address)
+        return _started(module, address, arguments, environment or {})
+
+
+def _started(
+    module: str, address: Path, arguments: tuple[str, ...], environment: Mapping[str, str]
+) -> tuple[socket.socket, int]:
     address.unlink(missing_ok=True)
     for left in address.parent.iterdir():  # by runs that have ended
         if not Path("/proc", left.name.split("-")[0]).exists():
@@ -167,7 +177,7 @@ def started(
     with address.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", f"lesionflow.{module}", str(address), *arguments],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -2,9 +2,9 @@
 
 A step that can be warm has a function ``work``, which imports what it needs when it is called. The first job
 of a run starts a worker (``worker``) for it; the jobs after it find the worker at a socket in a folder that
-only the user can open. A worker serves one job at a time. Two jobs that run side by side take turns at one,
-which uses the threads of both: one job starts and ends while the other one's arithmetic runs. It ends with
-the Snakemake that runs the jobs, and when nobody has asked for a while.
+only the user can open. Two jobs that run side by side share one, which uses the threads of both for one
+network at a time: one job starts and ends, reads and writes while the other one's arithmetic runs. It ends
+with the Snakemake that runs the jobs, and when nobody has asked for a while.
 
 Nothing depends on a worker: where it cannot be had, dies, is silent or is of another version, the job says so
 and computes by itself. A worker writes under a temporary name only, which the job puts in place.
@@ -27,7 +27,7 @@ from lesionflow.sockets import WorkerLost, current_run, heard, last_words
 
 RUNTIME_MIN = 60  # of a job that no profile gives a time
 SLOTS = 256
-SHARE = 2  # jobs that take turns at a worker
+SHARE = 2  # jobs at a worker
 
 
 def start(step: str, code: str) -> None:
@@ -37,7 +37,7 @@ def start(step: str, code: str) -> None:
     """
     if run := current_run():
         with suppress(WorkerLost, OSError), _slot(f"{run}-{step}") as (address, slot):
-            _started(address, (step, code, run), slot)[0].close()
+            _found(address, (step, code, run), slot)[0].close()
 
 
 def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
@@ -73,10 +73,7 @@ def call(work: Callable[..., Any], job: Any, **arguments: Any) -> Any:
 
 @contextmanager
 def _slot(name: str) -> Iterator[tuple[Path, int]]:
-    """Address of a worker whose turn is this job's until the block ends, and its number.
-
-    Two jobs share a worker and take turns: one starts and ends while the other one's arithmetic runs.
-    """
+    """Address of a worker at which this job has a place until the block ends, and its number."""
     folder = sockets.folder()
     with ExitStack() as held:
         for number, place in product(range(SLOTS), range(SHARE)):
@@ -85,10 +82,7 @@ def _slot(name: str) -> Iterator[tuple[Path, int]]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            address = folder / f"{name}-{number}.sock"
-            with address.with_suffix(".lock").open("w") as turn:
-                fcntl.flock(turn, fcntl.LOCK_EX)
-                yield address, number
+            yield folder / f"{name}-{number}.sock", number
             return
     raise WorkerLost(f"{SLOTS} workers are busy")
 
@@ -135,10 +129,7 @@ def _ask(
 def _connected(address: Path, who: tuple[str, str, str], slot: int) -> tuple[Connection, int]:
     """A connection to a worker of this code, and its process; one that is not there is started."""
     for _ in range(2):
-        try:
-            line, pid = sockets.connected(address)
-        except (FileNotFoundError, ConnectionRefusedError):
-            line, pid = _started(address, who, slot)
+        line, pid = _found(address, who, slot)
         connection = Connection(line.detach())
         try:
             told = heard(connection)
@@ -155,8 +146,9 @@ def _connected(address: Path, who: tuple[str, str, str], slot: int) -> tuple[Con
     raise WorkerLost("no worker of this version answers")
 
 
-def _started(address: Path, who: tuple[str, str, str], slot: int) -> tuple[socket, int]:
-    return sockets.started("worker", address, *who, environment=own_gpu(slot, os.environ))
+def _found(address: Path, who: tuple[str, str, str], slot: int) -> tuple[socket, int]:
+    environment = own_gpu(slot, os.environ)
+    return sockets.found_or_started("worker", address, *who, environment=environment)
 
 
 def own_gpu(slot: int, environment: Any) -> dict[str, str]:

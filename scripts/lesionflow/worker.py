@@ -1,7 +1,8 @@
 """The process that stays warm between the jobs of a run (see ``warm``).
 
 ``python -m lesionflow.worker SOCKET STEP CODE RUN`` listens at the socket, and calls ``work`` of the script
-STEP for one job after the other. It ends when RUN, the process of the Snakemake whose jobs they are, has
+STEP for every job, in a thread; networks are called one at a time (``network``), so that one job reads and
+writes its files while the other one's arithmetic runs. It ends when RUN, the process of the Snakemake whose jobs they are, has
 ended (a scheduler's job ends with its Snakemake), after ``IDLE_S`` without a job, after a failure that may
 have left it broken, and when the job that it works for has gone.
 """
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,61 +27,64 @@ BEAT_S = 2.0
 
 
 class Records(logging.Handler):
-    """What was logged, for the job's own log."""
+    """What this thread logged, for its job's own log."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.thread = threading.get_ident()
         self.records: list[tuple[int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep level and text."""
-        self.records.append((record.levelno, record.getMessage()))
+        if record.thread == self.thread:
+            self.records.append((record.levelno, record.getMessage()))
 
 
-def main(address: str, step: str, code: str, run: str) -> None:
+def main(address: Path, step: str, code: str, run: str) -> None:
     """Serve until there is nobody to serve."""
-    threading.Thread(target=_end_with, args=(run, address), daemon=True).start()
-    with listening(Path(address)) as listener:
-        listener.settimeout(IDLE_S)
-        sound = True
-        while sound:
-            try:
+    last = time.monotonic()
+    with listening(address) as listener:
+        listener.settimeout(1)
+        serving: list[threading.Thread] = []
+        while is_alive(run) and (serving or time.monotonic() - last < IDLE_S):
+            serving = [thread for thread in serving if thread.is_alive()]
+            with suppress(TimeoutError, WorkerLost):
                 line, _ = listener.accept()
-            except TimeoutError:
-                break
-            try:
                 peer(line)
-            except WorkerLost:
-                line.close()
-                continue
-            with Connection(line.detach()) as connection:
-                sound = _serve(connection, step, code)
-    leave(Path(address))
+                connection = Connection(line.detach())
+                serving.append(
+                    threading.Thread(
+                        target=_serve, args=(connection, address, step, code), daemon=True
+                    )
+                )
+                serving[-1].start()
+                last = time.monotonic()
+    leave(address)
 
 
-def _serve(connection: Connection, step: str, code: str) -> bool:
-    """One job; whether this process can be trusted with another."""
-    try:
-        connection.send(("worker", step, code))
-        arguments = connection.recv()
-    except (OSError, EOFError):  # it has gone without a word
-        return True
-    done, records = threading.Event(), Records()
-    beat = threading.Thread(target=_beat, args=(connection, done), daemon=True)
-    beat.start()
-    root = logging.getLogger()
-    root.addHandler(records)
-    root.setLevel(logging.INFO)
-    kind, content = _worked(step, arguments)
-    root.removeHandler(records)
-    done.set()
-    beat.join()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    try:
-        connection.send((kind, content, records.records, peak_mb))
-    except OSError:
-        return False
-    return kind != "failed"
+def _serve(connection: Connection, address: Path, step: str, code: str) -> None:
+    """One job; the end of this process if it cannot be trusted with another."""
+    with connection:
+        try:
+            connection.send(("worker", step, code))
+            arguments = connection.recv()
+        except (OSError, EOFError):  # it has gone without a word
+            return
+        done, records = threading.Event(), Records()
+        beat = threading.Thread(target=_beat, args=(connection, done), daemon=True)
+        beat.start()
+        root = logging.getLogger()
+        root.addHandler(records)
+        root.setLevel(logging.INFO)
+        kind, content = _worked(step, arguments)
+        root.removeHandler(records)
+        done.set()
+        beat.join()
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        with suppress(OSError):
+            connection.send((kind, content, records.records, peak_mb))
+    if kind == "failed":
+        leave(address)
 
 
 def _worked(step: str, arguments: dict[str, Any]) -> tuple[str, Any]:
@@ -104,12 +109,5 @@ def _beat(connection: Connection, done: threading.Event) -> None:
             os._exit(1)
 
 
-def _end_with(run: str, address: str) -> None:
-    """End this process when the process ``run`` has ended."""
-    while is_alive(run):
-        time.sleep(1)
-    leave(Path(address))
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(Path(sys.argv[1]), *sys.argv[2:])

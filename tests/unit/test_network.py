@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -150,6 +152,25 @@ def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeyp
     predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
     assert made == [identity, copy, copy]
     assert len(network._loaded) == 1
+
+
+def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path):
+    """Each has the threads of both, and a network that is called twice at once may mix its results."""
+    calls = []
+
+    def slow(net, image):
+        calls.append("begins")
+        time.sleep(0.3)
+        found = network.whole_volume(net, image)
+        calls.append("ends")
+        return found
+
+    images = [ramp() * factor for factor in (0.25, 0.5, 1)]
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(predict, identity, i, "openvino", "cpu", see=slow) for i in images]
+    for job, image in zip(jobs, images, strict=True):
+        np.testing.assert_array_equal(job.result()[0], image)
+    assert calls == ["begins", "ends"] * 3
 
 
 def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_broken(

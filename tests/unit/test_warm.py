@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,8 +51,7 @@ def test_without_a_run_the_job_computes_by_itself(monkeypatch):
     assert ask("work")[0] == os.getpid()
 
 
-def test_two_jobs_take_turns_at_a_worker_and_a_third_has_another(run):
-    """Nobody's work begins before the other one's at the same worker has ended."""
+def test_two_jobs_share_a_worker_and_a_third_has_another(run):
     found = []
 
     def one():
@@ -67,8 +67,29 @@ def test_two_jobs_take_turns_at_a_worker_and_a_third_has_another(run):
     workers = [worker for worker, _ in found]
     assert len(set(workers)) == 2
     assert os.getpid() not in workers
-    assert max(seconds for _, seconds in found) > 3.5  # it waited for its turn
+    assert max(seconds for _, seconds in found) < 3.5  # side by side
     assert ask("work")[0] in workers
+
+
+def test_jobs_side_by_side_have_their_own_logs(run, tmp_path):
+    """Each process hears what its own job logged, and not what the other one's did."""
+    code = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
+        "from lesionflow import sockets; sockets.LONGEST = 200\n"
+        "from test_warm import ask; ask(sys.argv[1], seconds=2)"
+    )
+    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
+    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
+    jobs = {
+        what: subprocess.Popen(
+            [sys.executable, "-c", code, what], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        for what in ("sing", "dance")
+    }
+    said = {what: job.communicate()[1] for what, job in jobs.items()}
+    assert len({re.search(r"process (\d+)", text)[1] for text in said.values()}) == 1
+    for what, text in said.items():
+        assert re.findall("asked to (.*)", text) == [what]
 
 
 def test_a_worker_has_the_threads_of_the_jobs_that_share_it(run, monkeypatch):
