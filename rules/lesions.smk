@@ -97,7 +97,6 @@ rule draw:
             allow_missing=True,
         ),
         mask=rules.crop.output.mask,
-        probability=final_probability,
         lesions=rules.count.output.lesions,
         labels=rules.count.output.labels,
         table=rules.count.output.table,
