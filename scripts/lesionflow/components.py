@@ -157,4 +157,10 @@ def largest_piece(inside: np.ndarray, rank: int) -> np.ndarray:
     numbered, count = pieces(inside, rank)
     if count < 2:
         return inside
-    return numbered == np.bincount(numbered.ravel())[1:].argmax() + 1
+    return numbered == np.bincount(numbered[inside])[1:].argmax() + 1
+
+
+def without_holes(inside: np.ndarray) -> np.ndarray:
+    """A bool array (x, y, z) with its holes filled: what no way of shared faces leads out of."""
+    outside, _ = pieces(np.pad(~inside, 1, constant_values=True), 1)
+    return outside[1:-1, 1:-1, 1:-1] != outside[0, 0, 0]
