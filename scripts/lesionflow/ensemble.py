@@ -65,13 +65,13 @@ def average(folds: Sequence[nib.Nifti1Image], n_folds: int) -> tuple[np.ndarray,
                 raise ValueError(
                     f"folds differ in {what}: {first.get_filename()} has {one}, {fold.get_filename()} {other}"
                 )
-    arrays = [np.asanyarray(fold.dataobj) for fold in folds]
-    mean, spread = np.zeros((2, *first.shape), np.float32)
-    for plane in range(first.shape[2]):  # one at a time: thirty labels in float64 take gigabytes
-        stack = np.stack([array[:, :, plane] for array in arrays]).astype(np.float64)
-        mean[:, :, plane] = centre = stack.mean(axis=0)
-        spread[:, :, plane] = np.sqrt(((stack - centre) ** 2).mean(axis=0))
-    return mean, spread
+    arrays = [np.asanyarray(fold.dataobj).T for fold in folds]  # in the order that files have
+    mean, spread = np.empty((2, *arrays[0].shape), np.float32)
+    for z in range(first.shape[2]):  # a plane at a time: thirty labels in float64 take gigabytes
+        stack = np.stack([array[..., z, :, :] for array in arrays], dtype=np.float64)
+        mean[..., z, :, :] = centre = stack.mean(axis=0)
+        spread[..., z, :, :] = stack.std(axis=0, mean=centre[None])
+    return mean.T, spread.T
 
 
 def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> np.ndarray:
