@@ -19,7 +19,7 @@ def main(snakemake):
         maps = channels_last(image)
         probability = np.empty((*scan.shape, maps.shape[3]), np.float32, order="F")
         for n in range(maps.shape[3]):
-            probability[..., n] = rounded(resample(maps[..., n], image.affine, scan, "linear"))
+            rounded(resample(maps[..., n], image.affine, scan, "linear"), out=probability[..., n])
         if params.activation == "softmax":  # what the model did not see is background
             probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
         save_like(
