@@ -9,7 +9,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from lesionflow import __version__, facts
-from lesionflow.components import components
+from lesionflow.components import components, with_values
 from lesionflow.geometry import Grid
 from lesionflow.images import channels_last, load, read_scan, read_scan_grid, save
 from lesionflow.jobs import logged
@@ -37,7 +37,7 @@ def main(snakemake):
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         folds = [
             label_map(channels_last(load(path)), output["activation"], rules["threshold"])
-            for path in snakemake.input.folds
+            for path in (snakemake.input.folds if labels.any() else [])  # else nothing to agree on
         ]
         regions = None
         if given := snakemake.input.get("regions"):
@@ -55,7 +55,7 @@ def main(snakemake):
         kept = zip(found.label, found.kept, strict=True)
         values = np.array([0, *(value_of[label] if keep else 0 for label, keep in kept)], np.int16)
         save(snakemake.output.lesions, lesions, image.affine)
-        save(snakemake.output.labels, values.take(lesions.T).T, image.affine)
+        save(snakemake.output.labels, with_values(lesions, values), image.affine)
         write_table(snakemake.output.table, table)
         soft = (grid.voxel_mm3, output["total"]) if output["soft_volumes"] else ()
         write_table(

@@ -17,14 +17,14 @@ def main(snakemake):
     """Normalize the channels together and write the one that is asked for."""
     with logged(snakemake):
         image = load(snakemake.input.image)
-        stack = np.ascontiguousarray(channels_last(image))  # as its statistics go through it
-        brain = np.ascontiguousarray(np.asanyarray(load(snakemake.input.mask).dataobj) > 0)
+        stack = channels_last(image)
+        brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         channel = snakemake.params.channels.index(snakemake.wildcards.channel)
-        normal = normalize(stack, snakemake.params.steps, brain)[..., channel]
+        normal = normalize(stack, snakemake.params.steps, brain, channel)[..., 0]
         if snakemake.params.mask == "brain":
             normal = normal * brain
         save(snakemake.output.image, storable(normal), image.affine)
-        inside = stack[..., channel][brain]
+        inside = stack[..., channel].T[brain.T]  # in the order of the file
         inside = inside[np.isfinite(inside)]  # the mask may not meet the box at all
         p99 = float(np.percentile(inside, 99)) if inside.size else None
         facts.write(snakemake.output.facts, {"intensity_p99": p99})

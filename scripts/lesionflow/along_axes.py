@@ -60,28 +60,31 @@ def linear(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.n
     if not axis_aligned(matrix, shape, 1e-5):
         return None
     planes, source = _turned(data, matrix)
-    low, high, share = [], [], []
-    result = np.zeros(shape[::-1], np.float32)
-    inside = []
+    low, high, share, inside = [], [], [], []
     for axis, along in enumerate(source):
         position, _ = _positions(matrix, shape, axis, along)
         size = data.shape[along]
+        within = np.flatnonzero((position >= -0.5) & (position < size - 0.5))  # in one piece
+        inside.append(slice(within[0], within[-1] + 1) if len(within) else slice(0, 0))
+        position = position[inside[axis]]
         base = np.floor(position)
         low.append(base.clip(0, size - 1).astype(int))
         high.append((base + 1).clip(0, size - 1).astype(int))
         share.append(position - base)
-        inside.append(np.flatnonzero((position >= -0.5) & (position < size - 0.5)))
-    x, y = inside[0], inside[1][:, None]
-    for k in inside[2]:  # a plane of the result at a time: it stays in the processor's cache
+    result = np.zeros(shape[::-1], np.float32)
+    sampled = result[tuple(inside[::-1])]
+    for k in range(len(sampled)):  # a plane at a time: it stays in the processor's cache
         plane = _between(planes[low[2][k]], planes[high[2][k]], share[2][k])
         if plane.any():
             rows = _between(plane[low[1]], plane[high[1]], share[1][:, None])
-            result[k, y, x] = _between(rows.take(low[0], 1), rows.take(high[0], 1), share[0])[y, x]
+            sampled[k] = _between(rows.take(low[0], 1), rows.take(high[0], 1), share[0])
     return result.T
 
 
 def _between(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
-    return one + (other - one) * share
+    between = (other - one) * share  # in float64, as the share is
+    between += one
+    return between
 
 
 def _turned(data: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:

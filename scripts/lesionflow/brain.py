@@ -3,7 +3,8 @@
 import nibabel as nib
 import numpy as np
 
-from lesionflow.geometry import Grid, nearest_voxels
+from lesionflow.components import largest_piece, without_holes
+from lesionflow.geometry import Grid, bounding_box, nearest_voxels
 from lesionflow.resampling import field_of_view, resample
 
 INSIDE = (
@@ -62,8 +63,6 @@ def brain_from_probability(
     ValueError
         If no voxel is brain, or none in the scan's field of view.
     """
-    from scipy import ndimage
-
     data = np.asanyarray(probability.dataobj)
     if not (data > threshold).any():
         raise ValueError(
@@ -71,18 +70,16 @@ def brain_from_probability(
             "does its header tell the right orientation? Give it a mask, or exclude it"
         )
     brain = resample(data, probability.affine, grid, "linear") > threshold
-    pieces, count = ndimage.label(brain & field_of_view(scan.affine, scan.shape, grid))
-    if count == 0:
+    piece = largest_piece(brain & field_of_view(scan.affine, scan.shape, grid), 1)
+    if not piece.any():
         raise ValueError(
             "the brain that was found lies outside of the scan: it was looked for on a grid at "
             f"{probability.affine[:3, 3].round(1)} mm with shape {probability.shape}, the scan's origin is "
             f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}. Give it a mask, or exclude it"
         )
-    largest = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
-    box = ndimage.find_objects(pieces)[largest - 1]
-    found = np.zeros(grid.shape, bool)
-    found[box] = ndimage.binary_fill_holes(pieces[box] == largest)
-    return found
+    box = bounding_box(piece)
+    piece[box] = without_holes(piece[box])
+    return piece
 
 
 def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
@@ -100,17 +97,15 @@ def holes_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
 def edge_share(brain: np.ndarray, view: np.ndarray) -> float:
     """Share of the brain's surface voxels that lie on the edge of the field of view (both bool)."""
     surface, edge = _surface(brain), _surface(view)
-    return float((surface & edge).sum() / max(surface.sum(), 1))
+    return int(np.count_nonzero(surface & edge)) / max(int(np.count_nonzero(surface)), 1)
 
 
 def _surface(solid: np.ndarray) -> np.ndarray:
     """Voxels of a bool array with a neighbour across a face that is not in it, or none at all there."""
-    core = np.zeros_like(solid)
-    inner = core[1:-1, 1:-1, 1:-1]
-    inner |= solid[1:-1, 1:-1, 1:-1]
+    core = solid.copy("K")
     for axis in range(3):
-        for side in (slice(None, -2), slice(2, None)):
-            place = [slice(1, -1)] * 3
-            place[axis] = side
-            inner &= solid[tuple(place)]
-    return solid & ~core
+        inner, own = np.moveaxis(core, axis, 0), np.moveaxis(solid, axis, 0)
+        inner[1:] &= own[:-1]
+        inner[:-1] &= own[1:]
+        inner[0] = inner[-1] = False
+    return solid ^ core

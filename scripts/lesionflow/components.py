@@ -57,7 +57,8 @@ def boxes(numbers: np.ndarray) -> dict[int, tuple[slice, ...]]:
 
         found = ndimage.find_objects(numbers.astype(np.int32, copy=False))
         return {n: box for n, box in enumerate(found, start=1) if box is not None}
-    voxels = np.argwhere(numbers.T)[:, ::-1]  # fast where the array is as files hold it
+    flat = np.flatnonzero(numbers.T != 0)  # fast where the array is as files hold it
+    voxels = np.stack(np.unravel_index(flat, numbers.T.shape)[::-1], axis=-1)
     own = numbers[tuple(voxels.T)]
     return {
         int(n): tuple(
@@ -68,16 +69,24 @@ def boxes(numbers: np.ndarray) -> dict[int, tuple[slice, ...]]:
     }
 
 
+def with_values(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """An array of numbers (x, y, z) with ``values[number]`` in place of each; that of 0 is 0."""
+    result = np.zeros_like(numbers, values.dtype)
+    inside = numbers.T != 0  # few voxels, fast to find where the array is as files hold it
+    result.T[inside] = values[numbers.T[inside]]
+    return result
+
+
 def pieces(inside: np.ndarray, rank: int) -> tuple[np.ndarray, int]:
     """Connected pieces of a bool array, numbered from 1 in index order, and how many: SciPy's ``label``.
 
     ``rank`` is SciPy's: 1 for neighbours that share faces, 2 edges, 3 corners.
     """
-    voxels = np.argwhere(inside)
-    if len(voxels) > FEW:
+    if np.count_nonzero(inside) > FEW:
         from scipy import ndimage
 
         return ndimage.label(inside, ndimage.generate_binary_structure(inside.ndim, rank))
+    voxels = np.argwhere(inside)
     steps = np.array(inside.shape[::-1]) + 1  # one more, so that no row's end touches the next
     weights = np.cumprod([1, *steps[:-1]])[::-1]
     keys = voxels @ weights
@@ -157,4 +166,10 @@ def largest_piece(inside: np.ndarray, rank: int) -> np.ndarray:
     numbered, count = pieces(inside, rank)
     if count < 2:
         return inside
-    return numbered == np.bincount(numbered.ravel())[1:].argmax() + 1
+    return numbered == np.bincount(numbered[inside])[1:].argmax() + 1
+
+
+def without_holes(inside: np.ndarray) -> np.ndarray:
+    """A bool array (x, y, z) with its holes filled: what no way of shared faces leads out of."""
+    outside, _ = pieces(np.pad(~inside, 1, constant_values=True), 1)
+    return outside[1:-1, 1:-1, 1:-1] != outside[0, 0, 0]

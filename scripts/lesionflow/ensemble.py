@@ -11,7 +11,7 @@ STEP = 2.0**-20  # of stored probabilities: far below what any result depends on
 FOUND = 0.1  # mean probability above which the folds' disagreement is of interest
 
 
-def rounded(probability: np.ndarray) -> np.ndarray:
+def rounded(probability: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Probabilities as they are stored: multiples of 2⁻²⁰ (at most 4.8e-7 away), float32.
 
     Files shrink to a fraction, since the noise in the last digits cannot be compressed and the
@@ -20,14 +20,15 @@ def rounded(probability: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     probability : array (x, y, z, label)
+    out
+        Where to put them, if not in an array of their own: float32, of the same shape.
 
     Returns
     -------
     array (x, y, z, label), or (x, y, z) where there is one label
     """
-    stored = probability.astype(np.float32, copy=False) / np.float32(
-        STEP
-    )  # a power of two: nothing is lost
+    stored = probability.astype(np.float32, copy=False)
+    stored = np.divide(stored, np.float32(STEP), out=out)  # a power of two: nothing is lost
     np.round(stored, out=stored)
     stored *= np.float32(STEP)
     return stored[..., 0] if stored.ndim == 4 and stored.shape[3] == 1 else stored
@@ -65,13 +66,13 @@ def average(folds: Sequence[nib.Nifti1Image], n_folds: int) -> tuple[np.ndarray,
                 raise ValueError(
                     f"folds differ in {what}: {first.get_filename()} has {one}, {fold.get_filename()} {other}"
                 )
-    arrays = [np.asanyarray(fold.dataobj) for fold in folds]
-    mean, spread = np.zeros((2, *first.shape), np.float32)
-    for plane in range(first.shape[2]):  # one at a time: thirty labels in float64 take gigabytes
-        stack = np.stack([array[:, :, plane] for array in arrays]).astype(np.float64)
-        mean[:, :, plane] = centre = stack.mean(axis=0)
-        spread[:, :, plane] = np.sqrt(((stack - centre) ** 2).mean(axis=0))
-    return mean, spread
+    arrays = [np.asanyarray(fold.dataobj).T for fold in folds]  # in the order that files have
+    mean, spread = np.empty((2, *arrays[0].shape), np.float32)
+    for z in range(first.shape[2]):  # a plane at a time: thirty labels in float64 take gigabytes
+        stack = np.stack([array[..., z, :, :] for array in arrays], dtype=np.float64)
+        mean[..., z, :, :] = centre = stack.mean(axis=0)
+        spread[..., z, :, :] = stack.std(axis=0, mean=centre[None])
+    return mean.T, spread.T
 
 
 def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> np.ndarray:

@@ -202,6 +202,8 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
 def paste(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0) -> np.ndarray:
     """Voxels of ``data`` that lie in ``grid``, ``fill`` elsewhere; a shift by whole voxels.
 
+    Where ``grid`` has no voxel elsewhere, a view of ``data``.
+
     Raises
     ------
     ValueError
@@ -213,12 +215,14 @@ def paste(data: np.ndarray, affine: np.ndarray, grid: Grid, fill: float = 0) -> 
         shift[:3, 3], start, atol=1e-2
     ):
         raise ValueError("the grids are not shifted by whole voxels")
-    box = np.full(grid.shape + data.shape[3:], fill, data.dtype)
     low = np.maximum(start, 0)
     high = np.minimum(start + grid.shape, data.shape[:3])
+    source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+    if (high - low == grid.shape).all():
+        return data[source]
+    box = np.full_like(data, fill, shape=grid.shape + data.shape[3:])
     if (low < high).all():
-        source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
         box[target] = data[source]
     return box
 

@@ -1,57 +1,64 @@
 """Intensities as a network expects them: the steps of a card's ``input.normalize``, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-
-def _clip_below(x: np.ndarray, low: float, seen: np.ndarray) -> np.ndarray:
-    return np.maximum(x, low)
-
-
-def _clip_above(x: np.ndarray, high: float, seen: np.ndarray) -> np.ndarray:
-    return np.minimum(x, high)
+Change = Callable[[np.ndarray], np.ndarray]  # of intensities in float64, each by itself
+Seen = Callable[[], np.ndarray]  # takes what a statistic is of: (voxel, channel), float64
 
 
-def _clip_percentiles(x: np.ndarray, pair: list[float], seen: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(seen, pair)
-    return np.clip(x, low, high)
+def _clip_below(low: float, seen: Seen) -> Change:
+    return lambda x: np.maximum(x, low)
 
 
-def _divide_by(x: np.ndarray, divisor: float, seen: np.ndarray) -> np.ndarray:
-    return x / divisor
+def _clip_above(high: float, seen: Seen) -> Change:
+    return lambda x: np.minimum(x, high)
 
 
-def _divide_by_percentile(x: np.ndarray, percentile: float, seen: np.ndarray) -> np.ndarray:
-    value = np.percentile(seen, percentile)
+def _clip_percentiles(pair: list[float], seen: Seen) -> Change:
+    low, high = np.percentile(seen(), pair)
+    return lambda x: np.clip(x, low, high)
+
+
+def _divide_by(divisor: float, seen: Seen) -> Change:
+    return lambda x: x / divisor
+
+
+def _divide_by_percentile(percentile: float, seen: Seen) -> Change:
+    value = np.percentile(seen(), percentile)
     if not value > 0:
         raise ValueError(
             f"percentile {percentile:g} of the intensities is {value:g}: nothing to divide by "
             "(is the image empty inside the mask?)"
         )
-    return x / value
+    return lambda x: x / value
 
 
-def _min_max(x: np.ndarray, pair: list[float], seen: np.ndarray) -> np.ndarray:
-    low, high = float(seen.min()), float(seen.max())
+def _min_max(pair: list[float], seen: Seen) -> Change:
+    values = seen()
+    low, high = float(values.min()), float(values.max())
     if not high > low:
         raise ValueError(f"every voxel is {low:g}: min_max cannot scale it")
-    return pair[0] + (x - low) * ((pair[1] - pair[0]) / (high - low))
+    return lambda x: pair[0] + (x - low) * ((pair[1] - pair[0]) / (high - low))
 
 
-def _z_score(x: np.ndarray, on: bool, seen: np.ndarray) -> np.ndarray:
-    spread = float(seen.std())
+def _z_score(on: bool, seen: Seen) -> Change:
+    values = seen()
+    mean, spread = values.mean(), float(values.std())
     if not spread > 0:
-        raise ValueError(f"every voxel is {float(seen.flat[0]):g}: its z-score is not defined")
-    return (x - seen.mean()) / spread
+        raise ValueError(f"every voxel is {float(values.flat[0]):g}: its z-score is not defined")
+    return lambda x: (x - mean) / spread
 
 
-def _zero_below_fraction_of_max(x: np.ndarray, share: float, seen: np.ndarray) -> np.ndarray:
-    return np.where(x < share * seen.max(), 0, x)
+def _zero_below_fraction_of_max(share: float, seen: Seen) -> Change:
+    limit = share * seen().max()
+    return lambda x: np.where(x < limit, 0, x)
 
 
-OPERATIONS: dict[str, Callable[[np.ndarray, Any, np.ndarray], np.ndarray]] = {
+OPERATIONS: dict[str, Callable[[Any, Seen], Change]] = {
     "clip_below": _clip_below,
     "clip_above": _clip_above,
     "clip_percentiles": _clip_percentiles,
@@ -63,7 +70,9 @@ OPERATIONS: dict[str, Callable[[np.ndarray, Any, np.ndarray], np.ndarray]] = {
 }
 
 
-def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarray) -> np.ndarray:
+def normalize(
+    channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarray, only: int | None = None
+) -> np.ndarray:
     """Channels after a card's normalisation.
 
     Parameters
@@ -77,37 +86,56 @@ def normalize(channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarr
         over what is NaN.
         Percentiles interpolate linearly (NumPy's default). Standard deviations have ddof 0.
     brain : array (x, y, z), bool
+    only
+        The one channel that is asked for; the others go into the statistics over all channels.
 
     Returns
     -------
     array (x, y, z, channel), float32
+        In the order of ``channels`` in memory. Computed in float64.
 
     Raises
     ------
     ValueError
         If a step cannot be computed (empty mask, nothing to divide by).
     """
-    x = channels.astype(np.float64, order="C")  # the order in which statistics go through it
-    known = np.ones(x.shape[:3], bool)
-    for c in range(x.shape[3]):
-        known &= ~np.isnan(x[..., c])
+    known = ~np.isnan(channels).any(axis=3)
+    each = range(channels.shape[3])
+    wanted = each if only is None else each[only : only + 1]
+    apart = wanted if all(step.get("per_channel") for step in steps) else each
+    changes: list[list[Change]] = [[] for _ in each]  # of each channel, one after the other
     for step in steps:
         name = next(key for key in step if key in OPERATIONS)
         region = brain & known if step.get("within") == "brain" else known
         if not region.any():
             raise ValueError(f"normalize: {name} within the brain, but the mask is empty")
-        parts = (
-            [slice(c, c + 1) for c in range(x.shape[3])]
-            if step.get("per_channel")
-            else [slice(None)]
-        )
-        voxels = np.flatnonzero(region)
-        for part in parts:
-            own = x[..., part]
-            seen = own.reshape(-1, own.shape[3]).take(voxels, axis=0)
-            x[..., part] = OPERATIONS[name](own, step[name], seen)
-    x[~known] = 0
-    return x.astype(np.float32)
+        for part in [[c] for c in apart] if step.get("per_channel") else [each]:
+            seen = partial(_seen, channels, changes, part, region)
+            change = OPERATIONS[name](step[name], seen)
+            for c in part:
+                changes[c].append(change)
+    normal = np.empty_like(channels[..., : len(wanted)], np.float32)
+    slowest = int(np.argmax(np.abs(channels.strides[:3])))
+    for n, c in enumerate(wanted):
+        stored = channels[..., c], known, normal[..., n]
+        planes = (np.moveaxis(array, slowest, 0) for array in stored)
+        for plane, there, out in zip(*planes, strict=True):  # one stays in the processor's cache
+            out[...] = np.where(there, _changed(plane, changes[c]), 0)
+    return normal
+
+
+def _seen(
+    channels: np.ndarray, changes: list[list[Change]], part: Sequence[int], region: np.ndarray
+) -> np.ndarray:
+    """Intensities of some channels in a region, as they are by now: the order of sums is that of indices."""
+    return np.stack([_changed(channels[..., c][region], changes[c]) for c in part], axis=-1)
+
+
+def _changed(values: np.ndarray, changes: list[Change]) -> np.ndarray:
+    values = values.astype(np.float64)
+    for change in changes:
+        values = change(values)
+    return values
 
 
 def storable(image: np.ndarray) -> np.ndarray:
@@ -121,8 +149,11 @@ def storable(image: np.ndarray) -> np.ndarray:
     image : array (x, y, z), float32
         Finite.
     """
-    largest = float(np.abs(image).max())
+    largest = float(max(image.max(), -image.min()))
     if not largest:
         return image
     step = np.float32(2.0 ** (np.floor(np.log2(largest)) - 20))
-    return np.round(image / step) * step
+    stored = image / step
+    np.round(stored, out=stored)
+    stored *= step
+    return stored

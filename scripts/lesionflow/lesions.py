@@ -54,13 +54,19 @@ def label_map(probability: np.ndarray, activation: str, threshold: float) -> np.
         Channel numbers: 1 is the first label.
     """
     if activation == "softmax" and probability.shape[3] > 2:
-        return probability.argmax(axis=3).astype(np.int16)
+        return _highest(probability)
     labels = probability[..., 1:] if activation == "softmax" else probability
     if labels.shape[3] == 1:
         return (labels[..., 0] > threshold).astype(np.int16)
-    best = labels.argmax(axis=3)
-    above = np.take_along_axis(labels, best[..., None], axis=3)[..., 0] > threshold
-    return np.where(above, best + 1, 0).astype(np.int16)
+    return np.where(labels.max(axis=3) > threshold, _highest(labels) + 1, 0).astype(np.int16)
+
+
+def _highest(maps: np.ndarray) -> np.ndarray:
+    """The channel (x, y, z), int16, that is highest (of equal ones the first) of maps (x, y, z, channel)."""
+    channel = np.empty(maps.shape[:3], np.int16, order="F")
+    for z in range(maps.shape[2]):  # NumPy copies what it looks through: a plane instead of all
+        channel[:, :, z] = maps[:, :, z].argmax(axis=2)
+    return channel
 
 
 def measure(

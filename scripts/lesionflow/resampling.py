@@ -152,17 +152,17 @@ def resample(
 def field_of_view(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> np.ndarray:
     """Bool array of ``grid.shape``: where a voxel centre lies inside an image's field of view."""
     matrix = index_map(affine, grid.affine)
-    inside = np.ones(grid.shape, bool)
-    steps = np.ogrid[tuple(slice(n) for n in grid.shape)]
-    for axis in range(3):
+    inside = np.ones((1, 1, 1), bool)  # (z, y, x) as files hold it, by one axis after the other
+    steps = np.ogrid[tuple(slice(n) for n in grid.shape[::-1])][::-1]
+    for axis in (2, 1, 0):
         low, high = -0.5 - 1e-6, shape[axis] - 0.5 + 1e-6
         *little, along = sorted((matrix[axis, a] * steps[a] for a in range(3)), key=np.ptp)
         nearest = along + matrix[axis, 3] + sum(part.min() for part in little)
         farthest = along + matrix[axis, 3] + sum(part.max() for part in little)
         surely = (nearest >= low) & (farthest <= high)
         if (surely | (farthest < low) | (nearest > high)).all():  # it goes by one axis: no turn
-            inside &= surely
+            inside = inside & surely
         else:
             index = matrix[axis, 3] + along + little[0] + little[1]
-            inside &= (index >= low) & (index <= high)
-    return inside
+            inside = inside & (index >= low) & (index <= high)
+    return np.broadcast_to(inside, grid.shape[::-1]).copy().T

@@ -74,4 +74,4 @@ def welch_sinc(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int]
         position = position + matrix[along, :3] @ others
         weights = axis_weights(position, data.shape[along])
         result = np.moveaxis(np.tensordot(weights, result, (1, along)), 0, along)
-    return np.ascontiguousarray(result.transpose(source))
+    return np.asfortranarray(result.transpose(source))  # the order that files have

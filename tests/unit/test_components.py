@@ -1,8 +1,9 @@
 """Largest pieces, by hand."""
 
 import numpy as np
+import pytest
 
-from lesionflow.components import cleaned, largest_piece
+from lesionflow.components import cleaned, largest_piece, with_values, without_holes
 
 LABELS = [2, 41]
 HOW = {"threshold": 0.25, "connectivity": 6, "overall": True, "classes": [[2], [41]]}
@@ -58,3 +59,24 @@ def test_the_threshold_is_strict_and_neighbours_count():
     assert not largest_piece(inside & False, 1).any()
     maps = line([0.25, 0.25, 0.0, 0.0], [0.0, 0.0, 0.0, 0.75])
     assert cleaned(maps, LABELS, HOW)[0, 0, 0].tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "size", [5, 80]
+)  # few voxels around it are put together here, many by SciPy
+def test_a_hole_is_what_no_way_of_shared_faces_leads_out_of(size):
+    solid = np.ones((size,) * 3, bool)
+    solid[0, 0, 2] = False
+    holed = solid.copy()
+    holed[1, 1, 2] = False  # shares an edge with the outside
+    assert (without_holes(holed) == solid).all()
+    holed[0, 1, 2] = False  # a face now
+    assert (without_holes(holed) == holed).all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numbers_get_their_values(order):
+    numbers = np.array([0, 1, 2, 2, 0, 1, 0, 2], np.int32).reshape((2, 2, 2), order=order)
+    values = np.array([0, 41, 0], np.int16)
+    assert with_values(numbers, values).tolist() == values[numbers].tolist()
+    assert with_values(numbers, values).dtype == np.int16

@@ -76,6 +76,14 @@ def test_several_labels_keep_their_axis():
     assert rounded(np.zeros((2, 3, 4, 2))).shape == (2, 3, 4, 2)
 
 
+def test_they_can_be_rounded_into_an_array_that_is_there():
+    drawn = np.random.default_rng(1).random((4, 5, 6), np.float32)
+    there = np.zeros((4, 5, 6, 2), np.float32, order="F")
+    rounded(drawn, out=there[..., 1])
+    np.testing.assert_array_equal(there[..., 1], rounded(drawn))
+    assert not there[..., 0].any()
+
+
 def test_facts_of_folds_are_joined():
     one = {"backend": "openvino", "device": "cpu", "precision": "float32", "weights_sha256": "aa"}
     two = {**one, "backend": "tensorflow", "weights_sha256": "bb"}

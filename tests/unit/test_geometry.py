@@ -176,6 +176,15 @@ def test_paste_pads_with_zeros_and_keeps_world_places():
     assert box[4].max() == 0
 
 
+def test_a_box_within_is_no_copy():
+    data = np.arange(27.0).reshape(3, 3, 3)
+    shifted = np.eye(4)
+    shifted[:3, 3] = [1, 0, 1]
+    box = paste(data, np.eye(4), Grid(shifted, (2, 3, 2)), np.nan)
+    assert np.shares_memory(box, data)
+    assert box.tolist() == data[1:, :, 1:].tolist()
+
+
 def test_paste_refuses_a_turned_grid():
     with pytest.raises(ValueError, match="whole voxels"):
         paste(np.zeros((3, 3, 3)), np.eye(4), Grid(np.diag([-1.0, 1, 1, 1]), (3, 3, 3)))

@@ -1,5 +1,7 @@
 """NIfTI in and out."""
 
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -177,6 +179,13 @@ def test_a_gzip_is_read_to_its_end_and_held_against_its_checksum(tmp_path, damag
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ScanError, match="a.nii.gz"):
         read(path)
+
+
+def test_a_whole_gzip_of_too_few_voxels_is_an_error(tmp_path):
+    path = packed_scan(tmp_path / "a.nii.gz")
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-4]))
+    with pytest.raises(ScanError, match="a.nii.gz.* 4 bytes are missing"):
+        read_scan(path)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32])

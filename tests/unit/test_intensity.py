@@ -54,6 +54,19 @@ def test_channels_together_or_one_by_one():
     assert apart[1, 0, 0].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_one_channel_is_what_it_is_among_all(apart, order):
+    image = np.random.default_rng(2).normal(9, 3, (5, 6, 7, 3)).astype(np.float32, order=order)
+    image[:2] = np.nan
+    brain = image[..., 0] > 8
+    steps = [{"z_score": True, "per_channel": True}, {"min_max": [0, 1], "within": "brain"}]
+    steps = steps[:1] if apart else steps
+    for c, normal in enumerate(np.moveaxis(normalize(image, steps, brain), 3, 0)):
+        only = normalize(image, steps, brain, c)
+        np.testing.assert_array_equal(only, normal[..., None])
+
+
 @pytest.mark.parametrize(
     ("step", "expected"),
     [
