@@ -32,6 +32,7 @@ rule resample:
         "<logs>/resample/<scan>_channel-{channel}.log",
     benchmark:
         "<benchmarks>/resample/<scan>_channel-{channel}.tsv"
+    priority: -1  # a scan that was begun is finished before another one is: its temporaries are large
     conda:
         "../envs/imaging.yaml"
     params:
@@ -49,6 +50,14 @@ rule find_brain:
     input:
         image=brain_source,
         folds=brain_folds,
+        # not read: it begins the scan, whose other jobs go before those that begin another one
+        begun=lambda wildcards: ancient(
+            collect(
+                rules.resample.output.image,
+                channel=reference_first(wildcards)[0],
+                allow_missing=True,
+            )
+        ),
     output:
         probability=temp("work/<scan>_brain.nii"),
     log:

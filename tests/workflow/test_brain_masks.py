@@ -1,5 +1,7 @@
 """Scans without a mask: computed by a card, only where it is wanted."""
 
+import re
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -127,3 +129,21 @@ def test_a_search_that_failed_of_old_says_nothing_of_a_scan_that_is_measured_wit
     assert status == 0, text
     table = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
     assert (table.status == "ok").all()
+
+
+def test_a_scan_that_was_begun_is_finished_before_another_one_is(
+    tmp_path, tiny, finder, models_dir
+):
+    """Whatever their sizes: else a cohort's temporaries would all be there at once."""
+    for number, size in enumerate((1.0, 0.5, 0.8, 1.2)):
+        volume = head((8, 9, 5)) + np.random.default_rng(number).normal(0, size, (30, 32, 14))
+        add_scan(tmp_path / "bids", f"sub-{number}", volume, mask=False)
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": finder}
+    status, text = snakemake(tmp_path, "--cores", "1", **config)
+    assert status == 0, text
+    begun = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: .*scan=(sub-\d)", text, re.M)
+    scans = [scan for _, scan in begun]
+    assert len(scans) == 4 * 13
+    assert [s for s, before in zip(scans, ["", *scans], strict=False) if s != before] == sorted(
+        set(scans), key=scans.index
+    )
