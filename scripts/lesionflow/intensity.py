@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 Change = Callable[[np.ndarray], np.ndarray]  # of intensities in float64, each by itself
-Seen = Callable[[], np.ndarray]  # takes what a statistic is of: (voxel, channel), float64
+Seen = Callable[..., np.ndarray]  # gets what a statistic is of: (voxel, channel), float64
 
 
 def _clip_below(low: float, seen: Seen) -> Change:
@@ -46,7 +46,7 @@ def _min_max(pair: list[float], seen: Seen) -> Change:
 
 
 def _z_score(on: bool, seen: Seen) -> Change:
-    values = seen()
+    values = seen(in_order=True)  # the last digits of a sum go by it
     mean, spread = values.mean(), float(values.std())
     if not spread > 0:
         raise ValueError(f"every voxel is {float(values.flat[0]):g}: its z-score is not defined")
@@ -102,13 +102,13 @@ def normalize(
     known = ~np.isnan(channels).any(axis=3)
     each = range(channels.shape[3])
     wanted = each if only is None else each[only : only + 1]
-    apart = wanted if all(step.get("per_channel") for step in steps) else each
     changes: list[list[Change]] = [[] for _ in each]  # of each channel, one after the other
-    for step in steps:
+    for n, step in enumerate(steps, start=1):
         name = next(key for key in step if key in OPERATIONS)
         region = brain & known if step.get("within") == "brain" else known
         if not region.any():
             raise ValueError(f"normalize: {name} within the brain, but the mask is empty")
+        apart = wanted if all(later.get("per_channel") for later in steps[n:]) else each
         for part in [[c] for c in apart] if step.get("per_channel") else [each]:
             seen = partial(_seen, channels, changes, part, region)
             change = OPERATIONS[name](step[name], seen)
@@ -125,10 +125,16 @@ def normalize(
 
 
 def _seen(
-    channels: np.ndarray, changes: list[list[Change]], part: Sequence[int], region: np.ndarray
+    channels: np.ndarray,
+    changes: list[list[Change]],
+    part: Sequence[int],
+    region: np.ndarray,
+    in_order: bool = False,
 ) -> np.ndarray:
-    """Intensities of some channels in a region, as they are by now: the order of sums is that of indices."""
-    return np.stack([_changed(channels[..., c][region], changes[c]) for c in part], axis=-1)
+    """Intensities of some channels in a region, as they are by now; ``in_order`` of indices, which takes longer."""
+    every = [channels[..., c] for c in part]
+    seen = [own[region] if in_order else own.T[region.T] for own in every]
+    return np.stack([_changed(own, changes[c]) for own, c in zip(seen, part, strict=True)], axis=-1)
 
 
 def _changed(values: np.ndarray, changes: list[Change]) -> np.ndarray:
