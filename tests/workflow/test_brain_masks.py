@@ -141,7 +141,9 @@ def test_a_scan_that_was_begun_is_finished_before_another_one_is(
     config = {"models": tiny, "models_dir": models_dir, "brain_mask": finder}
     status, text = snakemake(tmp_path, "--cores", "1", **config)
     assert status == 0, text
-    begun = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: .*scan=(sub-\d)", text, re.M)
+    begun = re.findall(
+        r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    wildcards: .*scan=(sub-\d)", text, re.M
+    )
     scans = [scan for _, scan in begun]
     assert len(scans) == 4 * 13
     assert [s for s, before in zip(scans, ["", *scans], strict=False) if s != before] == sorted(
