@@ -27,7 +27,10 @@ from lesionflow.sockets import CODE, WorkerLost, current_run, heard
 
 IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))
 BEAT_S = 2.0
-LATE = ("pandas", "scipy.ndimage")  # what steps import only where they need it
+LATE = (  # what jobs import only where they need it, and what they come as
+    *("pandas.io.formats.csvs", "scipy.ndimage"),
+    *("snakemake.io", "snakemake.iocontainers"),
+)
 
 
 def hand_over(job: Any) -> None:
