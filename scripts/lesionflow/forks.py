@@ -82,7 +82,8 @@ def _ask(job: Any, address: Path, run: str) -> bool:
                     os.kill(fork, signal.SIGKILL)
             else:
                 sockets.stop(server, address)
-            raise WorkerLost(f"the job's fork (process {fork}) {why}") from error
+            who = f"the job's fork (process {fork})" if fork else f"what forks (process {server})"
+            raise WorkerLost(f"{who} {why}") from error
     return message[0] == "done"
 
 

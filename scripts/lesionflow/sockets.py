@@ -176,7 +176,8 @@ def _started(
     paths = [scripts, *filter(None, [os.environ.get("PYTHONPATH")])]
     with address.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"lesionflow.{module}", str(address), *arguments],
+            # -P: no module of the working directory, which is a user's, stands for one of ours
+            [sys.executable, "-P", "-m", f"lesionflow.{module}", str(address), *arguments],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -52,7 +52,7 @@ def test_jobs_are_forks_of_one_process_that_ends_with_the_run(run, tmp_path):
     assert len({HERE, *(pid for _, pid, _ in found)}) == 3
     third = client(tmp_path / "c", tmp_path, seconds=2)
     server = parent(text_of(tmp_path / "c").split()[0])
-    assert Path(f"/proc/{server}/cmdline").read_text().split("\0")[2] == "lesionflow.forks"
+    assert Path(f"/proc/{server}/cmdline").read_text().split("\0")[3] == "lesionflow.forks"
     assert third.wait() == 0
     run.kill()
     run.wait()
@@ -68,6 +68,14 @@ def test_a_fork_has_the_jobs_folder_environment_and_output(run, tmp_path, monkey
     capfd.readouterr()
     assert asked(tmp_path / "b")[0] == 0
     assert capfd.readouterr().out == "said to the output, in folder word\n"
+
+
+def test_modules_of_the_working_directory_stand_for_none_of_ours(run, tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    for name in ("forked_step", "numpy", "lesionflow"):
+        (tmp_path / f"folder/{name}.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path / "folder")
+    assert asked(tmp_path / "a")[0] == 0
 
 
 def test_a_job_that_fails_fails_once_and_says_why(run, tmp_path, capfd):
