@@ -23,6 +23,7 @@ AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of what a network takes
 ROUNDING = 1e-5  # by how much arithmetic may carry a probability over 0 or 1
 Loaded = tuple[Network, Callable[[], str]]  # a fold as a function, and the precision that it used
 _loaded: dict[str, Loaded] = {}
+_one_more_mb = 0.0  # what another fold is expected to take beside those that are loaded
 _turn = threading.Lock()
 
 
@@ -98,12 +99,15 @@ def predict(
         return run(np.ascontiguousarray(batch, np.float32))
 
     with _turn:
-        if key not in _loaded:
+        if new := key not in _loaded:
             _make_room(memory_mb)
+            before_mb = _resident_mb()
             make = _openvino if chosen["backend"] == "openvino" else _tensorflow
             _loaded[key] = make(folder, precision, threads, **settings)
         run, used = _loaded[key]
         found = see(network, np.asarray(image, np.float32))
+        if new:
+            _learn(_resident_mb() - before_mb)
     logging.info("predicted with %s on %s in %s", *chosen.values(), used())
     if used() != precision:
         logging.warning("%s was asked for, but neither TensorFlow nor this CPU has it", precision)
@@ -161,9 +165,18 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
 
 
 def _make_room(memory_mb: float | None) -> None:
-    """Drop the folds that are loaded if one more, as large as they are, would need more than the memory."""
-    if _loaded and memory_mb and _resident_mb() * (1 + 1 / len(_loaded)) > memory_mb:
+    """Drop the folds that are loaded if one more is expected to need more than the memory."""
+    if _loaded and memory_mb and _resident_mb() + _one_more_mb > memory_mb:
         _loaded.clear()
+
+
+def _learn(grown_mb: float) -> None:
+    """What loading and calling a fold took is what the next one takes; of a first one half.
+
+    The first one's includes the framework, and with TensorFlow the memory of a call, which all folds share.
+    """
+    global _one_more_mb
+    _one_more_mb = max(grown_mb if len(_loaded) > 1 else grown_mb / 2, 0)
 
 
 def _resident_mb() -> float:

@@ -49,7 +49,8 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
     for step, told in found.items():
         logs = (folder / "logs" / step).rglob("*.log")
         peaks = [re.findall(r"peak (?:memory )?(\d+) MB", log.read_text()) for log in logs]
-        told["peak_mb"] = max([told["peak_mb"], *(float(p) for each in peaks for p in each)])
+        known = [float(peak) for each in peaks for peak in each]
+        told["peak_mb"] = max(known, default=told["peak_mb"])
         told["seconds_a_scan"] = told["seconds"] / scans
     return found
 

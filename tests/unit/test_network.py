@@ -154,6 +154,34 @@ def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeyp
     assert len(network._loaded) == 1
 
 
+@pytest.mark.parametrize(
+    ("shared_mb", "own_mb", "kept"),
+    [
+        (2200, 120, [1, 2, 3]),  # as in TensorFlow: the folds share the memory of a call
+        (100, 1100, [1, 2, 3]),  # as in OpenVINO: each has its own
+        (100, 1800, [1, 2, 1]),  # the third would not fit
+        (100, 3700, [1, 1, 1]),  # the second would not
+    ],
+)
+def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
+    identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
+):
+    """The limit is 4400 MB, and 300 are there before the first."""
+    monkeypatch.setattr(network, "_loaded", loaded := {})
+    monkeypatch.setattr(network, "_one_more_mb", 0.0)
+    found = []
+    monkeypatch.setattr(
+        network,
+        "_resident_mb",
+        lambda: 300 + shared_mb * bool(found or loaded) + own_mb * len(loaded),
+    )
+    for number in (1, 2, 3):
+        fold = shutil.copytree(identity, tmp_path / f"fold-{number}")
+        predict(fold, ramp(), "openvino", "cpu", memory_mb=4400)
+        found.append(len(loaded))
+    assert found == kept
+
+
 def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path):
     """Each has the threads of both, and a network that is called twice at once may mix its results."""
     calls = []
