@@ -1,7 +1,12 @@
 """Looking at other processes."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
+
+from paths import HOUSE
 
 
 def state(pid):
@@ -34,3 +39,18 @@ def text_of(path, within=30):
             return text
         time.sleep(0.05)
     raise AssertionError(f"nothing came to {path}")
+
+
+def client(code, temporary, *words, **how):
+    """A process of a test's own code, whose sockets lie in the folder ``temporary``."""
+    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"from lesionflow import sockets; sockets.LONGEST = 200\n{code}",
+            *words,
+        ],
+        env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(temporary)},
+        **how,
+    )

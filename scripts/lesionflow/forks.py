@@ -23,10 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow import sockets
-from lesionflow.sockets import CODE, WorkerLost, current_run, heard
+from lesionflow.sockets import BEAT_S, CODE, IDLE_S, WorkerLost, current_run, heard
 
-IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))
-BEAT_S = 2.0
 LATE = (  # what jobs import only where they need it, and what they come as
     *("pandas.io.formats.csvs", "scipy.ndimage"),
     *("snakemake.io", "snakemake.iocontainers"),

@@ -20,6 +20,8 @@ RUN = "LESIONFLOW_RUN"  # process id of the Snakemake whose jobs share processes
 CODE = "LESIONFLOW_CODE"  # mark of the code of all its steps
 CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # in which that Snakemake runs
 START_S = 60  # for a process to open its socket
+IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))  # without a job, and it ends
+BEAT_S = 2.0  # from one sign of life to the next
 SILENT_S = 120  # who works for a job says every few seconds that it lives
 LONGEST = 50  # of a folder's name; the whole address of a socket has at most 107 characters
 

@@ -2,9 +2,9 @@
 
 ``python -m lesionflow.worker SOCKET STEP CODE RUN`` listens at the socket, and calls ``work`` of the script
 STEP for every job, in a thread; networks are called one at a time (``network``), so that one job reads and
-writes its files while the other one's arithmetic runs. It ends when RUN, the process of the Snakemake whose jobs they are, has
-ended (a scheduler's job ends with its Snakemake), after ``IDLE_S`` without a job, after a failure that may
-have left it broken, and when the job that it works for has gone.
+writes its files while the other one's arithmetic runs. It ends when RUN, the process of the Snakemake whose
+jobs they are, has ended (a scheduler's job ends with its Snakemake), after ``IDLE_S`` without a job, after a
+failure that may have left it broken, and when a job that it works for has gone.
 """
 
 import importlib
@@ -20,10 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lesionflow.sockets import WorkerLost, is_alive, leave, listening, peer
-
-IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))
-BEAT_S = 2.0
+from lesionflow.sockets import BEAT_S, IDLE_S, WorkerLost, is_alive, leave, listening, peer
 
 
 class Records(logging.Handler):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import processes
 import pytest
 from processes import ended, parent, text_of
 from test_start import HEAVY
@@ -37,13 +38,10 @@ def asked(path, what="work", seconds=0.0):
 def client(path, tmp_path, **more):
     """A process that hands a job over as a step's script does."""
     code = (
-        "import sys; from lesionflow import sockets; sockets.LONGEST = 200\n"
-        "from test_forks import asked; from pathlib import Path\n"
+        "import sys; from test_forks import asked; from pathlib import Path\n"
         f"sys.exit(asked(Path({str(path)!r}), **{more!r})[0])"
     )
-    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
-    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
-    return subprocess.Popen([sys.executable, "-c", code], env=environment)
+    return processes.client(code, tmp_path)
 
 
 def test_jobs_are_forks_of_one_process_that_ends_with_the_run(run, tmp_path):

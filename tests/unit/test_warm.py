@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from patient_step import work
-from processes import ended
+from processes import client, ended, text_of
 from steps import Names
 
 from lesionflow import sockets, warm
@@ -22,7 +21,6 @@ from lesionflow.sockets import (
     private_folder,
 )
 from lesionflow.warm import call, own_gpu
-from paths import HOUSE
 
 
 def ask(what, code="v1", minutes=1, **more):
@@ -75,15 +73,10 @@ def test_jobs_side_by_side_have_their_own_logs(run, tmp_path):
     """Each process hears what its own job logged, and not what the other one's did."""
     code = (
         "import logging, sys; logging.basicConfig(level=logging.INFO, format='%(message)s')\n"
-        "from lesionflow import sockets; sockets.LONGEST = 200\n"
         "from test_warm import ask; ask(sys.argv[1], seconds=2)"
     )
-    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
-    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
     jobs = {
-        what: subprocess.Popen(
-            [sys.executable, "-c", code, what], env=environment, stderr=subprocess.PIPE, text=True
-        )
+        what: client(code, tmp_path, what, stderr=subprocess.PIPE, text=True)
         for what in ("sing", "dance")
     }
     said = {what: job.communicate()[1] for what, job in jobs.items()}
@@ -162,18 +155,10 @@ def test_what_is_wrong_with_a_scan_is_told_once(run, tmp_path):
 
 def test_a_worker_stops_when_its_job_has_gone(run, tmp_path):
     path = tmp_path / "calls"
-    code = (
-        "from lesionflow import sockets; sockets.LONGEST = 200\n"
-        "from test_warm import ask\n"
-        f"ask('work', path={str(path)!r}, seconds=30)"
+    job = client(
+        f"from test_warm import ask; ask('work', path={str(path)!r}, seconds=30)", tmp_path
     )
-    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
-    environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
-    job = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    end = time.monotonic() + 30
-    while not (path.exists() and path.read_text()) and time.monotonic() < end:
-        time.sleep(0.05)
-    worker = int(path.read_text().split()[0])
+    worker = int(text_of(path).split()[0])
     job.kill()
     job.wait()
     assert ended(worker)
