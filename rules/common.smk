@@ -39,14 +39,14 @@ def code_digest(step):
 
 def enter_run():
     """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
+    forks.stop_with_snakemake()
     if sockets.enter_run(MARKS) and not workflow.is_main_process:
         steps = {word.split(":")[0] for word in sys.argv} & set(
             MARKS
         )  # of its target jobs
         for step in steps & {"find_brain", "predict_fold"}:
             warm.start(step, code_digest(step))
-        if steps - {"find_brain", "predict_fold", "import_fold"}:
-            forks.start()
+        forks.start()
 
 
 def prepare_run():
@@ -108,6 +108,8 @@ def keep_plan(path, plan):
 
 
 enter_run()
+# In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
+script = forks.script
 SETTINGS, CARDS, MASK_CARD, PLANNED = prepare_run()
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}

@@ -1,10 +1,5 @@
 """Rule compare: hold a scan's probabilities against its truth, at every threshold and smallest size."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 from pathlib import Path
 
 import numpy as np

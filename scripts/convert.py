@@ -1,10 +1,5 @@
 """Rule convert: give a MATLAB image the geometry that its model's card tells."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 from pathlib import Path
 
 import nibabel as nib

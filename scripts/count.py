@@ -1,10 +1,5 @@
 """Rule count: from a label map to lesions, each one measured."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 import numpy as np
 from nibabel.affines import apply_affine
 

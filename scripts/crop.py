@@ -1,10 +1,5 @@
 """Rule crop: cut the model's box out of the resampled channels and the mask."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 import numpy as np
 
 from lesionflow import facts

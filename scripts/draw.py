@@ -1,10 +1,5 @@
 """Rule draw: the quality-control picture of a scan."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 import nibabel as nib
 import numpy as np
 

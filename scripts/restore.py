@@ -1,10 +1,5 @@
 """Rule restore: bring maps back to the scan's own grid."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 import numpy as np
 
 from lesionflow.components import with_values

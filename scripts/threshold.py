@@ -1,10 +1,5 @@
 """Rule threshold: from probabilities to a label map."""
 
-if __name__ == "__main__":  # by a process that has imported what follows, if it can be had
-    from lesionflow.forks import hand_over
-
-    hand_over(snakemake)  # noqa: F821  (put here by Snakemake)
-
 from lesionflow.images import channels_last, load, save
 from lesionflow.jobs import logged
 from lesionflow.lesions import label_map

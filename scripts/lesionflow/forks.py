@@ -1,60 +1,108 @@
 """Jobs as forks of a process that has their imports: Python, NumPy and NiBabel take longer to start than most steps to run.
 
-The first job of a run leaves a process behind (``python -m lesionflow.forks ADDRESS RUN``) that imports a step's
-script when the step's first job comes, and forks for every job. So a job has a process of its own, in which nothing
-of another job's is. That process has the job's environment, working directory and output, and ends when the job has gone.
+The first job of a run leaves a process behind (``forking``) that imports a step's script when the step's first job
+comes, and forks for every job. So a job has a process of its own, in which nothing of another job's is. That process
+has the job's working directory, environment and output, and ends when Snakemake has gone.
 
-Nothing depends on it: where it cannot be had, or the fork dies or is silent, the job says so and goes on by itself.
+Nothing depends on it: where it cannot be had, or the fork dies or is silent, the job says so and goes on as Snakemake
+runs jobs.
 """
 
 import hashlib
-import importlib
+import inspect
 import os
 import pickle
 import signal
 import socket
+import subprocess
 import sys
 import threading
-import time
-import traceback
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import snakemake.script
+from snakemake.benchmark import benchmarked
+from snakemake.iocontainers import Snakemake
+from snakemake.sourcecache import infer_source_file
+
 from lesionflow import sockets
-from lesionflow.sockets import BEAT_S, CODE, IDLE_S, WorkerLost, current_run, heard
+from lesionflow.sockets import CODE, WorkerLost, current_run, heard
 
-LATE = (  # what jobs import only where they need it, and what they come as
-    *("pandas.io.formats.csvs", "scipy.ndimage"),
-    *("snakemake.io", "snakemake.iocontainers"),
+SCRIPTS = Path(__file__).parents[1]
+ELSEWHERE = (
+    "conda_env",
+    "container_img",
+    "env_modules",
+    "shadow_dir",
+)  # of jobs that a fork is not for
+THREADS = tuple(
+    f"{name}_NUM_THREADS"
+    for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
 )
+_lines: set[socket.socket] = set()  # to the forks that work now
+_stopped = threading.Event()  # by the user
 
 
-def hand_over(job: Any) -> None:
-    """Have a fork do a job of Snakemake's and end this process as it ended; return where that cannot be had.
+def script(*call: Any) -> None:
+    """Run the script of a rule in a fork: what stands in the Snakefile for Snakemake's function of this name.
+
+    Snakemake makes of a rule's ``script:`` a call of ``script`` in the Snakefile's globals, by a thread for each
+    job. Its own writes the script anew, with what it is to know, and starts Python for it.
 
     Parameters
     ----------
-    job
-        As Snakemake gives it to the script of its rule, whose ``main`` the fork calls with it.
+    call
+        As for ``snakemake.script.script``, which does what a fork cannot: scripts of other workflows, and those
+        that have an environment (conda, container, modules) or a shadow directory.
+
+    Raises
+    ------
+    CalledProcessError
+        If the script fails; it has said why.
+    KeyboardInterrupt
+        If the user has stopped the run.
     """
+    about = inspect.signature(snakemake.script.script).bind(*call).arguments
+    path = infer_source_file(about["path"], about["basedir"]).get_path_or_uri(secret_free=True)
     run = current_run()
-    if not run:
+    if run and Path(path).resolve().parent == SCRIPTS and not any(map(about.get, ELSEWHERE)):
+        try:
+            done = _ask(Path(path).stem, about, _address(run), run)
+        except (WorkerLost, OSError) as error:
+            if _stopped.is_set():
+                raise KeyboardInterrupt from error
+            print(f"{error}; this job goes on by itself", file=sys.stderr)
+        else:
+            if not done:
+                raise subprocess.CalledProcessError(1, path)
+            return
+    snakemake.script.script(*call)
+
+
+def stop_with_snakemake() -> None:
+    """Have the jobs end where the user stops Snakemake (Ctrl-C), which waits for them."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
         return
-    try:
-        done = _ask(job, _address(run), run)
-    except (WorkerLost, OSError) as error:
-        print(f"{error}; this job goes on by itself", file=sys.stderr)
-        return
-    sys.exit(0 if done else 1)
+
+    def stop(number: int, frame: Any) -> None:
+        _stopped.set()
+        for line in list(_lines):
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
 
 
 def start() -> None:
     """Start the run's process before it is needed; where that fails, jobs see to it themselves (see ``warm.start``)."""
     if run := current_run():
         with suppress(WorkerLost, OSError):
-            sockets.found_or_started("forks", _address(run), run)[0].close()
+            sockets.found_or_started("forking", _address(run), run)[0].close()
 
 
 def _address(run: str) -> Path:
@@ -63,104 +111,46 @@ def _address(run: str) -> Path:
     return sockets.folder() / f"{run}-forks-{kind}.sock"
 
 
-def _ask(job: Any, address: Path, run: str) -> bool:
-    line, server = sockets.found_or_started("forks", address, run)
+def _ask(step: str, about: Mapping[str, Any], address: Path, run: str) -> bool:
+    """Whether a fork has done a job well; WorkerLost where it has not come to an end."""
+    line, server = sockets.found_or_started(
+        "forking", address, run, environment=dict.fromkeys(THREADS, "1")
+    )
     fork = None
-    with Connection(os.dup(line.fileno())) as connection, line:
+    with ExitStack() as held, Connection(os.dup(line.fileno())) as connection, line:
+        _lines.add(line)
+        held.callback(_lines.discard, line)
         try:
             socket.send_fds(line, [b"."], [1, 2])
-            where = str(Path.cwd()), dict(os.environ), sys.path
-            connection.send((job.rule, where, pickle.dumps(job)))
+            where = str(Path.cwd()), _environment(about)
+            connection.send((step, where, pickle.dumps(_job(about))))
             while (message := heard(connection))[0] == "alive":
+                if not fork and about["bench_record"]:
+                    held.enter_context(benchmarked(message[1], about["bench_record"]))
                 fork = message[1]
         except (OSError, EOFError, TimeoutError) as error:
             why = str(error) if isinstance(error, TimeoutError) else "died (out of memory?)"
             if fork:
                 with suppress(ProcessLookupError):
                     os.kill(fork, signal.SIGKILL)
-            else:
+            elif not _stopped.is_set():
                 sockets.stop(server, address)
             who = f"the job's fork (process {fork})" if fork else f"what forks (process {server})"
             raise WorkerLost(f"{who} {why}") from error
     return message[0] == "done"
 
 
-def serve(address: Path, run: str) -> None:
-    """Fork for every job that comes, until the run has ended or nobody has come for a while."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
-    with sockets.listening(address) as listener:
-        listener.settimeout(1)
-        for name in LATE:
-            with suppress(ImportError):
-                importlib.import_module(name)
-        last = time.monotonic()
-        while sockets.is_alive(run) and time.monotonic() - last < IDLE_S:
-            with suppress(TimeoutError, WorkerLost, OSError, EOFError):
-                line, _ = listener.accept()
-                with line:
-                    sockets.peer(line)
-                    last = time.monotonic()
-                    _fork(line, listener)
-    sockets.leave(address)
+def _job(about: Mapping[str, Any]) -> Snakemake:
+    """What Snakemake gives to a script."""
+    names = ("input", "output", "params", "wildcards", "threads", "resources", "log", "config")
+    return Snakemake(
+        *(about[name] for name in names), about["rulename"], about["bench_iteration"], str(SCRIPTS)
+    )
 
 
-def _fork(line: socket.socket, listener: socket.socket) -> None:
-    _, output, *_ = socket.recv_fds(line, 1, 2)
-    with Connection(os.dup(line.fileno())) as connection:
-        try:
-            step, where, job = connection.recv()
-            with suppress(Exception):  # what is wrong is found again, and told, in the fork
-                importlib.import_module(step)
-            if os.fork() == 0:
-                listener.close()
-                _work(connection, output, step, where, job)
-        finally:
-            for number in output:
-                os.close(number)
-
-
-def _work(
-    connection: Connection,
-    output: list[int],
-    step: str,
-    where: tuple[str, dict[str, str], list[str]],
-    job: bytes,
-) -> None:
-    """In the fork: one job, and the end."""
-    speaking = threading.Lock()
-    threading.Thread(target=_beat, args=(connection, speaking), daemon=True).start()
-    ended = "done"
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for number, own in zip(output, (1, 2), strict=True):
-            os.dup2(number, own)
-        folder, environment, paths = where
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path.extend(path for path in paths if path not in sys.path)
-        importlib.import_module(step).main(pickle.loads(job))
-    except BaseException:
-        traceback.print_exc()
-        ended = "failed"
-    with suppress(OSError), speaking:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        connection.send((ended,))
-    os._exit(0)
-
-
-def _beat(connection: Connection, speaking: threading.Lock) -> None:
-    """Say now and then that this process lives; end it where the job has gone."""
-    while True:
-        with speaking:
-            try:
-                connection.send(("alive", os.getpid()))
-            except OSError:
-                os._exit(1)
-        if connection.poll(BEAT_S):  # the job says nothing more: it has gone
-            os._exit(1)
-
-
-if __name__ == "__main__":
-    serve(Path(sys.argv[1]), sys.argv[2])
+def _environment(about: Mapping[str, Any]) -> dict[str, str]:
+    """As Snakemake makes it for a job."""
+    found = {**os.environ, **dict.fromkeys(THREADS, str(about["threads"]))}
+    if folder := about["resources"].get("tmpdir"):
+        found.update(dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), str(folder)))
+    return found
