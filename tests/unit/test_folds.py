@@ -75,6 +75,7 @@ def test_networks_like_the_published_ones_are_the_same_after_import(tmp_path, ma
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "toy"])
     found = facts.read(folder / "fold.json")
     assert found["openvino"] is True
+    assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
     assert apart(folder, image, expected, "tensorflow") <= 1e-5
     assert apart(folder, image, expected, "openvino") <= 1e-5
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
