@@ -1,5 +1,6 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
+import gc
 import json
 import os
 import sys
@@ -23,6 +24,9 @@ from lesionflow.mask_cards import mask_card
 from lesionflow.columns import soft_names
 from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
+
+# A graph of jobs is live objects throughout: by Python's habit it is looked through for garbage again and again.
+gc.set_threshold(10_000, 50, 10)
 
 HOUSE = Path(workflow.basedir)
 PLAN = Path("work/cohort.json")
