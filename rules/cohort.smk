@@ -3,9 +3,7 @@
 
 rule describe:
     input:
-        folds=lambda wildcards: collect(
-            rules.import_fold.output.facts, fold=folds(wildcards), allow_missing=True
-        ),
+        folds=collected(rules.import_fold.output.facts, fold=folds),
     output:
         description="<results>/{model}/dataset_description.json",
         labels="<results>/{model}/dseg.tsv",
@@ -18,7 +16,7 @@ rule describe:
     params:
         code=code_digest("describe"),
         card=lambda wildcards: about(wildcards.model),
-        labels=lambda wildcards: card(wildcards)["output"]["labels"],
+        labels=of_card("output", "labels"),
     script:
         "../scripts/describe.py"
 

@@ -19,10 +19,8 @@ rule compare:
         code=code_digest("compare"),
         content=content("truth", of=lambda wildcards: []),
         affine=SETTINGS["affine"],
-        matlab=lambda wildcards: card(wildcards)["input"]["matlab"],
-        output=lambda wildcards: {
-            key: card(wildcards)["output"][key] for key in ("activation", "labels")
-        },
+        matlab=of_card("input", "matlab"),
+        output=of_output("activation", "labels"),
         postprocess=filters,
     script:
         "../scripts/compare.py"

@@ -14,8 +14,8 @@ rule threshold:
         "../envs/imaging.yaml"
     params:
         code=code_digest("threshold"),
-        activation=lambda wildcards: card(wildcards)["output"]["activation"],
-        threshold=lambda wildcards: card(wildcards)["postprocess"]["threshold"],
+        activation=of_card("output", "activation"),
+        threshold=of_card("postprocess", "threshold"),
     script:
         "../scripts/threshold.py"
 
@@ -24,7 +24,7 @@ rule count:
     input:
         labels=rules.threshold.output.labels,
         probability=final_probability,
-        folds=rules.average_folds.input.folds,
+        folds=collected(rules.predict_fold.output.probability, fold=folds),
         mask=rules.crop.output.mask,
         scan=reference,
         regions=beside("regions"),
@@ -33,10 +33,9 @@ rule count:
             rules.crop.output.facts,
             rules.average_folds.output.facts,
         ],
-        channel_facts=lambda wildcards: collect(
+        channel_facts=collected(
             [rules.resample.output.facts, rules.normalize.output.facts],
-            channel=reference_first(wildcards),
-            allow_missing=True,
+            channel=reference_first,
         ),
     output:
         lesions="<results>/<scan>_space-model_desc-lesions_dseg.nii.gz",
@@ -54,10 +53,10 @@ rule count:
         code=code_digest("count"),
         content=content("regions"),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
-        output=lambda wildcards: card(wildcards)["output"],
+        echo=of_card("input", "echo"),
+        output=of_card("output"),
         postprocess=filters,
-        version=lambda wildcards: card(wildcards)["version"],
+        version=of_card("version"),
     script:
         "../scripts/count.py"
 
@@ -82,20 +81,16 @@ rule restore:
     params:
         code=code_digest("restore"),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
-        labels=lambda wildcards: card(wildcards)["output"]["labels"],
-        activation=lambda wildcards: card(wildcards)["output"]["activation"],
+        echo=of_card("input", "echo"),
+        labels=of_card("output", "labels"),
+        activation=of_card("output", "activation"),
     script:
         "../scripts/restore.py"
 
 
 rule draw:
     input:
-        image=lambda wildcards: collect(
-            rules.normalize.output.image,
-            channel=reference_first(wildcards)[0],
-            allow_missing=True,
-        ),
+        image=collected(rules.normalize.output.image, channel=first_channel),
         mask=rules.crop.output.mask,
         lesions=rules.count.output.lesions,
         labels=rules.count.output.labels,

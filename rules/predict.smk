@@ -22,11 +22,7 @@ rule import_fold:
 
 rule predict_fold:
     input:
-        images=lambda wildcards: collect(
-            rules.normalize.output.image,
-            channel=channels(wildcards),
-            allow_missing=True,
-        ),
+        images=collected(rules.normalize.output.image, channel=channels),
         mask=rules.crop.output.mask,
         fold=rules.import_fold.output.facts,
     output:
@@ -53,14 +49,8 @@ rule predict_fold:
 
 rule average_folds:
     input:
-        folds=lambda wildcards: collect(
-            rules.predict_fold.output.probability,
-            fold=folds(wildcards),
-            allow_missing=True,
-        ),
-        facts=lambda wildcards: collect(
-            rules.predict_fold.output.facts, fold=folds(wildcards), allow_missing=True
-        ),
+        folds=collected(rules.predict_fold.output.probability, fold=folds),
+        facts=collected(rules.predict_fold.output.facts, fold=folds),
         mask=rules.crop.output.mask,
         scan=reference,
     output:
@@ -79,10 +69,10 @@ rule average_folds:
         cleaned=lambda wildcards: card(wildcards)["postprocess"]["components"]
         is not None,
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        echo=of_card("input", "echo"),
         space=of_input(*resampling.KEYS),
-        labels=lambda wildcards: card(wildcards)["output"]["labels"],
-        activation=lambda wildcards: card(wildcards)["output"]["activation"],
+        labels=of_card("output", "labels"),
+        activation=of_card("output", "activation"),
     script:
         "../scripts/average_folds.py"
 
@@ -102,9 +92,9 @@ rule clean:
     params:
         code=code_digest("clean"),
         labels=lambda wildcards: list(card(wildcards)["output"]["labels"]),
-        components=lambda wildcards: card(wildcards)["postprocess"]["components"],
+        components=of_card("postprocess", "components"),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        echo=of_card("input", "echo"),
         space=of_input(*resampling.KEYS),
     script:
         "../scripts/clean.py"

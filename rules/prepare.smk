@@ -4,7 +4,7 @@
 rule convert:
     input:
         image=lambda wildcards: own_file(wildcards, wildcards.kind),
-        reference=lambda wildcards: own_file(wildcards, reference_first(wildcards)[0]),
+        reference=lambda wildcards: own_file(wildcards, first_channel(wildcards)),
     output:
         image="<results>/<scan>_space-orig_desc-source_{kind}.nii.gz",
     log:
@@ -15,7 +15,7 @@ rule convert:
         "../envs/imaging.yaml"
     params:
         code=code_digest("convert"),
-        matlab=lambda wildcards: card(wildcards)["input"]["matlab"],
+        matlab=of_card("input", "matlab"),
     script:
         "../scripts/convert.py"
 
@@ -39,7 +39,7 @@ rule resample:
         code=code_digest("resample"),
         content=content(of=channel_and_reference),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        echo=of_card("input", "echo"),
         space=of_input(*resampling.KEYS),
         filled=filled,
     script:
@@ -51,13 +51,7 @@ rule find_brain:
         image=brain_source,
         folds=brain_folds,
         # not read: it begins the scan, whose other jobs go before those that begin another one
-        begun=lambda wildcards: ancient(
-            collect(
-                rules.resample.output.image,
-                channel=reference_first(wildcards)[0],
-                allow_missing=True,
-            )
-        ),
+        begun=ancient(collected(rules.resample.output.image, channel=first_channel)),
     output:
         probability=temp("work/<scan>_brain.nii"),
     log:
@@ -70,7 +64,7 @@ rule find_brain:
         code=code_digest("find_brain"),
         content=content(of=brain_channel),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        echo=of_card("input", "echo"),
         card=MASK_CARD and {key: MASK_CARD[key] for key in ("name", "input", "output")},
     script:
         "../scripts/find_brain.py"
@@ -78,11 +72,7 @@ rule find_brain:
 
 rule mask:
     input:
-        image=lambda wildcards: collect(
-            rules.resample.output.image,
-            channel=reference_first(wildcards)[0],
-            allow_missing=True,
-        ),
+        image=collected(rules.resample.output.image, channel=first_channel),
         scans=all_sources,
         mask=beside("mask"),
         found=found_brain,
@@ -99,7 +89,7 @@ rule mask:
         code=code_digest("mask"),
         content=content("mask"),
         affine=SETTINGS["affine"],
-        echo=lambda wildcards: card(wildcards)["input"]["echo"],
+        echo=of_card("input", "echo"),
         finder=finder,
     script:
         "../scripts/mask.py"
@@ -107,11 +97,7 @@ rule mask:
 
 rule crop:
     input:
-        images=lambda wildcards: collect(
-            rules.resample.output.image,
-            channel=channels(wildcards),
-            allow_missing=True,
-        ),
+        images=collected(rules.resample.output.image, channel=channels),
         mask=rules.mask.output.mask,
     output:
         image=kept_if("cropped", "<scan>_space-model_desc-cropped"),
@@ -146,7 +132,7 @@ rule normalize:
     params:
         code=code_digest("normalize"),
         channels=channels,
-        steps=lambda wildcards: card(wildcards)["input"]["normalize"],
-        mask=lambda wildcards: card(wildcards)["input"]["mask"],
+        steps=of_card("input", "normalize"),
+        mask=of_card("input", "mask"),
     script:
         "../scripts/normalize.py"
