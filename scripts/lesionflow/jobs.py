@@ -28,7 +28,9 @@ def logged(snakemake: Any) -> Iterator[None]:
     root.setLevel(logging.INFO)
     try:
         yield
-        logging.info("peak memory %.0f MB", getrusage(RUSAGE_SELF).ru_maxrss / 1000)
+        used = getrusage(RUSAGE_SELF)
+        taken_s = used.ru_utime + used.ru_stime
+        logging.info("peak memory %.0f MB, %.2f s of a core", used.ru_maxrss / 1000, taken_s)
         _close(handler, DONE)
     except BaseException as error:
         reason = " ".join(str(error).split()) or type(error).__name__
