@@ -20,9 +20,8 @@ import numpy as np
 
 # Operations that copy values to other places. Their first input is the map.
 MOVES = {"Reshape", "Slice", "StridedSlice", "Tile", "Transpose", "Unsqueeze", "Interpolate"}
-AT_LEAST = (
-    1000  # voxels of a small map; below them nothing is gained, and the larger kernel takes space
-)
+# Voxels of a small map: below, nothing is gained, and the larger kernel takes space.
+AT_LEAST = 1000
 
 
 class Upsampled(NamedTuple):
