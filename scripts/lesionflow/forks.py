@@ -32,7 +32,7 @@ from snakemake.sourcecache import infer_source_file
 from lesionflow import sockets
 from lesionflow.sockets import CODE, WorkerLost, current_run, heard
 
-SCRIPTS = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).resolve().parents[1]
 ELSEWHERE = (
     "conda_env",
     "container_img",
