@@ -47,10 +47,8 @@ def enter_run():
     """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
     forks.stop_with_snakemake()
     if sockets.enter_run(MARKS) and not workflow.is_main_process:
-        steps = {word.split(":")[0] for word in sys.argv} & set(
-            MARKS
-        )  # of its target jobs
-        for step in steps & {"find_brain", "predict_fold"}:
+        targets = {word.split(":")[0] for word in sys.argv}
+        for step in {"find_brain", "predict_fold"} & targets:
             warm.start(step, code_digest(step))
         forks.start()
 
