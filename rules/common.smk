@@ -1,7 +1,5 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
-import gc
-import inspect
 import json
 import os
 import sys
@@ -12,7 +10,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import forks, provenance, sockets, warm
+from lesionflow import forks, large_graphs, provenance, sockets, warm
 from lesionflow import boxes, resampling
 from lesionflow.cards import ANY, import_part, load_cards
 from lesionflow.cards import reference as reference_channel
@@ -26,11 +24,7 @@ from lesionflow.columns import soft_names
 from lesionflow.weights import check_available, fold_files, is_imported
 from lesionflow.whole import whole
 
-# A graph of jobs is live objects throughout: by Python's habit it is looked through for garbage again and again.
-gc.set_threshold(10_000, 50, 10)
-
 HOUSE = Path(workflow.basedir)
-BY_WILDCARDS = inspect.signature(lambda wildcards: None)
 PLAN = Path("work/cohort.json")
 TRUTHS = Path(
     "work/truth.json"
@@ -111,6 +105,7 @@ def keep_plan(path, plan):
             partial.write_text(text, encoding="utf-8")
 
 
+large_graphs.prepare()
 enter_run()
 # In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
 script = forks.script
@@ -132,13 +127,6 @@ GPUS = int(
 )
 
 
-def by_wildcards(function):
-    """Say with a function what it takes: Snakemake asks thrice a job, and looking takes longer than the call."""
-    function.__signature__ = BY_WILDCARDS
-    return function
-
-
-@by_wildcards
 def planned(wildcards):
     """The plan of the cohort, if it could be listed."""
     if isinstance(PLANNED, CohortError):
@@ -158,7 +146,6 @@ def about(model):
     }
 
 
-@by_wildcards
 def channels(wildcards):
     """The channels of a job's model, in the network's order."""
     return card(wildcards)["input"]["channels"]
@@ -185,7 +172,6 @@ def folds(wildcards):
     return range(1, len(card(wildcards)["folds"]) + 1)
 
 
-@by_wildcards
 def own_weights(wildcards):
     """The files of a fold that lies beside its card; new ones are imported anew."""
     return fold_files(card(wildcards), int(wildcards.fold))
@@ -195,7 +181,6 @@ def collected(pattern, **values):
     """Input function: ``pattern`` with all values that these functions give for a model, found once a model."""
     known = {}
 
-    @by_wildcards
     def paths(wildcards):
         if wildcards.model not in known:
             given = {name: value(wildcards) for name, value in values.items()}
@@ -208,7 +193,6 @@ def collected(pattern, **values):
 def of_card(*keys):
     """Params function: the entry of a job's card that these keys lead to."""
 
-    @by_wildcards
     def entry(wildcards):
         found = card(wildcards)
         for key in keys:
@@ -221,7 +205,6 @@ def of_card(*keys):
 def of_output(*keys):
     """Params function: these keys of the output of a job's card."""
 
-    @by_wildcards
     def part(wildcards):
         output = card(wildcards)["output"]
         return {key: output[key] for key in keys}
@@ -232,7 +215,6 @@ def of_output(*keys):
 def of_input(*keys):
     """Params function: these keys of the input of a job's card."""
 
-    @by_wildcards
     def part(wildcards):
         wanted = card(wildcards)["input"]
         return {key: wanted[key] for key in keys}
@@ -240,7 +222,6 @@ def of_input(*keys):
     return part
 
 
-@by_wildcards
 def filled(wildcards):
     """Whether another channel stands in for the one of a job, which the scan lacks."""
     return wildcards.channel not in SCAN[wildcards.scan]["files"]
@@ -252,7 +233,6 @@ def there(wildcards, kind):
     return kind if has else card(wildcards)["input"]["fill_missing"]
 
 
-@by_wildcards
 def own_file(wildcards, kind=None):
     """A scan's own file for a channel (that of a job without another word), or the one that stands in."""
     kind = wildcards.channel if kind is None else kind
@@ -268,25 +248,21 @@ def readable(wildcards, kind):
     return rules.convert.output.image.format(**names)
 
 
-@by_wildcards
 def source(wildcards):
     """The image of a job's channel."""
     return readable(wildcards, wildcards.channel)
 
 
-@by_wildcards
 def reference(wildcards):
     """The image of a model's reference channel: the grid to which all results go back."""
     return readable(wildcards, first_channel(wildcards))
 
 
-@by_wildcards
 def all_sources(wildcards):
     """The images of all channels of a model, the reference first."""
     return [readable(wildcards, channel) for channel in reference_first(wildcards)]
 
 
-@by_wildcards
 def seen_by_network(wildcards):
     """What of a job's card says how the network sees an image, and what becomes of its probabilities."""
     wanted, output = card(wildcards)["input"], card(wildcards)["output"]
@@ -302,14 +278,12 @@ def seen_by_network(wildcards):
     }
 
 
-@by_wildcards
 def filters(wildcards):
     """What of a job's card tells lesions from each other, and which of them count."""
     after = card(wildcards)["postprocess"]
     return {key: after[key] for key in after if key != "components"}
 
 
-@by_wildcards
 def final_probability(wildcards):
     """The ensemble's probabilities, cleaned where the card asks for it."""
     cleaned = card(wildcards)["postprocess"]["components"] is not None
@@ -319,7 +293,6 @@ def final_probability(wildcards):
 def beside(kind):
     """Input function: the mask or regions that a scan brings, if it does and they are wanted."""
 
-    @by_wildcards
     def path(wildcards):
         wanted = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
         has = kind in SCAN[wildcards.scan]["files"]
@@ -334,13 +307,11 @@ def brain_channel(wildcards):
     return [first_channel(wildcards) if channel == ANY else channel]
 
 
-@by_wildcards
 def brain_source(wildcards):
     """The file in which a scan's brain is looked for."""
     return readable(wildcards, brain_channel(wildcards)[0])
 
 
-@by_wildcards
 def brain_folds(wildcards):
     """The imported folds of the brain mask's card."""
     return [
@@ -349,13 +320,11 @@ def brain_folds(wildcards):
     ]
 
 
-@by_wildcards
 def found_brain(wildcards):
     """What find_brain computes for a scan, unless the scan brings its mask or none is wanted."""
     return rules.find_brain.output.probability if finder(wildcards) else []
 
 
-@by_wildcards
 def finder(wildcards):
     """What the plan says of the card that finds a scan's brain, if one does."""
     return SCAN[wildcards.scan]["finder"]
@@ -368,7 +337,6 @@ def content(*beside, of=channels):
     are made from the input.
     """
 
-    @by_wildcards
     def marks(wildcards):
         known = SCAN[wildcards.scan]["content"]
         return {
@@ -396,7 +364,6 @@ def every_run(pattern):
 def every_truth(pattern):
     """Input function: paths of ``pattern`` for every scan and model that can be held against a truth."""
 
-    @by_wildcards
     def paths(wildcards):
         known = [record for record in SCANS if record["truth"][0] == "ok"]
         found = paths_of_runs(pattern, known, CARDS)
