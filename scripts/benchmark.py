@@ -2,8 +2,8 @@
 
 On one machine, in one run, in turns: (a) the plain way (``benchmark_plain``) on prepared images, at its best
 number of processes side by side; (b) the road from raw scans to cohort.csv, both backends; (c) the floor
-(``benchmark_floor``), both backends. The networks are three residual U-Nets of the published size with
-random weights; the scans are simulated and bring no masks.
+(``benchmark_floor``), both backends. Then dry runs of large cohorts (``benchmark_graph``). The networks are
+three residual U-Nets of the published size with random weights; the scans are simulated and bring no masks.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import yaml
 
@@ -40,6 +41,16 @@ def simulate(number: int, folder: Path) -> None:
     for kind, path in paths.items():
         if kind != "image":
             path.unlink()
+
+
+def small_cohort(folder: Path, scans: int) -> None:
+    """Scans that are only listed."""
+    image = nib.Nifti1Image(np.zeros((24, 24, 24), np.int16), np.eye(4))
+    image.set_sform(np.eye(4), 1)
+    for name in (f"sub-{number:05d}" for number in range(1, scans + 1)):
+        path = folder / name / "anat" / f"{name}_swi.nii"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image.to_bytes())
 
 
 def build_folds(folder: Path) -> None:
@@ -110,8 +121,16 @@ class Bench:
         """The workflow on the cohort; its own output goes to a file."""
         folder = self.folder / where
         folder.mkdir(exist_ok=True)
+        with (folder / "snakemake.txt").open("a") as log:
+            command = self.command(folder, self.cohort, backend, device, *more)
+            subprocess.run(command, stdout=log, stderr=log, check=True)
+
+    def command(
+        self, folder: Path, cohort: Path, backend: str, device: str, *more: str
+    ) -> list[str]:
+        """What is typed for the workflow on a cohort."""
         config = [
-            f"cohort={self.cohort}",
+            f"cohort={cohort}",
             f"models={self.card}",
             f"models_dir={self.folder / 'models'}",
             f"backend={backend}",
@@ -119,8 +138,7 @@ class Bench:
         ]
         command = [sys.executable, "-m", "snakemake", "--snakefile", HOUSE / "Snakefile"]
         command += ["--directory", folder, "--cores", self.cores, *more, "--config", *config]
-        with (folder / "snakemake.txt").open("a") as log:
-            subprocess.run([str(c) for c in command], stdout=log, stderr=log, check=True)
+        return [str(c) for c in command]
 
     def plain(self, processes: int, device: str) -> float:
         """Seconds a scan of the plain way, so many processes side by side."""
@@ -146,13 +164,28 @@ class Bench:
 
     def road(
         self, name: str, backend: str, device: str
-    ) -> tuple[float, dict[str, dict[str, float]]]:
-        """Seconds a scan of the whole road, and what each step took."""
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+    ) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
+        """Seconds a scan of the whole road, what each step took, and MB of the scan that took most."""
+        where = self.folder / name
+        shutil.rmtree(where, ignore_errors=True)
         begun = time.perf_counter()
-        self.snakemake(name, backend, device)
+        with speed.watched(where / "work", self.scans) as temporary:
+            self.snakemake(name, backend, device)
         taken = (time.perf_counter() - begun) / len(self.scans)
-        return taken, speed.steps(self.folder / name, len(self.scans))
+        kept = speed.sizes(where / "results", self.scans)
+        disk = {"temporary": max(temporary.values()), "kept": max(kept.values())}
+        return taken, speed.steps(where, len(self.scans)), disk
+
+    def graph(self, scans: int) -> dict[str, float]:
+        """What a dry run of so many small scans takes, by a small process: the peaks of its children are not its own."""
+        where = self.folder / f"graph-{scans}"
+        small_cohort(where / "bids", scans)
+        dry_run = self.command(where, where / "bids", "auto", "cpu", "--dry-run")
+        command = [sys.executable, HOUSE / "scripts/benchmark_graph.py", where / "snakemake.txt"]
+        done = subprocess.run(
+            [str(c) for c in [*command, *dry_run]], capture_output=True, text=True, check=True
+        )
+        return {"scans": scans, **json.loads(done.stdout)}
 
     def floor(self, backend: str, device: str) -> float:
         """Seconds a scan of warm calls."""
@@ -167,9 +200,12 @@ def main() -> None:
     """Measure in turns, keep every figure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where to work; what is there is used again")
-    parser.add_argument("--scans", type=int, default=8)
+    parser.add_argument("--scans", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--graphs", type=int, nargs="*", default=[100, 1000], help="scans of dry runs"
+    )
     parser.add_argument("--page", type=Path, default=HOUSE / "docs/speed.md")
     args = parser.parse_args()
     bench = Bench(args.folder.resolve(), args.scans, args.cores)
@@ -183,15 +219,16 @@ def main() -> None:
     }
     ways = WAYS | (GPU_WAY if nvidia_device() else {})
     for _ in range(args.rounds):
-        found: dict = {"plain": {}, "road": {}, "steps": {}, "floor": {}}
+        found: dict = {"plain": {}, "road": {}, "steps": {}, "disk": {}, "floor": {}}
         for device in dict.fromkeys(device for _, device in ways.values()):
             counts = range(1, args.cores + 1) if device == "cpu" else [1]
             found["plain"][device] = {str(n): bench.plain(n, device) for n in counts}
         for name, way in ways.items():
-            found["road"][name], found["steps"][name] = bench.road(name, *way)
+            found["road"][name], found["steps"][name], found["disk"][name] = bench.road(name, *way)
             found["floor"][name] = bench.floor(*way)
         figures["rounds"].append(found)
         print(json.dumps(found), flush=True)
+    figures["graphs"] = [bench.graph(scans) for scans in args.graphs]
     figures["same"] = speed.compared(*(bench.folder / name for name in WAYS))
     (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
     args.page.write_text(speed.page(figures), encoding="utf-8")

@@ -1,7 +1,10 @@
 """What ``make benchmark`` measured, as a table and as a page."""
 
+import os
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -53,6 +56,41 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
         told["peak_mb"] = max(known, default=told["peak_mb"])
         told["seconds_a_scan"] = told["seconds"] / scans
     return found
+
+
+def sizes(folder: Path, scans: Collection[str]) -> dict[str, float]:
+    """MB of the files below a folder that belong to a scan, by scan: those in a folder of its name.
+
+    Files that go while they are counted do not count.
+    """
+    found = dict.fromkeys(scans, 0.0)
+    for where, _, names in os.walk(folder):
+        for scan in found.keys() & set(Path(where).relative_to(folder).parts):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    found[scan] += Path(where, name).stat().st_size / 1e6
+    return found
+
+
+@contextmanager
+def watched(
+    folder: Path, scans: Collection[str], every_s: float = 0.1
+) -> Iterator[dict[str, float]]:
+    """The largest ``sizes`` that each scan has while the context lasts; they grow in the dict that is given."""
+    largest, over = dict.fromkeys(scans, 0.0), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every_s):
+            for scan, size in sizes(folder, scans).items():
+                largest[scan] = max(largest[scan], size)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield largest
+    finally:
+        over.set()
+        watcher.join()
 
 
 def compared(one: Path, other: Path) -> dict[str, Any]:
@@ -164,6 +202,23 @@ Seconds are those of the jobs' processes, start and end included, of one thread 
 predictions wait in it for their turn. Peak memory is the largest job's; that of find_brain and predict_fold is their
 warm worker's, all folds loaded.
 {steps}
+## Disk
+
+| MB of a scan, at most |{ways}
+|---|{rule}
+{disk}
+
+Temporaries are those under work/ at one time, looked at ten times a second. Of what is kept, the maps of random networks
+are noise all over, which does not pack; those of trained ones do.
+
+## The graph
+
+A dry run of small scans with these three folds, Snakemake's start included.
+
+| scans | jobs | seconds | CPU seconds | peak MB |
+|---|---|---|---|---|
+{graphs}
+
 ## On a GPU
 
 {gpu}
@@ -182,6 +237,9 @@ def page(figures: Mapping[str, Any]) -> str:
     def row(*start: str, key: str, digits: int) -> str:
         return "| " + " | ".join([*start, *(f"{found[w][key]:.{digits}f}" for w in ways)]) + " |"
 
+    def most(way: str, kind: str) -> float:
+        return max(r["disk"][way][kind] for r in figures["rounds"])
+
     seconds = {"plain": "(a) plain way", "road": "(b) road", "floor": "(c) floor"}
     return PAGE.format(
         rounds=len(figures["rounds"]),
@@ -196,6 +254,14 @@ def page(figures: Mapping[str, Any]) -> str:
         seconds="\n".join(row(about, key=key, digits=1) for key, about in seconds.items()),
         goals="\n".join(row(about, f"{goal:g}", key=key, digits=2) for key, goal, about in GOALS),
         steps="".join(f"\n### {way}\n\n{step_table(figures, way)}\n" for way in ways),
+        disk="\n".join(
+            f"| {about} | " + " | ".join(f"{most(way, key):.0f}" for way in ways) + " |"
+            for key, about in (("temporary", "temporaries"), ("kept", "kept results"))
+        ),
+        graphs="\n".join(
+            "| {scans} | {jobs} | {seconds:.1f} | {cpu_seconds:.1f} | {peak_mb:.0f} |".format(**g)
+            for g in figures["graphs"]
+        ),
         gpu=WITH_GPU if "GPU" in ways else NO_GPU,
         **figures["same"],
     )

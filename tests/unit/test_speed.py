@@ -1,5 +1,7 @@
 """The benchmark's page: what it reads from a run and the ratios that it makes of it."""
 
+import time
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -30,6 +32,20 @@ def test_seconds_of_a_step_are_those_of_all_its_jobs_and_memory_the_largest(tmp_
     assert found["predict_fold"]["peak_mb"] == 950
 
 
+def test_the_most_that_a_scan_had_at_one_time_is_seen_though_files_come_and_go(tmp_path):
+    work = tmp_path / "sub-02" / "work"  # a folder that is called like a scan is not the scan's
+    with speed.watched(work, ["sub-01", "sub-02"], every_s=0.01) as most:
+        write(work / "m/sub-01/anat/a.nii", "x" * 3000)
+        write(work / "m/sub-01/anat/b.nii", "x" * 2000)
+        write(work / "m/sub-02/ses-1/anat/a.nii", "x" * 1000)
+        write(work / "cohort.json", "x" * 9000)
+        time.sleep(0.5)
+        (work / "m/sub-01/anat/a.nii").unlink()
+        time.sleep(0.1)
+    assert most == pytest.approx({"sub-01": 0.005, "sub-02": 0.001})
+    assert speed.sizes(work, ["sub-01"]) == pytest.approx({"sub-01": 0.002})
+
+
 def test_two_runs_are_held_against_each_other(tmp_path):
     for folder, value, x in (("one", 0.5, "1.0"), ("other", 0.25, "2.0")):
         path = tmp_path / folder / "results/m/a_probseg.nii.gz"
@@ -54,6 +70,7 @@ def figures(gpu=False):
             "road": dict.fromkeys(ways, road),
             "floor": dict.fromkeys(ways, floor),
             "steps": dict.fromkeys(ways, steps),
+            "disk": dict.fromkeys(ways, {"temporary": 10 * floor, "kept": 24.4}),
         }
 
     return {
@@ -63,6 +80,9 @@ def figures(gpu=False):
         "folds": 3,
         "import_s": 60.0,
         "rounds": [a_round(20, 12, 6, 2, 2.4), a_round(22, 14, 6, 3, 3), a_round(24, 10, 6, 2, 3)],
+        "graphs": [
+            {"scans": 10, "jobs": 134, "seconds": 2.04, "cpu_seconds": 1.96, "peak_mb": 99.7}
+        ],
         "same": {"probability": 1e-6, "lesions": 5, "apart": 0},
     }
 
@@ -87,6 +107,9 @@ def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
     assert "| predict_fold | 6 | 3.00 | 900 |" in page
     assert "import_fold |" not in page
     assert "differ by at most 1.0e-06; of 5 lesions, 0 rows" in page
+    assert "| temporaries | 30 | 30 |" in page  # the most of all rounds
+    assert "| kept results | 24 | 24 |" in page
+    assert "| 10 | 134 | 2.0 | 2.0 | 100 |" in page
     assert "No GPU was at hand" in page
     page = speed.page(figures(gpu=True))
     assert "| ratio | goal | OpenVINO | TensorFlow | GPU |" in page
