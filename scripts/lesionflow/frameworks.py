@@ -102,6 +102,8 @@ def compiled_openvino(
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": types[precision],
         "PERFORMANCE_HINT": "LATENCY",
+        # Else each process takes the first CPUs of the machine for its threads, though other workers have them.
+        "ENABLE_CPU_PINNING": False,
     }
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

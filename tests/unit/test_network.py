@@ -12,7 +12,8 @@ from stand_ins import part, save_function
 from lesionflow import facts, network
 from lesionflow.ensemble import average, rounded
 from lesionflow.folds import write_fold
-from lesionflow.network import checked, predict
+from lesionflow.frameworks import compiled_openvino
+from lesionflow.network import IR, checked, predict
 from paths import HOUSE
 
 pytestmark = pytest.mark.slow
@@ -103,6 +104,12 @@ def test_bfloat16_is_told_where_it_was_used(identity):
     assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
     assert np.abs(found - ramp()).max() <= 2e-2
     assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
+
+
+def test_openvino_leaves_it_to_the_system_which_cpus_it_has(identity):
+    """Pinned, the workers of a machine compute on its first CPUs, all of them, and the others are idle."""
+    compiled = compiled_openvino(identity / IR, "float32", 1, (1, *SHAPE, 1))
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 def test_xla_changes_no_result(identity):
