@@ -55,7 +55,7 @@ rule all:
 
 onsuccess:
     if of_cohort():
-        forget_partial_table()
+        partial_tables.forget()
 
 
 onerror:

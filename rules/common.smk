@@ -1,7 +1,5 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
-import json
-import os
 import sys
 from pathlib import Path
 
@@ -10,25 +8,17 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import forks, large_graphs, provenance, sockets, warm
-from lesionflow import boxes, resampling
-from lesionflow.cards import ANY, import_part, load_cards
+from lesionflow import boxes, partial_tables, preparation, provenance, resampling
+from lesionflow import forks, large_graphs, sockets, warm
+from lesionflow.cards import ANY, import_part
 from lesionflow.cards import reference as reference_channel
 from lesionflow.cohort import MATLAB, CohortError
-from lesionflow.frameworks import nvidia_device
-from lesionflow.headers import Memory
-from lesionflow.plan import join_truth, paths_of_runs, plan_run, split_truth
-from lesionflow.settings import checked
-from lesionflow.mask_cards import mask_card
 from lesionflow.columns import soft_names
-from lesionflow.weights import check_available, fold_files, is_imported
-from lesionflow.whole import whole
+from lesionflow.frameworks import nvidia_device
+from lesionflow.plan import paths_of_runs
+from lesionflow.weights import fold_files
 
 HOUSE = Path(workflow.basedir)
-PLAN = Path("work/cohort.json")
-TRUTHS = Path(
-    "work/truth.json"
-)  # apart: what the main road reads does not change with a truth
 MARKS = provenance.code_digests(HOUSE / "scripts", Path("work/code.json"))
 
 
@@ -47,69 +37,29 @@ def enter_run():
         forks.start()
 
 
-def prepare_run():
-    """The settings, the cards (models' and mask's) and the plan; a mistake of the user's in one line."""
+def plan_run():
+    """The plan of the cohort; or why there is none, where that may be: a model is checked without one."""
+    first = workflow.is_main_process
     try:
-        settings = checked(config, HOUSE / "config/schemas/config.schema.yaml")
-        cards = load_cards(settings, HOUSE / "config/models")
-        brain = mask_card(settings, cards, HOUSE / "config/models")
-        if workflow.is_main_process:
-            for card in [*cards.values(), *([brain] if brain else [])]:
-                check_available(
-                    card, Path(settings["models_dir"]), code_digest("import_fold")
-                )
-                keep_wishes(card, Path(settings["models_dir"]))
-            memory = Memory(Path("work/headers.json"))
-            try:
-                plan = plan_run(settings, cards, memory, brain)
-            except CohortError as error:
-                if "check_model" not in sys.argv:  # which needs no cohort
-                    raise
-                return settings, cards, brain, error
-            memory.save()
-            for path, part in zip((PLAN, TRUTHS), split_truth(plan)):
-                keep_plan(path, part)
-        if not PLAN.is_file():
-            return settings, cards, brain, CohortError("there is no plan of a cohort")
-        plain, truths = (
-            json.loads(path.read_text(encoding="utf-8")) for path in (PLAN, TRUTHS)
-        )
-        return settings, cards, brain, join_truth(plain, truths)
-    except ValueError as error:
-        raise WorkflowError(str(error))
-
-
-def keep_wishes(card, models_dir):
-    """Write what each import of a card should be; newer than a fold that is not that.
-
-    Other working directories may share the models' folder, and Snakemake remembers params by directory.
-    """
-    code = code_digest("import_fold")
-    for fold in range(1, len(card["folds"]) + 1):
-        path = Path("work/imports", card["name"], f"fold-{fold}.json")
-        there = models_dir / card["name"] / f"fold-{fold}" / "fold.json"
-        wish = {**import_part(card, fold), "code": code}
-        if is_imported(card, fold, models_dir, code):
-            keep_plan(path, wish)
-            os.utime(path, (there.stat().st_mtime,) * 2)
-        else:  # content that is new as well: Snakemake compares it where the time is
-            other = provenance.sha256_file(there) if there.is_file() else None
-            keep_plan(path, {**wish, "instead_of": other})
-
-
-def keep_plan(path, plan):
-    """Write a plan for the jobs, which do not list the cohort again, if it is not there yet."""
-    text = json.dumps(plan, indent=0)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with whole(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        if first:
+            code = code_digest("import_fold")
+            preparation.make_plan(SETTINGS, CARDS, MASK_CARD, code)
+        return preparation.read_plan()
+    except CohortError as error:
+        if first and "check_model" not in sys.argv:
+            raise
+        return error
 
 
 large_graphs.prepare()
 enter_run()
 # In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
 script = forks.script
-SETTINGS, CARDS, MASK_CARD, PLANNED = prepare_run()
+try:
+    SETTINGS, CARDS, MASK_CARD = preparation.settings_and_cards(config, HOUSE)
+    PLANNED = plan_run()
+except ValueError as error:  # a mistake of the user's, in one line
+    raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}
 MODELS = {
@@ -131,7 +81,7 @@ def planned(wildcards):
     """The plan of the cohort, if it could be listed."""
     if isinstance(PLANNED, CohortError):
         raise WorkflowError(str(PLANNED))
-    return str(PLAN)
+    return str(preparation.PLAN)
 
 
 def card(wildcards):
@@ -190,36 +140,16 @@ def collected(pattern, **values):
     return paths
 
 
-def of_card(*keys):
-    """Params function: the entry of a job's card that these keys lead to."""
+def of_card(*keys, some=None):
+    """Params function: the entry of a job's card that these keys lead to; of a section, all or ``some`` keys."""
 
     def entry(wildcards):
         found = card(wildcards)
         for key in keys:
             found = found[key]
-        return found
+        return found if some is None else {key: found[key] for key in some}
 
     return entry
-
-
-def of_output(*keys):
-    """Params function: these keys of the output of a job's card."""
-
-    def part(wildcards):
-        output = card(wildcards)["output"]
-        return {key: output[key] for key in keys}
-
-    return part
-
-
-def of_input(*keys):
-    """Params function: these keys of the input of a job's card."""
-
-    def part(wildcards):
-        wanted = card(wildcards)["input"]
-        return {key: wanted[key] for key in keys}
-
-    return part
 
 
 def filled(wildcards):
@@ -388,31 +318,5 @@ def of_cohort():
 
 def write_partial_table():
     """A row for every scan of a run that failed, with the step and the reason."""
-    from lesionflow.tables import cohort_table, write_table
-
-    targets = workflow.dag_settings.targets
-    if targets and all("evaluat" in str(target) for target in targets):
-        from lesionflow.evaluation import gathered
-
-        name, table = (
-            "evaluation",
-            gathered(SCANS, MODELS, Path("results"), Path("logs"))[0],
-        )
-    else:
-        name, table = "cohort", cohort_table(
-            SCANS, MODELS, Path("results"), Path("logs")
-        )
-    write_table(Path(f"results/{name}.partial.csv"), table)
-    failed = table[table.status.str.startswith("failed")]
-    for row in failed.drop_duplicates(["scan", "status"]).itertuples():
-        logger.error(f"{row.scan}: {row.status}: {row.reason}")
-    logger.error(
-        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; results/{name}.partial.csv has a "
-        "row for every scan. The same command takes up what is missing; exclude a scan to go on without it."
-    )
-
-
-def forget_partial_table():
-    """What a whole run leaves behind is cohort.csv, and evaluation.csv where it was asked for."""
-    for name in ("cohort", "evaluation"):
-        Path(f"results/{name}.partial.csv").unlink(missing_ok=True)
+    for line in partial_tables.write(workflow.dag_settings.targets, SCANS, MODELS):
+        logger.error(line)

@@ -20,7 +20,7 @@ rule compare:
         content=content("truth", of=lambda wildcards: []),
         affine=SETTINGS["affine"],
         matlab=of_card("input", "matlab"),
-        output=of_output("activation", "labels"),
+        output=of_card("output", some=("activation", "labels")),
         postprocess=filters,
     script:
         "../scripts/compare.py"
@@ -29,7 +29,7 @@ rule compare:
 rule evaluate:
     input:
         plan=planned,
-        truths=str(TRUTHS),
+        truths=str(preparation.TRUTHS),
         tables=every_truth(rules.compare.output.table),
         facts=every_truth(rules.compare.output.facts),
     output:

@@ -106,6 +106,6 @@ rule draw:
         "../envs/pictures.yaml"
     params:
         code=code_digest("draw"),
-        output=of_output("activation", "labels"),
+        output=of_card("output", some=("activation", "labels")),
     script:
         "../scripts/draw.py"

@@ -70,7 +70,7 @@ rule average_folds:
         is not None,
         affine=SETTINGS["affine"],
         echo=of_card("input", "echo"),
-        space=of_input(*resampling.KEYS),
+        space=of_card("input", some=resampling.KEYS),
         labels=of_card("output", "labels"),
         activation=of_card("output", "activation"),
     script:
@@ -95,6 +95,6 @@ rule clean:
         components=of_card("postprocess", "components"),
         affine=SETTINGS["affine"],
         echo=of_card("input", "echo"),
-        space=of_input(*resampling.KEYS),
+        space=of_card("input", some=resampling.KEYS),
     script:
         "../scripts/clean.py"

@@ -40,7 +40,7 @@ rule resample:
         content=content(of=channel_and_reference),
         affine=SETTINGS["affine"],
         echo=of_card("input", "echo"),
-        space=of_input(*resampling.KEYS),
+        space=of_card("input", some=resampling.KEYS),
         filled=filled,
     script:
         "../scripts/resample.py"
@@ -111,7 +111,7 @@ rule crop:
         "../envs/imaging.yaml"
     params:
         code=code_digest("crop"),
-        space=of_input(*boxes.KEYS),
+        space=of_card("input", some=boxes.KEYS),
     script:
         "../scripts/crop.py"
 
