@@ -1,7 +1,7 @@
 """From the normalized channels of a scan to one fold's probabilities."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,7 @@ def predict_scan(
     ValueError
         See ``network.predict``.
     """
-    channels = [load(path) for path in images]
-    stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in channels], axis=-1)
+    stack, affine = _stacked(tuple((path, Path(path).stat().st_mtime_ns) for path in images))
     brain = np.asanyarray(load(mask).dataobj) > 0
     found, used = predict(
         fold, stack, see=partial(views.probability, card=card, brain=brain), **how
@@ -53,5 +52,14 @@ def predict_scan(
     found[found < output["floor"]] = 0
     if output["mask"] == "brain":
         found *= brain[..., None]
-    save(probability, rounded(found), channels[0].affine)
+    save(probability, rounded(found), affine)
     return used
+
+
+@lru_cache(maxsize=2)  # of the scans whose folds take turns: the folds of a scan read it once
+def _stacked(images: tuple[tuple[str, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Channels as (x, y, z, channel), float32, not to be written to, and their affine; by path and time."""
+    channels = [load(path) for path, _ in images]
+    stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in channels], axis=-1)
+    stack.flags.writeable = False
+    return stack, channels[0].affine

@@ -1,0 +1,56 @@
+"""What the folds of a scan read."""
+
+import os
+
+import numpy as np
+import pytest
+
+from lesionflow import prediction
+from lesionflow.images import load, save
+
+CARD = {"input": {"view": "volume", "tiles": None}, "output": {"floor": 0.0, "mask": "none"}}
+
+
+@pytest.fixture
+def fold_of(tmp_path, monkeypatch):
+    """A function that has a fold return its input, and gives back what was written and read."""
+    read = []
+
+    def loaded(path):
+        read.append(str(path))
+        return load(path)
+
+    monkeypatch.setattr(prediction, "load", loaded)
+    monkeypatch.setattr(prediction, "predict", lambda fold, stack, see: (stack.copy(), {}))
+    mask, written = str(tmp_path / "mask.nii"), tmp_path / "probability.nii"
+    save(mask, np.ones((2, 3, 4), np.uint8), np.eye(4))
+
+    def run(image):
+        read.clear()
+        prediction.predict_scan([str(image)], mask, tmp_path, written, CARD)
+        return np.asarray(load(written).dataobj)[0, 0, 0], [p for p in read if p == str(image)]
+
+    return run
+
+
+def write(path, value):
+    save(path, np.full((2, 3, 4), value, np.float32), np.eye(4))
+
+
+def test_the_folds_of_a_scan_read_it_once_though_two_scans_take_turns(tmp_path, fold_of):
+    one, other = tmp_path / "one.nii", tmp_path / "other.nii"
+    write(one, 0.25)
+    write(other, 0.5)
+    assert fold_of(one) == (0.25, [str(one)])
+    assert fold_of(other) == (0.5, [str(other)])
+    assert fold_of(one) == (0.25, [])
+    assert fold_of(other) == (0.5, [])
+
+
+def test_an_image_that_was_written_anew_is_read_anew(tmp_path, fold_of):
+    image = tmp_path / "one.nii"
+    write(image, 0.25)
+    fold_of(image)
+    write(image, 0.75)
+    os.utime(image, ns=(0, 1_000_000_000))
+    assert fold_of(image) == (0.75, [str(image)])
