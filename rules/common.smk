@@ -37,7 +37,7 @@ def enter_run():
         forks.start()
 
 
-def plan_run():
+def plan_or_reason():
     """The plan of the cohort; or why there is none, where that may be: a model is checked without one."""
     first = workflow.is_main_process
     try:
@@ -57,7 +57,7 @@ enter_run()
 script = forks.script
 try:
     SETTINGS, CARDS, MASK_CARD = preparation.settings_and_cards(config, HOUSE)
-    PLANNED = plan_run()
+    PLANNED = plan_or_reason()
 except ValueError as error:  # a mistake of the user's, in one line
     raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED

@@ -7,6 +7,7 @@ from typing import Any
 from lesionflow.plan import Record
 
 RESULTS, LOGS = Path("results"), Path("logs")
+COHORT, EVALUATION = RESULTS / "cohort.partial.csv", RESULTS / "evaluation.partial.csv"
 
 
 def write(
@@ -29,9 +30,9 @@ def write(
     if asked and all("evaluat" in str(target) for target in asked):
         from lesionflow.evaluation import gathered
 
-        path, table = RESULTS / "evaluation.partial.csv", gathered(scans, models, RESULTS, LOGS)[0]
+        path, table = EVALUATION, gathered(scans, models, RESULTS, LOGS)[0]
     else:
-        path, table = RESULTS / "cohort.partial.csv", cohort_table(scans, models, RESULTS, LOGS)
+        path, table = COHORT, cohort_table(scans, models, RESULTS, LOGS)
     write_table(path, table)
     failed = table[table.status.str.startswith("failed")]
     each = failed.drop_duplicates(["scan", "status"])
@@ -44,5 +45,5 @@ def write(
 
 def forget() -> None:
     """Remove them: what a whole run leaves behind is cohort.csv, and evaluation.csv where it was asked for."""
-    for path in RESULTS.glob("*.partial.csv"):
+    for path in (COHORT, EVALUATION):
         path.unlink(missing_ok=True)
