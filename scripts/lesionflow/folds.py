@@ -19,7 +19,7 @@ import numpy as np
 from lesionflow import facts
 from lesionflow.archives import WeightsError
 from lesionflow.cards import SAID, Card
-from lesionflow.frameworks import compiled_openvino, convert_to_openvino, tensorflow
+from lesionflow.frameworks import compiled_openvino, convert_to_openvino, frozen, tensorflow
 from lesionflow.onnx_files import convert_onnx
 from lesionflow.originals import original
 
@@ -95,11 +95,12 @@ def _write_tensorflow(
     network, batch, keep = original(tf, part, path)
     graph = tf.function(network)  # eager Keras takes three times the memory and time
     expected = _checked(graph(tf.constant(volume)).numpy(), part, volume.shape)
-    _export(tf, network, (batch, *part["shape"]), keep, folder)
-    again = tf.saved_model.load(str(folder))
-    found = again.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
-    apart = float(np.abs(found - expected).max())
-    logging.info("imported fold and original differ by at most %.2g", apart)
+    serve = _serving(tf, network, (batch, *part["shape"]))
+    apart = np.inf
+    if constant := frozen(tf, serve):
+        apart = _exported(tf, constant, None, folder, volume, expected)
+    if not apart <= SAME:  # multiplied out beforehand, weights are rounded otherwise
+        apart = _exported(tf, serve, keep, folder, volume, expected)
     if not apart <= SAME:
         raise WeightsError(f"{path}: the imported fold differs from the original by {apart:.2g}")
     problem = _convert_to_openvino(folder, volume, expected, part, threads)
@@ -170,22 +171,28 @@ def _checked(probability: np.ndarray, part: Card, seen: tuple[int, ...]) -> np.n
     return probability
 
 
-def _export(
-    tf: Any,
-    network: Callable[[Any], Any],
-    shape: tuple[int | None, ...],
-    keep: Any,
-    folder: Path,
-) -> None:
-    module = tf.Module()
-    module.keep = keep  # TensorFlow saves the variables that hang on the module
-
+def _serving(tf: Any, network: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Any:
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def serve(image: Any) -> dict[str, Any]:
         return {"probability": tf.identity(network(image), name="probability")}
 
+    return serve
+
+
+def _exported(
+    tf: Any, serve: Any, keep: Any, folder: Path, volume: np.ndarray, expected: np.ndarray
+) -> float:
+    """How far the function, saved and loaded again, is from what is expected of it."""
+    module = tf.Module()
     module.serve = serve
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+    module.keep = keep  # TensorFlow saves the variables that hang on the module
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), {"serving_default": serve}, options)
+    again = tf.saved_model.load(str(folder))
+    found = again.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
+    apart = float(np.abs(found - expected).max())
+    logging.info("imported fold and original differ by at most %.2g", apart)
+    return apart
 
 
 def _convert_to_openvino(

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from lesionflow import facts
-from lesionflow.frameworks import compiled_openvino, gpu_seen, mixed_precision, tensorflow
+from lesionflow.frameworks import (
+    compiled_openvino,
+    gpu_seen,
+    mixed_precision,
+    narrow_instructions,
+    tensorflow,
+)
 from lesionflow.views import Network, whole_volume
 
 IR = "openvino.xml"
@@ -102,6 +108,8 @@ def predict(
         if new := key not in _loaded:
             _make_room(memory_mb)
             before_mb = _resident_mb()
+            if precision != "bfloat16":  # which Zen 4 has among its wide instructions
+                narrow_instructions()
             make = _openvino if chosen["backend"] == "openvino" else _tensorflow
             _loaded[key] = make(folder, precision, threads, **settings)
         run, used = _loaded[key]
