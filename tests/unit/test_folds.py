@@ -76,8 +76,10 @@ def test_networks_like_the_published_ones_are_the_same_after_import(tmp_path, ma
     found = facts.read(folder / "fold.json")
     assert found["openvino"] is True
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
-    assert apart(folder, image, expected, "tensorflow") <= 1e-5
-    assert apart(folder, image, expected, "openvino") <= 1e-5
+    # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework.
+    limit = 1e-4 if shape == FULL else 1e-5
+    assert apart(folder, image, expected, "tensorflow") <= limit
+    assert apart(folder, image, expected, "openvino") <= limit
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb", "compiled"} == names
 

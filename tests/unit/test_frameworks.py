@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from stand_ins import SHAPE, part, save_function
 
-from lesionflow import folds
+from lesionflow import facts, folds
 from lesionflow.frameworks import frozen, narrow_instructions
 
 ISA = "ONEDNN_MAX_CPU_ISA"
@@ -74,22 +74,53 @@ def test_a_function_that_changes_its_weights_is_not_frozen(caplog):
     assert "the weights stay variables" in caplog.text
 
 
-@pytest.mark.parametrize("error", [0.0, 1e-3])
-def test_a_fold_is_frozen_unless_that_changes_it(tmp_path, monkeypatch, error):
-    def rounded(tf, serve):
+def rounded(error):
+    """A ``frozen`` whose functions are off by so much."""
+
+    def other(tf, serve):
         by = frozen(tf, serve)
+        shape = (*SHAPE, 1)
         return serving(
-            tf.Module(),
-            lambda image: {"probability": by(image)["probability"] + error},
-            (*SHAPE, 1),
+            tf.Module(), lambda image: {"probability": by(image)["probability"] + error}, shape
         )
 
-    monkeypatch.setattr(folds, "frozen", rounded)
-    path = save_function(tmp_path / "net", lambda x: x, SHAPE)
+    return other
+
+
+def imported(tmp_path):
+    path = save_function(tmp_path / "net", lambda x: 0.9 * x, SHAPE)
     digests = {"md5": "m" * 32, "sha256": "s" * 64}
     folds.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
-    loaded = tf.saved_model.load(str(tmp_path / "toy/fold-1"))
+    return tmp_path / "toy/fold-1"
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-3])
+def test_a_fold_is_frozen_unless_that_changes_it(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(folds, "frozen", rounded(error))
+    loaded = tf.saved_model.load(str(imported(tmp_path)))
     fold = loaded.signatures["serving_default"]
     assert bool(fold.variables) == bool(error)
     image = folds.random_volume((*SHAPE, 1))[None]
-    np.testing.assert_array_equal(fold(image=tf.constant(image))["probability"], image)
+    found = fold(image=tf.constant(image))["probability"]
+    np.testing.assert_array_equal(found, np.float32(0.9) * image)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "off", "taken"),
+    [
+        (0.0, 0.9e-5, True),
+        (0.0, 1.5e-5, False),
+        (0.8e-5, 1.5e-5, False),  # within what import allows: the card's tolerance holds
+        (2e-5, 3.5e-5, True),  # not known better than that in float32
+        (2e-5, 4.5e-5, False),
+        (2e-4, 0.9e-4, True),
+        (2e-4, 1.5e-4, False),  # so far apart is no rounding
+    ],
+)
+def test_openvino_may_differ_by_what_float32_leaves_open(
+    tmp_path, monkeypatch, rounding, off, taken
+):
+    monkeypatch.setattr(folds, "frozen", rounded(rounding))
+    by = lambda volume: [np.float32(0.9) * volume + off]  # noqa: E731
+    monkeypatch.setattr(folds, "compiled_openvino", lambda *_: by)
+    assert (facts.read(imported(tmp_path) / "fold.json")["openvino"] is True) == taken
