@@ -8,14 +8,13 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import boxes, partial_tables, preparation, provenance, resampling
+from lesionflow import boxes, columns, partial_tables, preparation, provenance, resampling
 from lesionflow import forks, large_graphs, sockets, warm
-from lesionflow.cards import ANY, import_part
+from lesionflow.cards import ANY, import_part, prediction_part
 from lesionflow.cards import reference as reference_channel
 from lesionflow.cohort import MATLAB, CohortError
-from lesionflow.columns import soft_names
 from lesionflow.frameworks import nvidia_device
-from lesionflow.plan import paths_of_runs
+from lesionflow.plan import paths_of_runs, paths_with_truth
 from lesionflow.weights import fold_files
 
 HOUSE = Path(workflow.basedir)
@@ -62,16 +61,7 @@ except ValueError as error:  # a mistake of the user's, in one line
     raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}
-MODELS = {
-    model: {
-        "labels": list(card["output"]["labels"].values()),
-        "channels": card["input"]["channels"],
-        "folds": len(card["folds"]),
-        "cleaned": card["postprocess"]["components"] is not None,
-        "soft": soft_names(card["output"]),
-    }
-    for model, card in CARDS.items()
-}
+MODELS = {model: columns.about(card) for model, card in CARDS.items()}
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
 )
@@ -193,21 +183,6 @@ def all_sources(wildcards):
     return [readable(wildcards, channel) for channel in reference_first(wildcards)]
 
 
-def seen_by_network(wildcards):
-    """What of a job's card says how the network sees an image, and what becomes of its probabilities."""
-    wanted, output = card(wildcards)["input"], card(wildcards)["output"]
-    return {
-        "input": {key: wanted[key] for key in ("view", "tiles")},
-        "output": {
-            "labels": list(output["labels"]),
-            **{
-                key: output[key]
-                for key in ("activation", "flip", "blur", "floor", "mask")
-            },
-        },
-    }
-
-
 def filters(wildcards):
     """What of a job's card tells lesions from each other, and which of them count."""
     after = card(wildcards)["postprocess"]
@@ -295,16 +270,10 @@ def every_truth(pattern):
     """Input function: paths of ``pattern`` for every scan and model that can be held against a truth."""
 
     def paths(wildcards):
-        known = [record for record in SCANS if record["truth"][0] == "ok"]
-        found = paths_of_runs(pattern, known, CARDS)
-        if not found:
-            told = next((why for _, why in (r["truth"] for r in SCANS) if why), "")
-            raise WorkflowError(
-                "evaluate: no scan that can be run has a truth image: give each a label image of its "
-                "true lesions in the scan table's column truth, or beside it by the pattern truth"
-                + (f" ({told})" if told else "")
-            )
-        return found
+        try:
+            return paths_with_truth(pattern, SCANS, CARDS)
+        except CohortError as error:
+            raise WorkflowError(str(error))
 
     return paths
 

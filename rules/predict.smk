@@ -42,7 +42,7 @@ rule predict_fold:
         device=SETTINGS["device"],
         precision=SETTINGS["precision"],
         xla=SETTINGS["xla"],
-        card=seen_by_network,
+        card=lambda wildcards: prediction_part(card(wildcards)),
     script:
         "../scripts/predict_fold.py"
 

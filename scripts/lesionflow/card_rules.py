@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lesionflow.archives import is_inside
-from lesionflow.columns import cohort_columns, names, soft_names
+from lesionflow.columns import about, cohort_columns, names
 from lesionflow.network_shape import network_shape
 
 EXTRAS = {"mask", "regions", "truth"}  # files beside a scan
@@ -89,8 +89,7 @@ def _of_labels(output: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _of_columns(card: Mapping[str, Any]) -> Iterator[str]:
-    parts = {"labels": list(card["output"]["labels"].values()), "soft": soft_names(card["output"])}
-    columns = names(cohort_columns({card["name"]: parts}))
+    columns = names(cohort_columns({card["name"]: about(card)}))
     if twice := [column for column in columns if columns.count(column) > 1]:
         yield f"output.labels: two columns of the table would be called {twice[0]}: rename a label"
 

@@ -187,6 +187,20 @@ def import_part(card: Mapping[str, Any], fold: int) -> Card:
     }
 
 
+def prediction_part(card: Mapping[str, Any]) -> Card:
+    """What of a card says how its network sees an image, and what becomes of its probabilities.
+
+    ``view`` and ``tiles`` of its ``input``; of its ``output`` the values of the ``labels``, ``activation``,
+    ``flip``, ``blur``, ``floor`` and ``mask``.
+    """
+    wanted, output = card["input"], card["output"]
+    keys = ("activation", "flip", "blur", "floor", "mask")
+    return {
+        "input": {key: wanted[key] for key in ("view", "tiles")},
+        "output": {"labels": list(output["labels"]), **{key: output[key] for key in keys}},
+    }
+
+
 def reference(wanted: Mapping[str, Any]) -> str:
     """The channel whose grid the others are brought to, and to which results go back."""
     return wanted["reference"] or wanted["channels"][0]

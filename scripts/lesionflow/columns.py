@@ -241,11 +241,17 @@ def cohort_columns(models: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     return columns
 
 
-def soft_names(output: Mapping[str, Any]) -> list[str]:
-    """What has a soft volume by a card's ``output``: every label, and all of them together."""
-    if not output["soft_volumes"]:
-        return []
-    return [*output["labels"].values(), *([output["total"]] if output["total"] else [])]
+def about(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tables need to know of a model: ``soft`` are the names that have a soft volume."""
+    output, labels = card["output"], list(card["output"]["labels"].values())
+    total = [output["total"]] if output["total"] else []  # all labels together
+    return {
+        "labels": labels,
+        "channels": card["input"]["channels"],
+        "folds": len(card["folds"]),
+        "cleaned": card["postprocess"]["components"] is not None,
+        "soft": [*labels, *total] if output["soft_volumes"] else [],
+    }
 
 
 def _filled(column: Column, label: str) -> Column:

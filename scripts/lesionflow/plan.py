@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.cards import ANY, reference
-from lesionflow.cohort import EXTRAS, MATLAB, NIFTI, Scan, list_scans, selected, single_file
+from lesionflow.cohort import (
+    EXTRAS,
+    MATLAB,
+    NIFTI,
+    CohortError,
+    Scan,
+    list_scans,
+    selected,
+    single_file,
+)
 from lesionflow.headers import Memory
 
 Record = dict[str, Any]
@@ -162,6 +171,24 @@ def paths_of_runs(pattern: str, records: Iterable[Record], models: Iterable[str]
         for model in models
         if model not in record["problems"]
     ]
+
+
+def paths_with_truth(pattern: str, records: list[Record], models: Iterable[str]) -> list[str]:
+    """The same for every scan that can be held against a truth as well.
+
+    Raises
+    ------
+    CohortError
+        If there is none.
+    """
+    known = [record for record in records if record["truth"][0] == "ok"]
+    if found := paths_of_runs(pattern, known, models):
+        return found
+    told = next((f" ({why})" for _, why in (r["truth"] for r in records) if why), "")
+    raise CohortError(
+        "evaluate: no scan that can be run has a truth image: give each a label image of its true lesions in "
+        f"the scan table's column truth, or beside it by the pattern truth{told}"
+    )
 
 
 def _finder(card: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def v1_with_lambdas(tmp_path, shape, depth):
         pytest.param(v1_with_lambdas, FULL, 7, marks=FULL_SIZE),
     ],
 )
-def test_networks_like_the_published_ones_are_the_same_after_import(tmp_path, make, shape, depth):
+def test_networks_like_the_published_ones_are_the_same_after_import(
+    tmp_path, caplog, make, shape, depth
+):
     path, model, about = make(tmp_path, shape, depth)
     image = volume(shape)
     expected = np.array(model(image[None], training=False))[0]
@@ -80,6 +82,7 @@ def test_networks_like_the_published_ones_are_the_same_after_import(tmp_path, ma
     limit = 1e-4 if shape == FULL else 1e-5
     assert apart(folder, image, expected, "tensorflow") <= limit
     assert apart(folder, image, expected, "openvino") <= limit
+    assert "gradients" not in caplog.text  # which nobody asks for
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb", "compiled"} == names
 
