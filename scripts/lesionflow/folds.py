@@ -19,7 +19,8 @@ import numpy as np
 from lesionflow import facts
 from lesionflow.archives import WeightsError
 from lesionflow.cards import SAID, Card
-from lesionflow.frameworks import compiled_openvino, convert_to_openvino, frozen, tensorflow
+from lesionflow.folding import folded
+from lesionflow.frameworks import compiled_openvino, convert_to_openvino, tensorflow
 from lesionflow.onnx_files import convert_onnx
 from lesionflow.originals import original
 
@@ -97,9 +98,9 @@ def _write_tensorflow(
     graph = tf.function(network)  # eager Keras takes three times the memory and time
     expected = _checked(graph(tf.constant(volume)).numpy(), part, volume.shape)
     serve = _serving(tf, network, (batch, *part["shape"]))
-    constant, apart, rounding = frozen(tf, serve), np.inf, 0.0
-    if constant:
-        apart = rounding = _exported(tf, constant, None, folder, volume, expected)
+    apart, rounding = np.inf, 0.0
+    if better := folded(tf, serve):
+        apart = rounding = _exported(tf, *better, folder, volume, expected)
     if not apart <= SAME:
         apart = _exported(tf, serve, keep, folder, volume, expected)
     if not apart <= SAME:

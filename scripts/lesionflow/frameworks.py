@@ -35,7 +35,10 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     )  # off by default on some CPUs, and much faster
     import tensorflow as tf
 
-    for logger in (tf.get_logger(), logging.getLogger("absl")):  # absl: that folds have no gradients
+    for logger in (
+        tf.get_logger(),
+        logging.getLogger("absl"),
+    ):  # absl: that folds have no gradients
         logger.setLevel(logging.ERROR)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -73,39 +76,6 @@ def mixed_precision(tf: Any, on: bool) -> None:
     Its graph optimizer rewrites a network that was saved in float32 when it is first called.
     """
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision": on})
-
-
-def frozen(tf: Any, function: Any) -> Any:
-    """A function whose weights are constants, which TensorFlow multiplies out beforehand where it can.
-
-    Normalizations then are part of the convolutions before them: a call on the CPU takes four fifths of
-    the time, and loading a third.
-
-    Parameters
-    ----------
-    tf
-        TensorFlow.
-    function
-        ``tf.function`` with one input, its signature given, and one output in a dictionary.
-
-    Returns
-    -------
-    tf.function or None
-        With the same signature; None where TensorFlow cannot (a network that changes its weights, or one of
-        over 2 GB).
-    """
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    traced = function.get_concrete_function()
-    (name,) = traced.structured_outputs
-    try:
-        constant = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    except Exception as error:  # of many kinds
-        logging.info("the weights stay variables (%s: %s)", type(error).__name__, error)
-        return None
-    return tf.function(
-        lambda image: {name: constant(image)[0]}, input_signature=function.input_signature
-    )
 
 
 def nvidia_device() -> bool:
