@@ -8,7 +8,14 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
 
-from lesionflow import boxes, columns, partial_tables, preparation, provenance, resampling
+from lesionflow import (
+    boxes,
+    columns,
+    partial_tables,
+    preparation,
+    provenance,
+    resampling,
+)
 from lesionflow import forks, large_graphs, sockets, warm
 from lesionflow.cards import ANY, import_part, prediction_part
 from lesionflow.cards import reference as reference_channel
