@@ -58,7 +58,7 @@ def narrow_instructions(about: Path = Path("/proc/cpuinfo")) -> None:
     """Have both frameworks compute with 256 bits at a time on AMD's Zen 4, before they compute at all.
 
     It does 512 bits as two halves, and a network with 8 maps fills one of them. With the published ResUNet's
-    size OpenVINO took 0.90 of the time without, TensorFlow 0.83 (two cores, float32, medians of 36 and 12
+    size OpenVINO took 0.91 of the time without, TensorFlow 0.81 (two cores, float32, medians of 24 and 12
     calls in turns). Zen 3, of the same family, has no such instructions. What the environment says holds.
 
     Parameters
