@@ -8,6 +8,9 @@ from typing import Any
 
 # Bytes of a constant. What is larger becomes a variable: TensorFlow holds constants some ten times over.
 LARGE = 4096
+GRADIENT = (
+    "_gradient_op_type"  # of a node whose derivative is a function elsewhere: nobody asks for it
+)
 
 
 def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
@@ -38,6 +41,9 @@ def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
     except Exception as error:  # of many kinds
         logging.info("weights are not multiplied out (%s: %s)", type(error).__name__, error)
         return None
+    for node in graph.node:
+        if GRADIENT in node.attr:
+            del node.attr[GRADIENT]
     variables = {}
     for node in [node for node in graph.node if node.op == "Const"]:
         tensor = node.attr["value"].tensor

@@ -191,8 +191,7 @@ def _exported(
     module = tf.Module()
     module.serve = serve
     module.keep = keep  # TensorFlow saves the variables that hang on the module
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, str(folder), {"serving_default": serve}, options)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
     again = tf.saved_model.load(str(folder))
     found = again.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
     apart = float(np.abs(found - expected).max())

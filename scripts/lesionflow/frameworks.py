@@ -35,11 +35,7 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     )  # off by default on some CPUs, and much faster
     import tensorflow as tf
 
-    for logger in (
-        tf.get_logger(),
-        logging.getLogger("absl"),
-    ):  # absl: that folds have no gradients
-        logger.setLevel(logging.ERROR)
+    tf.get_logger().setLevel(logging.ERROR)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         if threads:
