@@ -108,6 +108,7 @@ class Bench:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
+        shutil.rmtree(self.folder / "models", ignore_errors=True)  # or nothing would be imported
         begun = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
         imports = time.perf_counter() - begun

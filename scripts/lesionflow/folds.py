@@ -106,7 +106,7 @@ def _write_tensorflow(
     if not apart <= SAME:
         raise WeightsError(f"{path}: the imported fold differs from the original by {apart:.2g}")
     tolerance = part["tolerance"]
-    if rounding > SAME:  # float32 does not say more than that: TensorFlow's own two ways differ
+    if SAME < rounding <= ROUNDING:  # float32 says no more: TensorFlow's own two ways differ
         tolerance = max(tolerance, min(2 * rounding, ROUNDING))
     problem = _convert_to_openvino(folder, volume, expected, part["shape"], tolerance, threads)
     if problem:
