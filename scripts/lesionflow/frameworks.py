@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lesionflow.upsampling import without_upsampling
+from lesionflow.openvino_upsampling import without_upsampling
 from lesionflow.whole import whole
 
 CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
@@ -149,7 +149,7 @@ def _compiled(core: Any, ir: Path, settings: dict[str, Any], shape: tuple[int, .
 def convert_to_openvino(saved_model: Path, shape: tuple[int | None, ...], ir: Path) -> None:
     """Write a SavedModel as an OpenVINO network in float32, its input of this shape.
 
-    Where its shapes are fixed it makes no upsampled maps (``lesionflow.upsampling``).
+    Where its shapes are fixed it makes no upsampled maps (``upsampling``).
 
     OpenVINO's core reads the folder by itself. Its ``convert_model`` would do the same some seconds
     slower, silence the root logger, and report its use over the network.

@@ -1,0 +1,80 @@
+"""Places in networks where a map is upsampled, joined to others and convolved; what SciPy makes of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import ndimage
+
+ENDS = [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+class Place(NamedTuple):
+    """Small sizes, crop of the doubled map, kernels' sizes, which maps are joined, channels of the first."""
+
+    n: list[int]
+    crop: list[tuple[int, int]]
+    sides: list[list[int]]
+    parts: list[str]
+    channels: int
+
+    @property
+    def shapes(self):
+        """(1, channel, ...) of each map as it goes in."""
+        m = [2 * size - a - b for size, (a, b) in zip(self.n, self.crop, strict=True)]
+        sizes = {"small": self.n, "large": m}
+        return [(1, c, *sizes[part]) for c, part in enumerate(self.parts, self.channels)]
+
+    def images(self, seed):
+        return [random(*shape, seed=seed + i) for i, shape in enumerate(self.shapes)]
+
+    def kernels(self, seed):
+        channels = sum(shape[1] for shape in self.shapes)
+        return [random(2, channels, *side, seed=seed) for side in self.sides]
+
+    def joined(self, images):
+        """What the convolutions see."""
+        seen = zip(self.parts, images, strict=True)
+        return np.concatenate(
+            [cropped(doubled(i), self.crop) if part == "small" else i for part, i in seen], axis=1
+        )
+
+
+@st.composite
+def places(draw):
+    rank = draw(st.sampled_from([2, 3]))
+    n = draw(st.lists(st.integers(1, 4), min_size=rank, max_size=rank))
+    crop = [draw(st.sampled_from([e for e in ENDS if sum(e) < 2 * size])) for size in n]
+    sides = [draw(st.lists(st.sampled_from([1, 3, 5]), min_size=rank, max_size=rank)) for _ in "12"]
+    parts = draw(st.lists(st.sampled_from(["small", "large"]), min_size=1, max_size=3))
+    return Place(n, crop, sides, parts, draw(st.integers(1, 3)))
+
+
+def doubled(image):
+    """An array (batch, channel, ...) upsampled by nearest neighbours."""
+    for axis in range(2, image.ndim):
+        image = image.repeat(2, axis)
+    return image
+
+
+def cropped(image, crop):
+    return image[(..., *(slice(a, n - b) for (a, b), n in zip(crop, image.shape[2:], strict=True)))]
+
+
+def convolved(image, kernel):
+    """'same' convolution of an array (1, channel, ...) in float64, by SciPy."""
+    return np.array(
+        [
+            [
+                sum(
+                    ndimage.correlate(channel, taps, mode="constant")
+                    for channel, taps in zip(image[0].astype(float), row, strict=True)
+                )
+                for row in kernel.astype(float)
+            ]
+        ]
+    )
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
