@@ -5,10 +5,13 @@ Nothing here changes a graph or what is printed of it.
 
 import atexit
 import gc
-from functools import lru_cache
+from functools import lru_cache, wraps
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import snakemake.common
+import snakemake.io
 import snakemake.rules
 import snakemake.sourcecache
 
@@ -26,6 +29,8 @@ def prepare() -> None:
     # What a function of the rules takes is asked several times for each job: a tenth.
     _remember(snakemake.common, "get_function_params")
     _remember(snakemake.rules, "get_function_params")
+    # And in a run: nearly half of Snakemake's own time, while which no job begins.
+    _remember_checksums()
 
 
 def _remember(module: ModuleType, name: str) -> None:
@@ -33,3 +38,26 @@ def _remember(module: ModuleType, name: str) -> None:
     function = getattr(module, name, None)
     if function and not hasattr(function, "cache_info"):
         setattr(module, name, lru_cache(maxsize=1000)(function))
+
+
+def _remember_checksums() -> None:
+    """Have a file hashed once as long as it stays the same, and not for each output of each job that reads it."""
+    own = getattr(snakemake.io._IOFile, "checksum", None)
+    if not own or hasattr(own, "known"):
+        return
+    known: dict[tuple, str | None] = {}
+
+    @wraps(own)
+    async def checksum(file: Any, *args: Any, **said: Any) -> str | None:
+        try:
+            now = Path(file).stat()
+        except OSError:  # it is elsewhere, or nowhere
+            return await own(file, *args, **said)
+        state = now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+        key = (str(file), state, args, *said.items())
+        if key not in known:
+            known[key] = await own(file, *args, **said)
+        return known[key]
+
+    checksum.known = known  # type: ignore[attr-defined]
+    snakemake.io._IOFile.checksum = checksum

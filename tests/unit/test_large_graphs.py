@@ -1,9 +1,15 @@
+import asyncio
 import atexit
 import gc
+import hashlib
 import inspect
+import os
+import time
+from types import SimpleNamespace
 
 import pytest
 import snakemake.common
+import snakemake.io
 import snakemake.rules
 import snakemake.sourcecache
 from snakemake.ioutils.subpath import subpath
@@ -15,6 +21,7 @@ from lesionflow import large_graphs
 def prepared(monkeypatch):
     """The libraries after ``prepare``, until the test ends; and what they were before."""
     before = snakemake.sourcecache.parse_uri, snakemake.common.get_function_params
+    monkeypatch.setattr(snakemake.io._IOFile, "checksum", snakemake.io._IOFile.checksum)
     monkeypatch.setattr(snakemake.sourcecache, "parse_uri", before[0])
     for module in (snakemake.common, snakemake.rules):
         monkeypatch.setattr(module, "get_function_params", before[1])
@@ -68,7 +75,66 @@ def test_snakemake_asks_input_functions_that_way(prepared):
     assert "get_function_params(func)" in asking
 
 
+@pytest.fixture
+def hashed(prepared, tmp_path, monkeypatch):
+    """A file; a function that gives Snakemake's checksum of it; and the names of files that were read for one."""
+    path, read, own = tmp_path / "scan.nii", [], hashlib.file_digest
+    path.write_text("first")
+
+    def file_digest(file, algorithm):
+        read.append(file.name)
+        return own(file, algorithm)
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    workflow = SimpleNamespace(iocache=SimpleNamespace(active=False))
+
+    def checksum(*args, **said):
+        file = snakemake.io.IOFile(str(path), rule=None)
+        file.rule = SimpleNamespace(workflow=workflow)
+        return asyncio.run(file.checksum(*args, **said))
+
+    return path, checksum, read
+
+
+def sha256(content):
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def test_a_file_is_hashed_once_as_long_as_it_stays_the_same(hashed):
+    path, checksum, read = hashed
+    assert [checksum(100) for _ in range(3)] == 3 * [sha256("first")]
+    assert read == [str(path)]
+    assert checksum(3) is None  # larger than what was asked for
+    assert checksum(100, algorithm="md5").startswith("md5:")
+    assert checksum(100) == sha256("first")
+
+
+@pytest.mark.parametrize("how", ["written", "written, its time set back", "replaced", "removed"])
+def test_a_file_that_has_changed_is_hashed_again(hashed, how):
+    path, checksum, _ = hashed
+    checksum(100)
+    time.sleep(0.05)  # file systems count time in steps of some milliseconds
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    if how == "removed":
+        path.unlink()
+        assert checksum(100) is None
+        path.write_text("again")
+        assert checksum(100) == sha256("again")
+        return
+    if how == "replaced":
+        new = path.with_name("new")
+        new.write_text("other")
+        new.replace(path)
+    else:
+        path.write_text("other")
+    if how == "written, its time set back":
+        os.utime(path, ns=times)
+    assert checksum(100) == sha256("other")
+
+
 def test_another_release_without_these_names_is_left_alone(prepared, monkeypatch):
     monkeypatch.delattr(snakemake.rules, "get_function_params")
+    monkeypatch.delattr(snakemake.io._IOFile, "checksum")
     large_graphs.prepare()
     assert not hasattr(snakemake.rules, "get_function_params")
+    assert not hasattr(snakemake.io._IOFile, "checksum")
