@@ -13,6 +13,7 @@ from typing import Any
 import snakemake.common
 import snakemake.io
 import snakemake.rules
+import snakemake.script
 import snakemake.sourcecache
 
 
@@ -29,6 +30,8 @@ def prepare() -> None:
     # What a function of the rules takes is asked several times for each job: a tenth.
     _remember(snakemake.common, "get_function_params")
     _remember(snakemake.rules, "get_function_params")
+    # A script is read for each job, to see that it is there: a tenth.
+    _remember_sources()
     # And in a run: nearly half of Snakemake's own time, while which no job begins.
     _remember_checksums()
 
@@ -38,6 +41,27 @@ def _remember(module: ModuleType, name: str) -> None:
     function = getattr(module, name, None)
     if function and not hasattr(function, "cache_info"):
         setattr(module, name, lru_cache(maxsize=1000)(function))
+
+
+def _remember_sources() -> None:
+    """Have a rule's script read once, where no wildcard is in its path."""
+    own = getattr(snakemake.script, "get_source", None)
+    if not own or hasattr(own, "known"):
+        return
+    known: dict[tuple, Any] = {}
+
+    @wraps(own)
+    def get_source(
+        path: Any, sourcecache: Any, basedir: Any = None, *of_job: Any, **said: Any
+    ) -> Any:
+        if "{" in str(path):
+            return own(path, sourcecache, basedir, *of_job, **said)
+        if (path, basedir) not in known:
+            known[path, basedir] = own(path, sourcecache, basedir, *of_job, **said)
+        return known[path, basedir]
+
+    get_source.known = known  # type: ignore[attr-defined]
+    snakemake.script.get_source = get_source
 
 
 def _remember_checksums() -> None:

@@ -5,16 +5,21 @@ import hashlib
 import inspect
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import snakemake.common
 import snakemake.io
 import snakemake.rules
+import snakemake.script
 import snakemake.sourcecache
+from snakemake.iocontainers import Wildcards
 from snakemake.ioutils.subpath import subpath
 
 from lesionflow import large_graphs
+
+WILDCARDS = Wildcards(fromdict={"step": "mask"})
 
 
 @pytest.fixture
@@ -25,6 +30,7 @@ def prepared(monkeypatch):
     monkeypatch.setattr(snakemake.sourcecache, "parse_uri", before[0])
     for module in (snakemake.common, snakemake.rules):
         monkeypatch.setattr(module, "get_function_params", before[1])
+    monkeypatch.setattr(snakemake.script, "get_source", snakemake.script.get_source)
     thresholds, at_exit = gc.get_threshold(), []
     monkeypatch.setattr(atexit, "register", at_exit.append)
     large_graphs.prepare()
@@ -73,6 +79,39 @@ def test_snakemake_asks_input_functions_that_way(prepared):
     """Fails when another release of Snakemake asks otherwise: then the memory of signatures can go."""
     asking = inspect.getsource(snakemake.rules.Rule.apply_input_function)
     assert "get_function_params(func)" in asking
+
+
+@pytest.mark.parametrize(("path", "reads"), [("mask.py", 1), ("{wildcards.step}.py", 3)])
+def test_a_script_is_read_once(prepared, tmp_path, path, reads):
+    read = []
+
+    class Cache:
+        get_path = staticmethod(str)
+
+        @staticmethod
+        def open(source):
+            read.append(source)
+            return Path(source.get_path_or_uri(secret_free=True)).open()
+
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        read.clear()
+        folder.mkdir()
+        with pytest.raises(FileNotFoundError):
+            snakemake.script.get_source(path, Cache, str(folder), WILDCARDS, [])
+        (folder / "mask.py").write_text(folder.name)
+        read.clear()
+        for _ in range(3):
+            found = snakemake.script.get_source(
+                path, Cache, basedir=str(folder), wildcards=WILDCARDS, params=[]
+            )
+            assert found[1] == folder.name
+        assert len(read) == reads
+
+
+def test_snakemake_reads_scripts_that_way(prepared):
+    """Fails when another release of Snakemake reads otherwise: then the memory of sources can go."""
+    (dag,) = Path(snakemake.script.__file__).parents[1].glob("dag.py")
+    assert "script.get_source(" in dag.read_text("utf-8")
 
 
 @pytest.fixture
@@ -135,6 +174,7 @@ def test_a_file_that_has_changed_is_hashed_again(hashed, how):
 def test_another_release_without_these_names_is_left_alone(prepared, monkeypatch):
     monkeypatch.delattr(snakemake.rules, "get_function_params")
     monkeypatch.delattr(snakemake.io._IOFile, "checksum")
+    monkeypatch.delattr(snakemake.script, "get_source")
     large_graphs.prepare()
     assert not hasattr(snakemake.rules, "get_function_params")
     assert not hasattr(snakemake.io._IOFile, "checksum")
