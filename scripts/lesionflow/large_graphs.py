@@ -5,6 +5,7 @@ Nothing here changes a graph or what is printed of it.
 
 import atexit
 import gc
+import sys
 from functools import lru_cache, wraps
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 import snakemake.common
 import snakemake.io
+import snakemake.jobs
 import snakemake.rules
 import snakemake.script
 import snakemake.sourcecache
@@ -31,7 +33,9 @@ def prepare() -> None:
     _remember(snakemake.common, "get_function_params")
     _remember(snakemake.rules, "get_function_params")
     # A script is read for each job, to see that it is there: a tenth.
-    _remember_sources()
+    _look_once_a_rule()
+    # Which environment a job has is asked with its params, which a dry run needs for nothing else: a twelfth.
+    _remember_environments()
     # And in a run: nearly half of Snakemake's own time, while which no job begins.
     _remember_checksums()
 
@@ -43,25 +47,44 @@ def _remember(module: ModuleType, name: str) -> None:
         setattr(module, name, lru_cache(maxsize=1000)(function))
 
 
-def _remember_sources() -> None:
-    """Have a rule's script read once, where no wildcard is in its path."""
-    own = getattr(snakemake.script, "get_source", None)
+def _look_once_a_rule() -> None:
+    """Have Snakemake look for a rule's script once, and not for each job, where no wildcard is in its path."""
+    processor = getattr(sys.modules.get("snakemake.dag"), "ScriptProcessor", None)
+    own = getattr(processor, "process_job", None)
     if not own or hasattr(own, "known"):
         return
-    known: dict[tuple, Any] = {}
+    known = set()
 
     @wraps(own)
-    def get_source(
-        path: Any, sourcecache: Any, basedir: Any = None, *of_job: Any, **said: Any
-    ) -> Any:
-        if "{" in str(path):
-            return own(path, sourcecache, basedir, *of_job, **said)
-        if (path, basedir) not in known:
-            known[path, basedir] = own(path, sourcecache, basedir, *of_job, **said)
-        return known[path, basedir]
+    def process_job(self: Any, job: Any) -> None:
+        key = (self.script_type, job.rule)
+        if key not in known:
+            own(self, job)
+            if "{" not in str(getattr(job.rule, self.script_type, None)):
+                known.add(key)
 
-    get_source.known = known  # type: ignore[attr-defined]
-    snakemake.script.get_source = get_source
+    process_job.known = known  # type: ignore[attr-defined]
+    processor.process_job = process_job  # type: ignore[union-attr]
+
+
+def _remember_environments() -> None:
+    """Have a rule's environment found out once, where it is the same for all of its jobs."""
+    own = getattr(getattr(snakemake.jobs.Job, "conda_env_spec", None), "fget", None)
+    if not own or hasattr(own, "known"):
+        return
+    known: dict[Any, Any] = {}
+
+    @wraps(own)
+    def conda_env_spec(self: Any) -> Any:
+        if self.rule in known:
+            return known[self.rule]
+        found, said = own(self), self.rule.conda_env
+        if not callable(said) and "{" not in str(said):
+            known[self.rule] = found
+        return found
+
+    conda_env_spec.known = known  # type: ignore[attr-defined]
+    snakemake.jobs.Job.conda_env_spec = property(conda_env_spec)
 
 
 def _remember_checksums() -> None:

@@ -2,8 +2,10 @@ import asyncio
 import atexit
 import gc
 import hashlib
+import importlib
 import inspect
 import os
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 import snakemake.common
 import snakemake.io
+import snakemake.jobs
 import snakemake.rules
-import snakemake.script
 import snakemake.sourcecache
 from snakemake.iocontainers import Wildcards
 from snakemake.ioutils.subpath import subpath
@@ -30,7 +32,12 @@ def prepared(monkeypatch):
     monkeypatch.setattr(snakemake.sourcecache, "parse_uri", before[0])
     for module in (snakemake.common, snakemake.rules):
         monkeypatch.setattr(module, "get_function_params", before[1])
-    monkeypatch.setattr(snakemake.script, "get_source", snakemake.script.get_source)
+    # Its name is that of a step here, whose script lies in the tests' path.
+    monkeypatch.setitem(sys.modules, "tabulate", SimpleNamespace(tabulate=None))
+    importlib.import_module("snakemake.cli")  # which imports all of it
+    processor = sys.modules["snakemake.dag"].ScriptProcessor
+    monkeypatch.setattr(processor, "process_job", processor.process_job)
+    monkeypatch.setattr(snakemake.jobs.Job, "conda_env_spec", snakemake.jobs.Job.conda_env_spec)
     thresholds, at_exit = gc.get_threshold(), []
     monkeypatch.setattr(atexit, "register", at_exit.append)
     large_graphs.prepare()
@@ -81,37 +88,76 @@ def test_snakemake_asks_input_functions_that_way(prepared):
     assert "get_function_params(func)" in asking
 
 
+class Cache:
+    """Snakemake's cache of sources, which notes what is read."""
+
+    exists, get_path = staticmethod(lambda source: True), staticmethod(str)
+
+    def __init__(self):
+        self.read = []
+
+    def open(self, source):
+        self.read.append(source)
+        return Path(source.get_path_or_uri(secret_free=True)).open()
+
+
+class Rule(SimpleNamespace):
+    """Of Snakemake's rules what is asked of them; no two are the same."""
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
 @pytest.mark.parametrize(("path", "reads"), [("mask.py", 1), ("{wildcards.step}.py", 3)])
-def test_a_script_is_read_once(prepared, tmp_path, path, reads):
-    read = []
-
-    class Cache:
-        get_path = staticmethod(str)
-
-        @staticmethod
-        def open(source):
-            read.append(source)
-            return Path(source.get_path_or_uri(secret_free=True)).open()
-
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        read.clear()
-        folder.mkdir()
-        with pytest.raises(FileNotFoundError):
-            snakemake.script.get_source(path, Cache, str(folder), WILDCARDS, [])
-        (folder / "mask.py").write_text(folder.name)
-        read.clear()
+def test_a_rules_script_is_looked_for_once(prepared, tmp_path, path, reads):
+    (tmp_path / "mask.py").touch()
+    job = SimpleNamespace(is_script=True, wildcards=WILDCARDS, params=[])
+    for script in (path, "missing.py", path):
+        cache = Cache()
+        dag = SimpleNamespace(workflow=SimpleNamespace(sourcecache=cache))
+        job.rule = Rule(basedir=str(tmp_path), script=script)
         for _ in range(3):
-            found = snakemake.script.get_source(
-                path, Cache, basedir=str(folder), wildcards=WILDCARDS, params=[]
-            )
-            assert found[1] == folder.name
-        assert len(read) == reads
+            look = sys.modules["snakemake.dag"].ScriptProcessor(dag).process_job
+            if script == "missing.py":
+                with pytest.raises(FileNotFoundError):
+                    look(job)
+            else:
+                look(job)
+        assert len(cache.read) == (3 if script == "missing.py" else reads)
 
 
-def test_snakemake_reads_scripts_that_way(prepared):
-    """Fails when another release of Snakemake reads otherwise: then the memory of sources can go."""
-    (dag,) = Path(snakemake.script.__file__).parents[1].glob("dag.py")
-    assert "script.get_source(" in dag.read_text("utf-8")
+def test_snakemake_looks_for_scripts_that_way(prepared):
+    """Fails when another release of Snakemake looks otherwise: then the memory of rules can go."""
+    dag = sys.modules["snakemake.dag"]
+    assert "self.process_job(job)" in inspect.getsource(dag.DAGProcessorBase.process)
+    assert "script.get_source" in inspect.getsource(dag.ScriptProcessor.process_job)
+
+
+@pytest.mark.parametrize("env", ["envs/a.yaml", "envs/{step}.yaml", lambda wildcards: "a", None])
+def test_a_rules_environment_is_found_out_once(prepared, env):
+    asked = []
+
+    def expand_conda_env(wildcards, params, input):
+        asked.append(wildcards)
+        return env and f"environment of {wildcards}"
+
+    rule = Rule(conda_env=env, expand_conda_env=expand_conda_env)
+    same = env in (None, "envs/a.yaml")
+    for n in range(3):
+        job = snakemake.jobs.Job.__new__(snakemake.jobs.Job)
+        job.rule, job._wildcards, job._conda_env_spec = rule, None, None
+        job.wildcards_dict, job._params, job.input = n, [], []
+        assert job.conda_env_spec == (env and f"environment of {0 if same else n}")
+    assert asked == ([0] if same else [0, 1, 2])
+
+
+def test_snakemake_asks_for_environments_that_way(prepared):
+    """Fails when another release of Snakemake asks otherwise: then the memory of environments can go."""
+    dag = sys.modules["snakemake.dag"]
+    assert "job.conda_env_spec" in inspect.getsource(dag.DAG.update_conda_envs)
+    own = inspect.getsource(snakemake.jobs.Job.conda_env_spec.fget)
+    assert "self.rule.expand_conda_env(" in own
+    assert "self.params" in own
 
 
 @pytest.fixture
@@ -174,7 +220,8 @@ def test_a_file_that_has_changed_is_hashed_again(hashed, how):
 def test_another_release_without_these_names_is_left_alone(prepared, monkeypatch):
     monkeypatch.delattr(snakemake.rules, "get_function_params")
     monkeypatch.delattr(snakemake.io._IOFile, "checksum")
-    monkeypatch.delattr(snakemake.script, "get_source")
+    monkeypatch.delattr(snakemake.jobs.Job, "conda_env_spec")
+    monkeypatch.delitem(sys.modules, "snakemake.dag")
     large_graphs.prepare()
     assert not hasattr(snakemake.rules, "get_function_params")
     assert not hasattr(snakemake.io._IOFile, "checksum")
