@@ -213,7 +213,7 @@ are noise all over, which does not pack; those of trained ones do.
 
 ## The graph
 
-A dry run of small scans with these three folds, Snakemake's start included.
+A dry run of small scans with these three folds, Snakemake's start included; the middle one of three by its time.
 
 | scans | jobs | seconds | CPU seconds | peak MB |
 |---|---|---|---|---|
