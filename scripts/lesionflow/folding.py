@@ -11,9 +11,8 @@ from lesionflow.tensorflow_upsampling import without_upsampling
 
 # Bytes of a constant. What is larger becomes a variable: TensorFlow holds constants some ten times over.
 LARGE = 4096
-GRADIENT = (
-    "_gradient_op_type"  # of a node whose derivative is a function elsewhere: nobody asks for it
-)
+# Attribute of a node whose derivative is a function elsewhere: nobody asks for it.
+GRADIENT = "_gradient_op_type"
 
 
 def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:

@@ -97,8 +97,10 @@ def _remember_checksums() -> None:
     @wraps(own)
     async def checksum(file: Any, *args: Any, **said: Any) -> str | None:
         try:
-            now = Path(file).stat()
-        except OSError:  # it is elsewhere, or nowhere
+            now = None if file.is_storage else Path(file).stat()
+        except OSError:  # it is nowhere
+            now = None
+        if now is None:
             return await own(file, *args, **said)
         state = now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
         key = (str(file), state, args, *said.items())

@@ -2,21 +2,21 @@
 
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from lesionflow.upsampling import AT_LEAST, Crop, Share, crop_of_doubled, may_be_doubled, shares
+from lesionflow.upsampling import (
+    AT_LEAST,
+    Share,
+    Upsampled,
+    crop_of_doubled,
+    may_be_doubled,
+    shares,
+)
 
 # Operations that copy values to other places. Their first input is the map.
 MOVES = {"Reshape", "Slice", "StridedSlice", "Tile", "Transpose", "Unsqueeze", "Interpolate"}
-
-
-class Upsampled(NamedTuple):
-    """The output (batch, channel, *n) of a node, and what the doubled map has lost by then."""
-
-    small: Any
-    crop: Crop
 
 
 def without_upsampling(model: Any, at_least: int = AT_LEAST) -> Any:

@@ -1,11 +1,18 @@
 """Upsampled maps in networks of TensorFlow: found, and rewritten as ``upsampling`` says."""
 
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from lesionflow.upsampling import AT_LEAST, Crop, Share, crop_of_doubled, may_be_doubled, shares
+from lesionflow.upsampling import (
+    AT_LEAST,
+    Share,
+    Upsampled,
+    crop_of_doubled,
+    may_be_doubled,
+    shares,
+)
 
 CONVOLUTIONS = {"Conv2D": b"NHWC", "Conv3D": b"NDHWC"}  # and how their maps lie
 # Operations that copy values to other places.
@@ -13,13 +20,6 @@ MOVES = {
     *("ConcatV2", "ExpandDims", "GatherV2", "Identity", "Pack", "Reshape", "ResizeNearestNeighbor"),
     *("Slice", "Split", "SplitV", "Squeeze", "StridedSlice", "Tile", "Transpose", "Unpack"),
 }
-
-
-class Upsampled(NamedTuple):
-    """A tensor (batch, *n, channel), and what the doubled map has lost."""
-
-    small: Any
-    crop: Crop
 
 
 def without_upsampling(tf: Any, graph: Any, outlet: str, at_least: int = AT_LEAST) -> Any:

@@ -14,13 +14,20 @@ places in a network and rewrite them.
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 # Voxels of a small map: below, nothing is gained, and the larger kernel takes space.
 AT_LEAST = 1000
 Crop = tuple[tuple[int, int], ...]  # (first, last) of each axis: whether that plane was cut
+
+
+class Upsampled(NamedTuple):
+    """A framework's small map, and what the doubled one has lost by the time that it is convolved."""
+
+    small: Any
+    crop: Crop
 
 
 class Share(NamedTuple):

@@ -194,6 +194,22 @@ def test_a_file_is_hashed_once_as_long_as_it_stays_the_same(hashed):
     assert checksum(100) == sha256("first")
 
 
+def test_a_file_elsewhere_is_always_asked_for(prepared, tmp_path, monkeypatch):
+    """A local copy says nothing of it."""
+    (tmp_path / "scan.nii").write_text("copy")
+    there = iter(["sha256:1", "sha256:2"])
+
+    class Elsewhere:
+        async def managed_checksum(self):
+            return next(there)
+
+    monkeypatch.setattr(snakemake.io._IOFile, "is_storage", True)
+    monkeypatch.setattr(snakemake.io._IOFile, "storage_object", Elsewhere())
+    file = snakemake.io.IOFile(str(tmp_path / "scan.nii"), rule=None)
+    file.rule = SimpleNamespace(workflow=SimpleNamespace(iocache=SimpleNamespace(active=False)))
+    assert [asyncio.run(file.checksum(100)) for _ in "12"] == ["sha256:1", "sha256:2"]
+
+
 @pytest.mark.parametrize("how", ["written", "written, its time set back", "replaced", "removed"])
 def test_a_file_that_has_changed_is_hashed_again(hashed, how):
     path, checksum, _ = hashed
