@@ -6,7 +6,7 @@ import openvino.opset13 as ops
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from upsampled_places import convolved, doubled, places, random
+from upsampled_places import assert_convolved, doubled, places, random
 
 from lesionflow.openvino_upsampling import upsampled, without_upsampling
 
@@ -95,7 +95,7 @@ def test_every_place_is_what_scipy_makes_of_the_upsampled_map(place, way, seed):
         assert rewritten is model
     found = ov.Core().compile_model(rewritten, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
     for output, kernel in zip(found.values(), kernels, strict=True):
-        np.testing.assert_allclose(output, convolved(place.joined(images), kernel), atol=1e-4)
+        assert_convolved(output, place.joined(images), kernel)
 
 
 def u_net_stage(crop):
@@ -188,5 +188,5 @@ def test_a_map_that_others_use_as_well_is_still_there():
     rewritten = without_upsampling(model, 1)
     image = random(1, 3, 6, 4, seed=6)
     found = ov.Core().compile_model(rewritten, "CPU")(image)
-    np.testing.assert_allclose(found[0], convolved(doubled(image), K), atol=1e-4)
+    assert_convolved(found[0], doubled(image), K)
     np.testing.assert_array_equal(found[1], np.maximum(doubled(image), 0))

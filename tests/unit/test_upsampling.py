@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from upsampled_places import ENDS, convolved, cropped, doubled, places, random
+from upsampled_places import ENDS, assert_convolved, convolved, cropped, doubled, places, random
 
 from lesionflow import upsampling
 from lesionflow.upsampling import crop_of_doubled, may_be_doubled, shares, tap_sums
@@ -58,8 +58,8 @@ def test_rows_by_hand(crop, expected):
 def test_the_sum_is_the_convolution_of_the_doubled_map(place, seed):
     small = random(1, 2, *place.n, seed=seed)
     kernel = random(3, 2, *place.sides[0], seed=seed + 1)
-    expected = convolved(cropped(doubled(small), place.crop), kernel)
-    np.testing.assert_allclose(summed(small, kernel, place.crop), expected, atol=1e-5)
+    upsampled = cropped(doubled(small), place.crop)
+    assert_convolved(summed(small, kernel, place.crop), upsampled, kernel)
 
 
 @pytest.mark.parametrize(
