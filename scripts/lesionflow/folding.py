@@ -43,7 +43,7 @@ def folded(tf: Any, function: Any) -> tuple[Any, list[Any]] | None:
         graph, inlet, outlet = _optimized(tf, traced)
         graph = without_upsampling(tf, graph, outlet)
     except Exception as error:  # of many kinds
-        logging.info("weights are not multiplied out (%s: %s)", type(error).__name__, error)
+        logging.info("the network is left as it is (%s: %s)", type(error).__name__, error)
         return None
     for node in graph.node:
         if GRADIENT in node.attr:

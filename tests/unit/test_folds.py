@@ -78,7 +78,9 @@ def test_networks_like_the_published_ones_are_the_same_after_import(
     found = facts.read(folder / "fold.json")
     assert found["openvino"] is True
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
-    # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework.
+    # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework:
+    # random weights amplify rounding. v1's, trained for 250 steps, were 1.2e-6 from the original,
+    # the two frameworks 2.4e-7 apart.
     limit = 1e-4 if shape == FULL else 1e-5
     assert apart(folder, image, expected, "tensorflow") <= limit
     assert apart(folder, image, expected, "openvino") <= limit
