@@ -16,7 +16,7 @@ from lesionflow import (
     provenance,
     resampling,
 )
-from lesionflow import forks, large_graphs, sockets, warm
+from lesionflow import forks, large_graphs, scheduling, sockets, warm
 from lesionflow.cards import ANY, import_part, prediction_part
 from lesionflow.cards import reference as reference_channel
 from lesionflow.cohort import MATLAB, CohortError
@@ -58,6 +58,7 @@ def plan_or_reason():
 
 
 large_graphs.prepare()
+scheduling.prepare()
 enter_run()
 # In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
 script = forks.script
