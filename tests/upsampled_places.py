@@ -62,7 +62,10 @@ def cropped(image, crop):
 
 
 def convolved(image, kernel, beyond="constant"):
-    """'same' convolution of an array (1, channel, ...) in float64, by SciPy; ``beyond`` an edge it is 0."""
+    """'same' convolution of an array (1, channel, ...) in float64, by SciPy.
+
+    ``beyond``: SciPy's word for what lies beyond an edge; by default 0, as networks have it.
+    """
     return np.array(
         [
             [
