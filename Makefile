@@ -10,9 +10,9 @@ CORES ?= all
 
 demo: uv  ## a small simulated cohort through the whole road
 	@$(SYNC) --no-dev --inexact
-	$(RUN) python scripts/simulate_cohort.py demo/bids
+	$(RUN) python scripts/tools/simulate_cohort.py demo/bids
 	$(RUN) snakemake --directory demo --cores $(CORES)
-	@$(RUN) python scripts/show_results.py demo/results
+	@$(RUN) python scripts/tools/show_results.py demo/results
 
 test: env  ## every test that needs neither root nor a cluster
 	$(RUN) pytest
@@ -22,23 +22,23 @@ lint: env
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) mypy scripts
-	$(RUN) python scripts/write_docs.py --check
+	$(RUN) python scripts/tools/write_docs.py --check
 	d=$$(mktemp -d) && $(RUN) snakemake --lint --directory $$d --config cohort=$(CURDIR)/config/scans.example.tsv; s=$$?; rm -rf $$d; exit $$s
 
 docs: env  ## the pages and pictures that come from the code
-	$(RUN) python scripts/write_docs.py
+	$(RUN) python scripts/tools/write_docs.py
 
 benchmark: env  ## the road against the plain way and the floor, on this machine; writes docs/speed.md
-	PYTHONPATH=tests $(RUN) python scripts/benchmark.py benchmark
+	PYTHONPATH=tests $(RUN) python scripts/tools/benchmark.py benchmark
 
 demo-weights: env  ## train the demo ensemble again, from its seed; anatomies=DIR: on heads of label maps too
-	$(RUN) python scripts/train_demo.py --out resources/demo-cmb --seed 1 $(if $(anatomies),--anatomies "$(anatomies)")
-	$(RUN) python scripts/evaluate_demo.py --ensemble resources/demo-cmb --seed 2 $(if $(anatomies),--anatomies "$(anatomies)")
+	$(RUN) python scripts/tools/train_demo.py --out resources/demo-cmb --seed 1 $(if $(anatomies),--anatomies "$(anatomies)")
+	$(RUN) python scripts/tools/evaluate_demo.py --ensemble resources/demo-cmb --seed 2 $(if $(anatomies),--anatomies "$(anatomies)")
 
 brainmask-weights: env  ## train the brain mask again, on a folder of whole-head label maps: anatomies=DIR
 	@test -d "$(anatomies)" || { echo "say where the label maps are: make brainmask-weights anatomies=DIR"; exit 1; }
-	$(RUN) python scripts/train_brainmask.py "$(anatomies)" --seed 1
-	$(RUN) python scripts/evaluate_brainmask.py "$(anatomies)"
+	$(RUN) python scripts/tools/train_brainmask.py "$(anatomies)" --seed 1
+	$(RUN) python scripts/tools/evaluate_brainmask.py "$(anatomies)"
 
 env: uv
 	@$(SYNC)

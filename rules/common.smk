@@ -6,26 +6,31 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-sys.path.insert(0, str(Path(workflow.basedir, "scripts")))
-
-from lesionflow import (
-    boxes,
-    columns,
-    partial_tables,
-    preparation,
-    provenance,
-    resampling,
-)
-from lesionflow import forks, large_graphs, scheduling, sockets, warm
-from lesionflow.cards import ANY, import_part, prediction_part
-from lesionflow.cards import reference as reference_channel
-from lesionflow.cohort import MATLAB, CohortError
-from lesionflow.frameworks import nvidia_device
-from lesionflow.plan import paths_of_runs, paths_with_truth
-from lesionflow.weights import fold_files
-
 HOUSE = Path(workflow.basedir)
-MARKS = provenance.code_digests(HOUSE / "scripts", Path("work/code.json"))
+# Behind all else, as Snakemake does it for scripts: no step may stand for a package of its name.
+sys.path.append(str(HOUSE / "scripts"))
+
+import lesionflow
+from lesionflow.base.digests import code_digests
+from lesionflow.base.errors import CohortError
+from lesionflow.cards.fold_spec import import_part, prediction_part
+from lesionflow.cards.model_card import ANY
+from lesionflow.cards.model_card import reference as reference_channel
+from lesionflow.cohort.plan import paths_of_runs, paths_with_truth
+from lesionflow.imaging import cropping, resampling
+from lesionflow.imaging.file_types import MATLAB
+from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.networks.weights.locate import fold_files
+from lesionflow.results import columns
+from lesionflow.workflow import partial_tables, run_setup
+from lesionflow.workflow import script_hook, snakemake_patches, sockets, workers
+
+if Path(lesionflow.__file__).parents[1] != HOUSE.resolve() / "scripts":
+    raise WorkflowError(
+        f"{lesionflow.__file__} is another copy of lesionflow than {HOUSE}: take it from PYTHONPATH or uninstall it"
+    )
+
+MARKS = code_digests(HOUSE / "scripts", Path("work/code.json"))
 
 
 def code_digest(step):
@@ -35,12 +40,12 @@ def code_digest(step):
 
 def enter_run():
     """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
-    forks.stop_with_snakemake()
+    script_hook.stop_with_snakemake()
     if sockets.enter_run(MARKS) and not workflow.is_main_process:
         targets = {word.split(":")[0] for word in sys.argv}
         for step in {"find_brain", "predict_fold"} & targets:
-            warm.start(step, code_digest(step))
-        forks.start()
+            workers.start(step, code_digest(step))
+        script_hook.start()
 
 
 def plan_or_reason():
@@ -49,21 +54,21 @@ def plan_or_reason():
     try:
         if first:
             code = code_digest("import_fold")
-            preparation.make_plan(SETTINGS, CARDS, MASK_CARD, code)
-        return preparation.read_plan()
+            run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code)
+        return run_setup.read_plan()
     except CohortError as error:
         if first and "check_model" not in sys.argv:
             raise
         return error
 
 
-large_graphs.prepare()
-scheduling.prepare()
+snakemake_patches.prepare()
+snakemake_patches.prepare_scheduler()
 enter_run()
 # In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
-script = forks.script
+script = script_hook.script
 try:
-    SETTINGS, CARDS, MASK_CARD = preparation.settings_and_cards(config, HOUSE)
+    SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, HOUSE)
     PLANNED = plan_or_reason()
 except ValueError as error:  # a mistake of the user's, in one line
     raise WorkflowError(str(error))
@@ -79,7 +84,7 @@ def planned(wildcards):
     """The plan of the cohort, if it could be listed."""
     if isinstance(PLANNED, CohortError):
         raise WorkflowError(str(PLANNED))
-    return str(preparation.PLAN)
+    return str(run_setup.PLAN)
 
 
 def card(wildcards):

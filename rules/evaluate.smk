@@ -29,7 +29,7 @@ rule compare:
 rule evaluate:
     input:
         plan=planned,
-        truths=str(preparation.TRUTHS),
+        truths=str(run_setup.TRUTHS),
         tables=every_truth(rules.compare.output.table),
         facts=every_truth(rules.compare.output.facts),
     output:

@@ -111,7 +111,7 @@ rule crop:
         "../envs/imaging.yaml"
     params:
         code=code_digest("crop"),
-        space=of_card("input", some=boxes.KEYS),
+        space=of_card("input", some=cropping.KEYS),
     script:
         "../scripts/crop.py"
 

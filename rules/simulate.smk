@@ -10,10 +10,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir, "../scripts")))
+sys.path.append(str(Path(workflow.basedir, "../scripts")))
 
-from lesionflow.provenance import code_digest as digest
-from lesionflow.simulated_files import BESIDE, SUFFIX, simulation_jobs
+from lesionflow.base.digests import code_digest as digest
+from lesionflow.simulation.bids_files import BESIDE, SUFFIX, simulation_jobs
 
 try:
     JOBS = simulation_jobs(config)

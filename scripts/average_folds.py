@@ -2,12 +2,18 @@
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.ensemble import average, combined_facts, disagreement, rounded, without_padding
-from lesionflow.geometry import Grid
-from lesionflow.images import load, read_scan_grid, save, stacked
-from lesionflow.jobs import logged
-from lesionflow.resampling import sampled
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import load, read_scan_grid, save, stacked
+from lesionflow.imaging.resampling import sampled
+from lesionflow.networks.inference.ensemble import (
+    average,
+    combined_facts,
+    disagreement,
+    rounded,
+    without_padding,
+)
 
 
 def main(snakemake):
@@ -26,12 +32,12 @@ def main(snakemake):
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         save(snakemake.output.probability, mean, affine)
         save(snakemake.output.spread, rounded(spread), affine)
-        facts.write(
+        json_sidecar.write(
             snakemake.output.facts,
             {
                 "LabelMap": ["background"] * first + list(params.labels.values()),
                 "fold_disagreement": disagreement(*labels, brain),
-                **combined_facts([facts.read(path) for path in snakemake.input.facts]),
+                **combined_facts([json_sidecar.read(path) for path in snakemake.input.facts]),
             },
         )
 

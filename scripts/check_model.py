@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from lesionflow.checking import described, tried
-from lesionflow.jobs import logged
+from lesionflow.base.job_log import logged
+from lesionflow.networks.inference.model_check import described, tried
 
 
 def main(snakemake):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from lesionflow.components import cleaned
-from lesionflow.ensemble import rounded, without_padding
-from lesionflow.geometry import Grid
-from lesionflow.images import channels_last, load, read_scan_grid, save
-from lesionflow.jobs import logged
-from lesionflow.resampling import sampled
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.connected_components import cleaned
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import channels_last, load, read_scan_grid, save
+from lesionflow.imaging.resampling import sampled
+from lesionflow.networks.inference.ensemble import rounded, without_padding
 
 
 def main(snakemake):

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.cohort import MATLAB
-from lesionflow.comparison import TABLE, known_of, unusable
-from lesionflow.geometry import Grid
-from lesionflow.images import ScanError, channels_last, load, read_scan
-from lesionflow.jobs import logged
-from lesionflow.matching import sweep
-from lesionflow.matlab import read_matlab
-from lesionflow.tables import write_table
-from lesionflow.truths import true_lesions
+from lesionflow.base import json_sidecar
+from lesionflow.base.errors import ScanError
+from lesionflow.base.job_log import logged
+from lesionflow.evaluation.lesion_matching import sweep
+from lesionflow.evaluation.reference_lesions import true_lesions
+from lesionflow.evaluation.scan_comparison import TABLE, known_of, unusable
+from lesionflow.imaging.file_types import MATLAB
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.matlab import read_matlab
+from lesionflow.imaging.nifti import channels_last, load, read_scan
+from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
@@ -36,7 +37,7 @@ def main(snakemake):
         except ScanError as error:
             table, known = TABLE, unusable(error)
         write_table(snakemake.output.table, table)
-        facts.write(snakemake.output.facts, known)
+        json_sidecar.write(snakemake.output.facts, known)
 
 
 if __name__ == "__main__":

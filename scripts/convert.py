@@ -4,10 +4,10 @@ from pathlib import Path
 
 import nibabel as nib
 
-from lesionflow.images import ScanError
-from lesionflow.jobs import logged
-from lesionflow.matlab import read_matlab
-from lesionflow.whole import whole
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.errors import ScanError
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.matlab import read_matlab
 
 
 def main(snakemake):

@@ -3,20 +3,16 @@
 import numpy as np
 from nibabel.affines import apply_affine
 
-from lesionflow import __version__, facts
-from lesionflow.components import components, with_values
-from lesionflow.geometry import Grid
-from lesionflow.images import channels_last, load, read_scan, read_scan_grid, save
-from lesionflow.jobs import logged
-from lesionflow.lesions import (
-    claim_voxels,
-    judge,
-    label_map,
-    measure,
-    summarize,
-)
-from lesionflow.resampling import resample
-from lesionflow.tables import lesion_rows, scan_facts, write_table
+from lesionflow import __version__
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.connected_components import components, with_values
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import channels_last, load, read_scan, read_scan_grid, save
+from lesionflow.imaging.resampling import resample
+from lesionflow.results.cohort_tables import lesion_rows, scan_facts
+from lesionflow.results.lesions import claim_voxels, judge, label_map, measure, summarize
+from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
@@ -59,11 +55,11 @@ def main(snakemake):
         gathered = {}
         # the reference comes first among the channels: it has the last word
         for path in [*snakemake.input.facts, *reversed(snakemake.input.channel_facts)]:
-            gathered.update(facts.read(path))
-        of_channels = [facts.read(path) for path in snakemake.input.channel_facts]
+            gathered.update(json_sidecar.read(path))
+        of_channels = [json_sidecar.read(path) for path in snakemake.input.channel_facts]
         gathered["nonfinite_voxels"] = sum(f.get("nonfinite_voxels", 0) for f in of_channels)
         gathered["filled"] = any(f.get("filled") for f in of_channels)
-        facts.write(
+        json_sidecar.write(
             snakemake.output.facts,
             scan_facts(
                 gathered,

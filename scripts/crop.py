@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.boxes import boxed
-from lesionflow.geometry import Grid
-from lesionflow.images import load, save
-from lesionflow.jobs import logged
-from lesionflow.resampling import field_of_view
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.cropping import boxed
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import load, save
+from lesionflow.imaging.resampling import field_of_view
 
 
 def main(snakemake):
@@ -23,7 +23,7 @@ def main(snakemake):
         save(snakemake.output.mask, inside.astype(np.uint8), box.affine)
         seen = field_of_view(box.affine, box.shape, Grid(mask.affine, brain.shape))
         outside = np.count_nonzero(brain & ~seen) / np.count_nonzero(brain)
-        facts.write(snakemake.output.facts, {"brain_outside_box": round(outside, 6)})
+        json_sidecar.write(snakemake.output.facts, {"brain_outside_box": round(outside, 6)})
 
 
 if __name__ == "__main__":

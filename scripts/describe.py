@@ -2,16 +2,17 @@
 
 import pandas as pd
 
-from lesionflow import __version__, facts
-from lesionflow.jobs import logged
-from lesionflow.tables import write_table
+from lesionflow import __version__
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
     """Write dataset_description.json and the table of label values."""
     card = snakemake.params.card
     with logged(snakemake):
-        facts.write(
+        json_sidecar.write(
             snakemake.output.description,
             {
                 "Name": f"Lesions by {card['name']}",
@@ -25,7 +26,7 @@ def main(snakemake):
                         "Version": card["version"],
                         "Description": card["description"],
                         "Source": card["source"],
-                        "Folds": [facts.read(path) for path in snakemake.input.folds],
+                        "Folds": [json_sidecar.read(path) for path in snakemake.input.folds],
                     },
                 ],
             },

@@ -3,12 +3,12 @@
 import nibabel as nib
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.images import load
-from lesionflow.jobs import logged
-from lesionflow.pictures import draw_scan, draw_structures
-from lesionflow.rows import read_lesions
-from lesionflow.whole import whole
+from lesionflow.base import json_sidecar
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.nifti import load
+from lesionflow.results.lesion_rows import read_lesions
+from lesionflow.results.qc_figure import draw_scan, draw_structures
 
 LEVEL = 2  # of zlib: a third of the time of Pillow's own level, 6, for files a twelfth larger
 
@@ -19,7 +19,7 @@ def main(snakemake):
     with logged(snakemake):
         files, output = snakemake.input, snakemake.params.output
         image = nib.as_closest_canonical(load(files.image[0]))
-        known = facts.read(files.facts)
+        known = json_sidecar.read(files.facts)
         head, spacing = np.asanyarray(image.dataobj), image.header.get_zooms()[:3]
         title = f"{wildcards.scan}, {wildcards.model}: "
         flags = f" [{known['flags']}]" if known["flags"] else ""

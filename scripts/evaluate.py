@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from lesionflow import columns, evaluation_columns, facts
-from lesionflow.evaluation import gathered
-from lesionflow.evaluation_page import evaluation_page
-from lesionflow.jobs import logged
-from lesionflow.plan import join_truth
-from lesionflow.pooling import threshold_table
-from lesionflow.tables import write_table
-from lesionflow.whole import whole
+from lesionflow.base import json_sidecar
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.job_log import logged
+from lesionflow.cohort.plan import join_truth
+from lesionflow.evaluation.cohort_metrics import threshold_table
+from lesionflow.evaluation.page import evaluation_page
+from lesionflow.evaluation.scan_metrics import gathered
+from lesionflow.results import columns, evaluation_columns
+from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
@@ -17,15 +18,17 @@ def main(snakemake):
     params, output = snakemake.params, snakemake.output
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = join_truth(facts.read(snakemake.input.plan), facts.read(snakemake.input.truths))
+        plan = join_truth(
+            json_sidecar.read(snakemake.input.plan), json_sidecar.read(snakemake.input.truths)
+        )
         evaluation, sweeps, lesions = gathered(plan, params.models, results, logs)
         thresholds = threshold_table(sweeps)
         write_table(output.evaluation, evaluation)
         write_table(output.thresholds, thresholds)
         known = columns.dictionary(evaluation_columns.EVALUATION)
-        facts.write(output.evaluation_dictionary, known)
+        json_sidecar.write(output.evaluation_dictionary, known)
         known = columns.dictionary(evaluation_columns.THRESHOLDS)
-        facts.write(output.thresholds_dictionary, known)
+        json_sidecar.write(output.thresholds_dictionary, known)
         with whole(output.page) as partial:
             page = evaluation_page(evaluation, thresholds, lesions, params.cards)
             partial.write_text(page, encoding="utf-8")

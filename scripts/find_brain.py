@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from lesionflow.jobs import logged
-from lesionflow.warm import call, threads
-from lesionflow.whole import whole
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.job_log import logged
+from lesionflow.workflow.workers import call, threads
 
 
 def work(image, affine, echo, probability, **how):
     """Run the mask's card on the scan, and write the probability of brain on the card's grid."""
-    from lesionflow.images import ScanError, read_scan, save
-    from lesionflow.skull_stripping import brain_probability
+    from lesionflow.base.errors import ScanError
+    from lesionflow.imaging.nifti import read_scan, save
+    from lesionflow.networks.inference.find_brain import brain_probability
 
     scan = read_scan(image, affine, echo)
     try:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lesionflow.importing import import_fold
-from lesionflow.jobs import logged
+from lesionflow.base.job_log import logged
+from lesionflow.networks.importing.import_fold import import_fold
 
 
 def main(snakemake):

@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.brain import (
+from lesionflow.base import json_sidecar
+from lesionflow.base.errors import ScanError
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.brain_mask import (
     brain_from_probability,
     brain_on_grid,
     edge_share,
     holes_in_brain,
 )
-from lesionflow.geometry import Grid
-from lesionflow.images import ScanError, load, read_scan, read_scan_grid, save, surely_finite
-from lesionflow.jobs import logged
-from lesionflow.resampling import field_of_view
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import load, read_scan, read_scan_grid, save, surely_finite
+from lesionflow.imaging.resampling import field_of_view
 
 
 def main(snakemake):
@@ -39,7 +40,7 @@ def main(snakemake):
                     "would look like a lesion"
                 )
         save(snakemake.output.mask, brain.astype(np.uint8), grid.affine)
-        facts.write(
+        json_sidecar.write(
             snakemake.output.facts,
             {
                 "mask_source": "{name} {version}".format(**params.finder)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.images import channels_last, load, save
-from lesionflow.intensity import normalize, storable
-from lesionflow.jobs import logged
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.intensity import normalize, storable
+from lesionflow.imaging.nifti import channels_last, load, save
 
 
 def main(snakemake):
@@ -22,7 +22,7 @@ def main(snakemake):
         inside = stack[..., channel].T[brain.T]  # in the order of the file
         inside = inside[np.isfinite(inside)]  # the mask may not meet the box at all
         p99 = float(np.percentile(inside, 99)) if inside.size else None
-        facts.write(snakemake.output.facts, {"intensity_p99": p99})
+        json_sidecar.write(snakemake.output.facts, {"intensity_p99": p99})
 
 
 if __name__ == "__main__":

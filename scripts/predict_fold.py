@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from lesionflow import facts
-from lesionflow.jobs import logged
-from lesionflow.warm import call, threads
-from lesionflow.whole import whole
+from lesionflow.base import json_sidecar
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.job_log import logged
+from lesionflow.workflow.workers import call, threads
 
 
 def work(**arguments):
     """Predict; in the run's worker, which has imported and loaded before."""
-    from lesionflow.prediction import predict_scan
+    from lesionflow.networks.inference.predict_scan import predict_scan
 
     return predict_scan(**arguments)
 
@@ -35,9 +35,9 @@ def main(snakemake):
                 threads=threads(snakemake),
                 memory_mb=snakemake.resources.get("mem_mb"),
             )
-        facts.write(
+        json_sidecar.write(
             snakemake.output.facts,
-            {**used, "weights_sha256": facts.read(fold)["weights_sha256"]},
+            {**used, "weights_sha256": json_sidecar.read(fold)["weights_sha256"]},
         )
 
 

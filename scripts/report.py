@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesionflow.jobs import logged
-from lesionflow.page import cohort_page
-from lesionflow.whole import whole
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.job_log import logged
+from lesionflow.results.cohort_page import cohort_page
 
 
 def main(snakemake):

@@ -4,12 +4,13 @@ import logging
 
 import numpy as np
 
-from lesionflow import facts
-from lesionflow.geometry import reach
-from lesionflow.images import ScanError, read_scan, read_scan_grid, save
-from lesionflow.jobs import logged
-from lesionflow.provenance import sha256_file
-from lesionflow.resampling import field_of_view, on_grid, whole_grid
+from lesionflow.base import json_sidecar
+from lesionflow.base.digests import sha256_file
+from lesionflow.base.errors import ScanError
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.grids import reach
+from lesionflow.imaging.nifti import read_scan, read_scan_grid, save
+from lesionflow.imaging.resampling import field_of_view, on_grid, whole_grid
 
 
 def main(snakemake):
@@ -37,7 +38,7 @@ def main(snakemake):
             data = np.where(finite, data, 0)
         sampled = on_grid(data, scan.affine, grid, params.space)
         save(snakemake.output.image, sampled, grid.affine)
-        facts.write(
+        json_sidecar.write(
             snakemake.output.facts,
             {
                 "input_sha256": sha256_file(snakemake.input.own),

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from lesionflow.components import with_values
-from lesionflow.ensemble import rounded
-from lesionflow.images import channels_last, load, read_scan_grid, save_like
-from lesionflow.jobs import logged
-from lesionflow.resampling import field_of_view, resample
-from lesionflow.rows import read_lesions
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.connected_components import with_values
+from lesionflow.imaging.nifti import channels_last, load, read_scan_grid, save_like
+from lesionflow.imaging.resampling import field_of_view, resample
+from lesionflow.networks.inference.ensemble import rounded
+from lesionflow.results.lesion_rows import read_lesions
 
 
 def main(snakemake):

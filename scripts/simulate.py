@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lesionflow.jobs import logged
-from lesionflow.simulated_files import describe, write_scan
-from lesionflow.simulation import simulated_head, simulated_scan
+from lesionflow.base.job_log import logged
+from lesionflow.simulation.bids_files import describe, write_scan
+from lesionflow.simulation.scan import simulated_head, simulated_scan
 
 
 def main(snakemake):

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from lesionflow import columns, facts
-from lesionflow.jobs import logged
-from lesionflow.tables import cohort_table, lesions_table, write_table
+from lesionflow.base import json_sidecar
+from lesionflow.base.job_log import logged
+from lesionflow.results import columns
+from lesionflow.results.cohort_tables import cohort_table, lesions_table
+from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
@@ -12,11 +14,13 @@ def main(snakemake):
     models, output = snakemake.params.models, snakemake.output
     results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = facts.read(snakemake.input.plan)
+        plan = json_sidecar.read(snakemake.input.plan)
         write_table(output.cohort, cohort_table(plan, models, results, logs))
         write_table(output.lesions, lesions_table(plan, models, results))
-        facts.write(output.cohort_dictionary, columns.dictionary(columns.cohort_columns(models)))
-        facts.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
+        json_sidecar.write(
+            output.cohort_dictionary, columns.dictionary(columns.cohort_columns(models))
+        )
+        json_sidecar.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
 
 
 if __name__ == "__main__":

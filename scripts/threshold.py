@@ -1,8 +1,8 @@
 """Rule threshold: from probabilities to a label map."""
 
-from lesionflow.images import channels_last, load, save
-from lesionflow.jobs import logged
-from lesionflow.lesions import label_map
+from lesionflow.base.job_log import logged
+from lesionflow.imaging.nifti import channels_last, load, save
+from lesionflow.results.lesions import label_map
 
 
 def main(snakemake):

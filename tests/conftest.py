@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from lesionflow import sockets
-from lesionflow.sockets import CODE, RUN
+from lesionflow.workflow import sockets
+from lesionflow.workflow.sockets import CODE, RUN
 from paths import HOUSE
 from volumes import save_scan
 

@@ -2,7 +2,7 @@
 
 import yaml
 
-from lesionflow.cards import _fill
+from lesionflow.cards.model_card import _fill
 from paths import HOUSE
 
 SCHEMA = yaml.safe_load((HOUSE / "config/schemas/card.schema.yaml").read_text())

@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.orientations import axcodes2ornt, ornt_transform
 
-from lesionflow.label_maps import LANDMARKS
+from lesionflow.simulation.label_maps import LANDMARKS
 
 MIDDLE = np.array([0, -18, 8])  # of the brain, in mm
 SHELLS = [  # semi-axes in mm from outside in, and what lies within: skin, bone, CSF, cortex, white matter

@@ -48,7 +48,7 @@ def client(code, temporary, *words, **how):
         [
             sys.executable,
             "-c",
-            f"from lesionflow import sockets; sockets.LONGEST = 200\n{code}",
+            f"from lesionflow.workflow import sockets; sockets.LONGEST = 200\n{code}",
             *words,
         ],
         env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(temporary)},

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 
-from lesionflow.folds import random_volume
+from lesionflow.networks.inference.random_volume import random_volume
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -129,7 +129,7 @@ def part(
     tolerance=1e-5,
     **said,
 ):
-    """What the import of fold 1 needs to know (``cards.import_part``)."""
+    """What the import of fold 1 needs to know (``model_card.import_part``)."""
     return {
         "name": "toy",
         "version": "1",

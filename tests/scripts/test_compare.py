@@ -10,10 +10,10 @@ from steps import job
 
 import compare
 import evaluate
-from lesionflow import evaluation_columns as held
-from lesionflow.columns import names
-from lesionflow.images import save
-from lesionflow.plan import split_truth
+from lesionflow.cohort.plan import split_truth
+from lesionflow.imaging.nifti import save
+from lesionflow.results import evaluation_columns as held
+from lesionflow.results.columns import names
 from volumes import save_scan
 
 SHAPE = (12, 12, 12)

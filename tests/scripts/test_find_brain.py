@@ -11,10 +11,10 @@ from steps import job
 import find_brain
 import mask
 import resample
-from lesionflow.cards import load_card
-from lesionflow.images import ScanError
-from lesionflow.importing import import_card
-from lesionflow.simulation import simulated_head, simulated_scan
+from lesionflow.base.errors import ScanError
+from lesionflow.cards.model_card import load_card
+from lesionflow.networks.importing.import_fold import import_card
+from lesionflow.simulation.scan import simulated_head, simulated_scan
 from paths import HOUSE
 from volumes import noise, save_scan
 

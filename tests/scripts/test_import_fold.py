@@ -9,12 +9,13 @@ import yaml
 from stand_ins import save_function
 
 import import_fold
-from lesionflow import facts
-from lesionflow.archives import WeightsError
-from lesionflow.cards import import_part, load_card
-from lesionflow.network import predict
-from lesionflow.provenance import sha256_file
-from lesionflow.weights import check_available, content_digest
+from lesionflow.base import json_sidecar
+from lesionflow.base.digests import sha256_file
+from lesionflow.base.errors import WeightsError
+from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.model_card import load_card
+from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.weights.locate import check_available, content_digest
 from paths import HOUSE
 
 pytestmark = pytest.mark.slow
@@ -80,7 +81,7 @@ def test_folds_of_a_zip_are_imported_one_by_one(models, published):
     for fold, factor in ((1, 1.0), (2, 0.5)):
         found, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
         np.testing.assert_array_equal(found, image * np.float32(factor))
-        known = facts.read(models / f"toy/fold-{fold}/fold.json")
+        known = json_sidecar.read(models / f"toy/fold-{fold}/fold.json")
         assert (known["fold"], known["md5"]) == (fold, card["folds"][fold - 1]["md5"])
         assert known["archive_sha256"] == card["source"]["sha256"]
     assert sorted(p.name for p in models.iterdir()) == ["download.zip", "toy"]
@@ -95,7 +96,7 @@ def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
     (published / "own.yaml").write_text(yaml.safe_dump(written))
     card = load_card(published / "own.yaml", HOUSE / "config/models")
     import_fold.main(make_job(tmp_path / "models", card, 1))
-    known = facts.read(tmp_path / "models/toy/fold-1/fold.json")
+    known = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
     assert known["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
     assert len(known["weights_sha256"]) == 64
     assert (published / "M/fold_b.tf_inference/saved_model.pb").is_file()
@@ -112,7 +113,9 @@ def test_weights_that_are_missing_or_wrong_stop_the_run_and_leave_no_fold(
         card["folds"][0]["md5"] = "0" * 32
     else:
         card["source"]["sha256"] = "0" * 64
-    monkeypatch.setattr("lesionflow.folds.tensorflow", lambda *a: pytest.fail("was opened"))
+    monkeypatch.setattr(
+        "lesionflow.networks.importing.fold_folder.tensorflow", lambda *a: pytest.fail("was opened")
+    )
     job = make_job(models, card, 1)
     with pytest.raises(WeightsError):
         import_fold.main(job)

@@ -19,7 +19,8 @@ import resample
 import restore
 import threshold
 from conftest import AFFINE, CARD, blobs
-from lesionflow.images import ScanError, save
+from lesionflow.base.errors import ScanError
+from lesionflow.imaging.nifti import save
 from volumes import save_scan
 
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lesionflow.along_axes import linear, nearest
-from lesionflow.brain import edge_share
-from lesionflow.geometry import Grid, bounding_box, index_map
-from lesionflow.images import surely_finite
-from lesionflow.resampling import field_of_view
+from lesionflow.imaging.brain_mask import edge_share
+from lesionflow.imaging.grids import Grid, bounding_box, index_map
+from lesionflow.imaging.interpolation import linear, nearest
+from lesionflow.imaging.nifti import surely_finite
+from lesionflow.imaging.resampling import field_of_view
 from volumes import CODES, noise, oriented, save_scan
 
 SIDES = st.tuples(*[st.integers(3, 14)] * 3)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from lesionflow.anatomy import PLACES, TISSUES, simulated_anatomy
-from lesionflow.foci import Focus, rasterize, truth_table, within
-from lesionflow.geometry import Grid
-from lesionflow.scanner import ORIENTATIONS
-from lesionflow.simulation import simulated_head, simulated_scan
+from lesionflow.imaging.grids import Grid
+from lesionflow.simulation.microbleeds import Focus, rasterize, truth_table, within
+from lesionflow.simulation.scan import simulated_head, simulated_scan
+from lesionflow.simulation.scanner import ORIENTATIONS
+from lesionflow.simulation.template_head import PLACES, TISSUES, simulated_anatomy
 
 COARSE = 3.0
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from lesionflow import boxes
-from lesionflow.boxes import boxed
-from lesionflow.geometry import Grid, corners
-from lesionflow.intensity import normalize
+from lesionflow.imaging import cropping
+from lesionflow.imaging.cropping import boxed
+from lesionflow.imaging.grids import Grid, corners
+from lesionflow.imaging.intensity import normalize
 from volumes import CODES, oriented
 
 WHOLE = default("input", crop=None)
@@ -54,7 +54,7 @@ def test_padding_to_what_five_poolings_take_is_seen_by_no_statistics():
     ],
 )
 def test_a_box_on_the_middle(sides, snap, starts):
-    box = boxes.centred(Grid(np.eye(4), sides), (144, 144, 144), snap)
+    box = cropping.centred(Grid(np.eye(4), sides), (144, 144, 144), snap)
     assert box.affine[:3, 3].tolist() == list(starts)
 
 
@@ -106,14 +106,14 @@ def test_a_square_resized_by_hand():
     np.testing.assert_allclose(box.affine @ [7.5, 7.5, 0, 1], [2.5, 3.5, 0, 1])
     assert stack[4, 4, 0, 0] == pytest.approx(0.75 * (0.75 * 7 + 0.25 * 6) + 0.25 * 2.75)
     assert stack.max() <= 8
-    nearest = boxes.resized(image, (4, 8), 0)[..., 0, 0]
+    nearest = cropping.resized(image, (4, 8), 0)[..., 0, 0]
     np.testing.assert_array_equal(nearest, image[..., 0, 0].repeat(2, 0).repeat(2, 1))
 
 
 def test_a_resize_is_the_spline_at_the_new_grids_places():
     image = np.random.default_rng(0).random((9, 13, 2, 3)).astype(np.float32)
-    grid = boxes.resized_grid(Grid(np.eye(4), (9, 13, 2)), (16, 10))
-    found = boxes.resized(image, (16, 10), 2)
+    grid = cropping.resized_grid(Grid(np.eye(4), (9, 13, 2)), (16, 10))
+    found = cropping.resized(image, (16, 10), 2)
     i, j = np.meshgrid(np.arange(16), np.arange(10), indexing="ij")
     at = apply_affine(grid.affine, np.stack([i, j, 0 * i], -1))[..., :2]
     for z, c in np.ndindex(2, 3):

@@ -7,11 +7,11 @@ from defaults import default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesionflow import skull_stripping
-from lesionflow.brain import brain_from_probability, edge_share
-from lesionflow.geometry import Grid, model_grid
-from lesionflow.resampling import field_of_view
-from lesionflow.skull_stripping import brain_probability
+from lesionflow.imaging.brain_mask import brain_from_probability, edge_share
+from lesionflow.imaging.grids import Grid, model_grid
+from lesionflow.imaging.resampling import field_of_view
+from lesionflow.networks.inference import find_brain
+from lesionflow.networks.inference.find_brain import brain_probability
 from volumes import CODES, oriented
 
 GRID = Grid(np.eye(4), (20, 21, 22))
@@ -60,7 +60,7 @@ CENTRE = np.array([6.0, -9.0, 14.0])
 @pytest.fixture
 def echo(monkeypatch):
     """Every fold returns its image."""
-    monkeypatch.setattr(skull_stripping, "predict", lambda fold, image, *a, **k: (image, {}))
+    monkeypatch.setattr(find_brain, "predict", lambda fold, image, *a, **k: (image, {}))
 
 
 @settings(max_examples=25, deadline=None)
@@ -75,7 +75,7 @@ def test_the_brain_is_found_where_it_is_in_the_world(code, turn, thick):
     ball = np.linalg.norm(xyz - CENTRE, axis=-1) < 16
     scan = nib.Nifti1Image(np.where(ball, 100, 0).astype(np.float32), affine)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(skull_stripping, "predict", lambda fold, image, *a, **k: (image, {}))
+        patch.setattr(find_brain, "predict", lambda fold, image, *a, **k: (image, {}))
         probability, grid = brain_probability(scan, CARD, ["one", "two"])
     assert probability.shape == (60, 58, 56)
     brain = brain_from_probability(
@@ -93,7 +93,7 @@ def test_folds_are_averaged_and_labels_summed(monkeypatch):
     def predict(fold, image, *args, **kwargs):
         return np.broadcast_to(np.float32(given[fold]), (*image.shape[:3], 3)), {}
 
-    monkeypatch.setattr(skull_stripping, "predict", predict)
+    monkeypatch.setattr(find_brain, "predict", predict)
     card = {**CARD, "output": {"activation": "softmax"}}
     probability, grid = brain_probability(scan, card, ["a", "b"])
     assert np.allclose(probability, (0.8 + 0.4) / 2)
@@ -107,7 +107,7 @@ def test_a_brain_that_the_field_of_view_cuts_ends_with_it_and_is_seen_to(monkeyp
         assert 0 < image.mean() < 1  # the box is larger than the slab, and what is no scan is 0
         return np.full_like(image, 0.6), {}
 
-    monkeypatch.setattr(skull_stripping, "predict", predict)
+    monkeypatch.setattr(find_brain, "predict", predict)
     probability, found = brain_probability(scan, CARD, ["one"])
     grid = model_grid(scan.affine, shape)
     brain = brain_from_probability(nib.Nifti1Image(probability, found.affine), scan, grid)

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from defaults import SCHEMA
 
-from lesionflow.cards import CardError, import_part, load_card, load_cards
+from lesionflow.base.errors import CardError
+from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.model_card import load_card, load_cards
 from paths import HOUSE
 
 CARDS = HOUSE / "config/models"

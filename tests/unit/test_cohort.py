@@ -2,7 +2,9 @@
 
 import pytest
 
-from lesionflow.cohort import CohortError, Scan, list_scans, selected, single_file
+from lesionflow.base.errors import CohortError
+from lesionflow.cohort.listing import list_scans, selected, single_file
+from lesionflow.cohort.scan import Scan
 
 PATTERNS = {
     "swi": ["*_swi.nii", "*_swi.nii.gz", "*_T2starw.nii", "*_T2starw.nii.gz"],

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from lesionflow.components import cleaned, largest_piece, with_values, without_holes
+from lesionflow.imaging.connected_components import (
+    cleaned,
+    largest_piece,
+    with_values,
+    without_holes,
+)
 
 LABELS = [2, 41]
 HOW = {"threshold": 0.25, "connectivity": 6, "overall": True, "classes": [[2], [41]]}

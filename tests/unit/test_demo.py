@@ -5,16 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulate_cohort
 import yaml
 
-import simulate_cohort
-from lesionflow import demo_training, simulation
-from lesionflow.demo_data import SHAPE, Example, prepared, training_jobs, unseen_heads, unseen_jobs
-from lesionflow.demo_scores import scores
-from lesionflow.foci import Focus, rasterize
-from lesionflow.geometry import Grid
-from lesionflow.shipping import with_digests
-from lesionflow.simulation import simulated_head, simulated_scan
+from lesionflow.imaging.grids import Grid
+from lesionflow.simulation import scan
+from lesionflow.simulation.microbleeds import Focus, rasterize
+from lesionflow.simulation.scan import simulated_head, simulated_scan
+from lesionflow.training import train_microbleeds
+from lesionflow.training.export_weights import with_digests
+from lesionflow.training.microbleed_examples import (
+    SHAPE,
+    Example,
+    prepared,
+    training_jobs,
+    unseen_heads,
+    unseen_jobs,
+)
+from lesionflow.training.microbleed_scores import scores
 from paths import HOUSE
 
 
@@ -101,15 +109,15 @@ def test_heads_come_in_turn_and_again_without_lesions():
 
 def test_each_fold_leaves_another_third_out():
     examples = list(range(9))
-    parts = [demo_training.thirds(examples, fold) for fold in (1, 2, 3)]
+    parts = [train_microbleeds.thirds(examples, fold) for fold in (1, 2, 3)]
     assert sorted(n for _, left_out in parts for n in left_out) == examples
     assert all(sorted(learn + left_out) == examples for learn, left_out in parts)
 
 
 def test_patches_are_drawn_by_seed_and_lie_on_lesions():
     example = spheres(((80, 100, 90), 3), shape=SHAPE)
-    first, masks = next(demo_training.patches([example], np.random.default_rng(4), 12))
-    again, _ = next(demo_training.patches([example], np.random.default_rng(4), 12))
+    first, masks = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
+    again, _ = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
     np.testing.assert_array_equal(first, again)
     assert first.shape == masks.shape == (12, 32, 32, 32, 1) and first.dtype == np.float32
     assert (masks.sum(axis=(1, 2, 3, 4)) > 0).sum() >= 3
@@ -129,9 +137,9 @@ def test_false_alarms_are_the_peaks_where_no_lesion_is():
             assert image.shape == found.shape and image.dtype == np.float32
             return found
 
-    alarms = demo_training.false_alarms(Model(), example)
+    alarms = train_microbleeds.false_alarms(Model(), example)
     assert alarms.tolist() == [[30, 30, 30], [20, 20, 21]]
-    assert len(demo_training.false_alarms(Model(), example, most=1)) == 1
+    assert len(train_microbleeds.false_alarms(Model(), example, most=1)) == 1
 
 
 def test_the_road_of_an_example_puts_its_lesions_where_they_are():
@@ -157,7 +165,7 @@ def test_md5_of_new_weights_go_into_the_card():
 
 
 def test_the_card_says_what_the_networks_are_trained_on():
-    from lesionflow.demo_data import INPUT
+    from lesionflow.training.microbleed_examples import INPUT
 
     card = yaml.safe_load((HOUSE / "config/models/demo-cmb.yaml").read_text())
     assert card["input"]["normalize"] == INPUT["normalize"]
@@ -194,7 +202,7 @@ def test_the_demo_cohort_has_what_it_promises(tmp_path, monkeypatch):
     monkeypatch.setattr(
         simulate_cohort,
         "simulated_scan",
-        lambda h, s: simulation.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
+        lambda h, s: scan.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
     )
     monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
     monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", Here)
@@ -215,7 +223,7 @@ def test_the_demo_cohort_has_what_it_promises(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_weights_move_from_patch_to_whole_volume():
-    from lesionflow.demo_network import copied, residual_unet
+    from lesionflow.networks.architectures.residual_unet3d import copied, residual_unet
 
     small = residual_unet((16, 16, 16), (4, 6, 8))
     other = copied(small, (16, 22, 18), (4, 6, 8))  # 22 and 18 are odd after one halving
@@ -228,6 +236,6 @@ def test_weights_move_from_patch_to_whole_volume():
 def test_the_loss_is_nothing_for_the_truth():
     truth = np.zeros((1, 16, 16, 16, 1), np.float32)
     truth[0, 8, 8, 8] = 1
-    rate = demo_training.lesion_loss
+    rate = train_microbleeds.lesion_loss
     assert float(rate(truth, truth)) == pytest.approx(0, abs=1e-3)
     assert float(rate(truth, 1 - truth)) > float(rate(truth, 0 * truth)) > 0.1

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lesionflow.ensemble import average, combined_facts, disagreement, rounded, without_padding
+from lesionflow.networks.inference.ensemble import (
+    average,
+    combined_facts,
+    disagreement,
+    rounded,
+    without_padding,
+)
 
 
 def image(values, affine=None, shape=(2, 1, 1)):

@@ -4,12 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesionflow import evaluation_columns as held
-from lesionflow.columns import names
-from lesionflow.evaluation import detection, dice, ratio, scan_figures
-from lesionflow.evaluation_page import evaluation_page, shown
-from lesionflow.matching import COUNTED
-from lesionflow.pooling import (
+from lesionflow.evaluation.cohort_metrics import (
     RESAMPLES,
     best_row,
     by_size,
@@ -18,6 +13,11 @@ from lesionflow.pooling import (
     resampled,
     threshold_table,
 )
+from lesionflow.evaluation.lesion_matching import COUNTED
+from lesionflow.evaluation.page import evaluation_page, shown
+from lesionflow.evaluation.scan_metrics import detection, dice, ratio, scan_figures
+from lesionflow.results import evaluation_columns as held
+from lesionflow.results.columns import names
 
 
 def counted(**changes):
@@ -83,7 +83,7 @@ def test_ratio_and_detection_of_arrays():
 
 
 def sweeps(*scans, **more):
-    """Rows of ``matching.sweep`` at two thresholds: at 0.7 the third found lesion is lost."""
+    """Rows of ``lesion_matching.sweep`` at two thresholds: at 0.7 the third found lesion is lost."""
     rows = []
     for n, row in enumerate(scans):
         lost = max(row["found"] - 1, 0)

@@ -7,13 +7,13 @@ from defaults import default
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lesionflow.comparison import known_of
-from lesionflow.components import centres_mm, components
-from lesionflow.geometry import Grid
-from lesionflow.images import ScanError
-from lesionflow.lesions import judge, label_map, measure
-from lesionflow.matching import SIZES_MM3, THRESHOLDS, sweep
-from lesionflow.truths import meet, true_lesions
+from lesionflow.base.errors import ScanError
+from lesionflow.evaluation.lesion_matching import SIZES_MM3, THRESHOLDS, sweep
+from lesionflow.evaluation.reference_lesions import meet, true_lesions
+from lesionflow.evaluation.scan_comparison import known_of
+from lesionflow.imaging.connected_components import centres_mm, components
+from lesionflow.imaging.grids import Grid
+from lesionflow.results.lesions import judge, label_map, measure
 from volumes import CODES, oriented
 
 ONE = {"activation": "sigmoid", "labels": {1: "cmb"}}

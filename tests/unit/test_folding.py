@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 from stand_ins import SHAPE, part, save_function
 
-from lesionflow import facts, folds
-from lesionflow.folding import LARGE, folded
+from lesionflow.base import json_sidecar
+from lesionflow.networks.importing import fold_folder
+from lesionflow.networks.importing.constant_folding import LARGE, folded
 
 
 def serving(module, function, shape=(2,)):
@@ -80,17 +81,17 @@ def rounded(error):
 def imported(tmp_path):
     path = save_function(tmp_path / "net", lambda x: 0.9 * x, SHAPE)
     digests = {"md5": "m" * 32, "sha256": "s" * 64}
-    folds.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
+    fold_folder.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
     return tmp_path / "toy/fold-1"
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-3])
 def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
-    monkeypatch.setattr(folds, "folded", rounded(error))
+    monkeypatch.setattr(fold_folder, "folded", rounded(error))
     loaded = tf.saved_model.load(str(imported(tmp_path)))
     fold = loaded.signatures["serving_default"]
     assert bool(fold.variables) == bool(error)
-    image = folds.random_volume((*SHAPE, 1))[None]
+    image = fold_folder.random_volume((*SHAPE, 1))[None]
     found = fold(image=tf.constant(image))["probability"]
     np.testing.assert_array_equal(found, np.float32(0.9) * image)
 
@@ -111,7 +112,7 @@ def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
 def test_openvino_may_differ_by_what_float32_leaves_open(
     tmp_path, monkeypatch, rounding, off, taken
 ):
-    monkeypatch.setattr(folds, "folded", rounded(rounding))
+    monkeypatch.setattr(fold_folder, "folded", rounded(rounding))
     by = lambda volume: [np.float32(0.9) * volume + off]  # noqa: E731
-    monkeypatch.setattr(folds, "compiled_openvino", lambda *_: by)
-    assert (facts.read(imported(tmp_path) / "fold.json")["openvino"] is True) == taken
+    monkeypatch.setattr(fold_folder, "compiled_openvino", lambda *_: by)
+    assert (json_sidecar.read(imported(tmp_path) / "fold.json")["openvino"] is True) == taken

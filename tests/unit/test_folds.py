@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from stand_ins import FULL, SHAPE, lambdas, part, save_function, unet, v1_like, v2_like
 
-from lesionflow import facts, folds
-from lesionflow.archives import WeightsError
-from lesionflow.folds import random_volume, write_fold
-from lesionflow.network import predict
+from lesionflow.base import json_sidecar
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.importing import fold_folder
+from lesionflow.networks.importing.fold_folder import write_fold
+from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.inference.random_volume import random_volume
 
 pytestmark = pytest.mark.slow
 SMALL = (9, 12, 7)
@@ -75,7 +77,7 @@ def test_networks_like_the_published_ones_are_the_same_after_import(
     before = sorted(p.name for p in tmp_path.iterdir())
     folder = imported(path, tmp_path, shape, **about)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "toy"])
-    found = facts.read(folder / "fold.json")
+    found = json_sidecar.read(folder / "fold.json")
     assert found["openvino"] is True
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
     # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework:
@@ -190,7 +192,7 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
     assert (folder / "fold.json").read_bytes() == first
     assert not (folder / "leftover").exists()
     assert [p.name for p in folder.parent.iterdir()] == ["fold-1"]
-    assert facts.read(folder / "fold.json") == {
+    assert json_sidecar.read(folder / "fold.json") == {
         "card": "toy",
         "version": "1",
         "fold": 1,
@@ -214,7 +216,7 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
 
 def test_a_failed_import_leaves_the_old_fold(identity, tmp_path, monkeypatch):
     folder = imported(identity, tmp_path, SMALL)
-    monkeypatch.setattr(folds, "SAME", -1.0)
+    monkeypatch.setattr(fold_folder, "SAME", -1.0)
     with pytest.raises(WeightsError, match="the imported fold differs from the original"):
         imported(identity, tmp_path, SMALL)
     assert (folder / "fold.json").is_file()
@@ -228,10 +230,10 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
 
     path = save_function(tmp_path / "net", lambda x: tf.math.igamma(x + 1, x) * 0 + x, SMALL)
     folder = imported(path, tmp_path, SMALL)
-    assert "OpenVINO cannot convert it" in facts.read(folder / "fold.json")["openvino"]
+    assert "OpenVINO cannot convert it" in json_sidecar.read(folder / "fold.json")["openvino"]
     assert "TensorFlow will predict" in caplog.text
     wrong = imported(identity, tmp_path / "other", SMALL, tolerance=-1.0)
-    assert "differ by more than" in facts.read(wrong / "fold.json")["openvino"]
+    assert "differ by more than" in json_sidecar.read(wrong / "fold.json")["openvino"]
     for fold in (folder, wrong):
         assert not list(fold.glob("openvino*"))
         assert predict(fold, volume(SMALL), device="cpu")[1]["backend"] == "tensorflow"

@@ -18,8 +18,8 @@ from snakemake.iocontainers import InputFiles, Log, OutputFiles, Params, Resourc
 from snakemake.sourcecache import LocalSourceFile
 from test_start import HEAVY
 
-from lesionflow import forks, sockets
-from lesionflow.sockets import CODE, RUN
+from lesionflow.workflow import script_hook, sockets
+from lesionflow.workflow.sockets import CODE, RUN
 from paths import HOUSE
 
 HERE = os.getpid()
@@ -54,9 +54,9 @@ def ask(monkeypatch, path, *what, **more):
 
     with monkeypatch.context() as patch:
         patch.setattr(snakemake.script, "script", plain)
-        patch.setattr(forks, "SCRIPTS", TESTS)
+        patch.setattr(script_hook, "SCRIPTS", TESTS)
         try:
-            forks.script(*call(path, *what, **more))
+            script_hook.script(*call(path, *what, **more))
             how = "by itself" if by_itself else "done"
         except subprocess.CalledProcessError:
             how = "failed"
@@ -81,7 +81,10 @@ def test_jobs_are_forks_of_one_process_that_ends_with_the_run(asked, run, tmp_pa
     assert len({HERE, *(pid for _, pid, _ in found)}) == 3
     third = client(tmp_path / "c", tmp_path, seconds=2)
     server = parent(text_of(tmp_path / "c").split()[0])
-    assert Path(f"/proc/{server}/cmdline").read_text().split("\0")[3] == "lesionflow.forking"
+    assert (
+        Path(f"/proc/{server}/cmdline").read_text().split("\0")[3]
+        == "lesionflow.workflow.fork_server"
+    )
     assert third.wait() == 0
     run.kill()
     run.wait()
@@ -184,7 +187,7 @@ def test_it_ends_when_nobody_asks(asked, run, tmp_path, monkeypatch):
 
 
 def test_a_process_that_was_started_ahead_serves_the_first_job(asked, run, tmp_path):
-    forks.start()
+    script_hook.start()
     (socket,) = tmp_path.glob("lesionflow-*/*.sock")
     made = socket.stat().st_ino
     assert asked(tmp_path / "a")[0] == "done"
@@ -235,8 +238,8 @@ def test_the_users_interrupt_ends_the_jobs_and_none_goes_on_by_itself(asked, run
     """Snakemake waits for its jobs then, of which those that are its children have the same signal."""
     code = (
         "import pytest, signal; from test_forks import ask, HERE; from pathlib import Path\n"
-        "import threading; from lesionflow import forks\n"
-        "forks.stop_with_snakemake()\n"
+        "import threading; from lesionflow.workflow import script_hook\n"
+        "script_hook.stop_with_snakemake()\n"
         "def job():\n"
         "    try:\n"
         f"        ask(pytest.MonkeyPatch(), Path({str(tmp_path / 'a')!r}), 'work', 30)\n"
@@ -259,7 +262,7 @@ def test_the_users_interrupt_ends_the_jobs_and_none_goes_on_by_itself(asked, run
 def test_an_interrupt_that_is_ignored_stays_so():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        forks.stop_with_snakemake()
+        script_hook.stop_with_snakemake()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -269,7 +272,7 @@ def test_what_steps_import_late_is_there_before_the_fork():
     """pandas and SciPy's ndimage, and nothing that starts threads or takes a GPU."""
     look = (
         f"import json, sys; sys.path.insert(0, {str(HOUSE / 'scripts')!r})\n"
-        "import importlib; from lesionflow.forking import LATE\n"
+        "import importlib; from lesionflow.workflow.fork_server import LATE\n"
         "for name in LATE: importlib.import_module(name)\n"
         f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     )

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lesionflow.frameworks import narrow_instructions
+from lesionflow.networks.inference.backends import narrow_instructions
 
 ISA = "ONEDNN_MAX_CPU_ISA"
 ZEN_4 = "processor\t: 0\nvendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n"

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import aff2axcodes
 
-from lesionflow.geometry import (
+from lesionflow.imaging.cropping import crop_grid
+from lesionflow.imaging.grids import (
     Grid,
     corners,
-    crop_grid,
     index_map,
     largest_shift_mm,
     model_grid,
@@ -18,7 +18,7 @@ from lesionflow.geometry import (
     paste,
     reorder,
 )
-from lesionflow.resampling import field_of_view, resample
+from lesionflow.imaging.resampling import field_of_view, resample
 from volumes import CODES, oriented
 
 affines = st.builds(

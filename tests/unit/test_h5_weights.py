@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from lesionflow.archives import WeightsError
-from lesionflow.h5_weights import read_layers
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.weights.keras_h5_arrays import read_layers
 
 KERNEL = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
 

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionflow.headers import Memory, inspect
+from lesionflow.cohort.header_check import Memory, inspect
 from volumes import in_two_members, noise, save_scan, truncate
 
 
@@ -129,7 +129,9 @@ def test_memory_looks_once_and_again_after_a_change(tmp_path, monkeypatch):
     first = memory.inspect(path, "strict", None)
     memory.save()
     calls = []
-    monkeypatch.setattr("lesionflow.headers.inspect", lambda *a: calls.append(a) or inspect(*a))
+    monkeypatch.setattr(
+        "lesionflow.cohort.header_check.inspect", lambda *a: calls.append(a) or inspect(*a)
+    )
     again = Memory(tmp_path / "memory.json")
     assert again.inspect(path, "strict", None) == first
     assert calls == []

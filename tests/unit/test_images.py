@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionflow.images import ScanError, load, read_scan, read_scan_grid, save, save_like
+from lesionflow.base.errors import ScanError
+from lesionflow.imaging.nifti import load, read_scan, read_scan_grid, save, save_like
 from volumes import CODES, in_two_members, noise, oriented, save_scan, truncate
 
 

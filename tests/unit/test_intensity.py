@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lesionflow.intensity import normalize, storable
+from lesionflow.imaging.intensity import normalize, storable
 
 SHIVA = [
     {"clip_below": 0},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lesionflow.keras_files import foreign_code, in_float32
+from lesionflow.networks.weights.keras_models import foreign_code, in_float32
 
 MIXED = {"name": "mixed_float16"}
 

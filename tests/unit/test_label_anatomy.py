@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from lesionflow.anatomy import PLACES
-from lesionflow.label_anatomy import affine_fit, labelled_anatomy, rigid_fit
-from lesionflow.label_maps import LANDMARKS
-from lesionflow.simulation import simulated_head, simulated_scan
+from lesionflow.simulation.label_map_head import affine_fit, labelled_anatomy, rigid_fit
+from lesionflow.simulation.label_maps import LANDMARKS
+from lesionflow.simulation.scan import simulated_head, simulated_scan
+from lesionflow.simulation.template_head import PLACES
 
 angles = st.tuples(*[st.floats(-60, 60)] * 3)
 shifts = st.tuples(*[st.floats(-50, 50)] * 3)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from heads import label_head
 
-from lesionflow.label_maps import (
+from lesionflow.simulation.label_maps import (
     BRAIN,
     CLASSES,
     LANDMARKS,

@@ -19,7 +19,7 @@ import snakemake.sourcecache
 from snakemake.iocontainers import Wildcards
 from snakemake.ioutils.subpath import subpath
 
-from lesionflow import large_graphs
+from lesionflow.workflow import snakemake_patches
 
 WILDCARDS = Wildcards(fromdict={"step": "mask"})
 
@@ -40,8 +40,8 @@ def prepared(monkeypatch):
     monkeypatch.setattr(snakemake.jobs.Job, "conda_env_spec", snakemake.jobs.Job.conda_env_spec)
     thresholds, at_exit = gc.get_threshold(), []
     monkeypatch.setattr(atexit, "register", at_exit.append)
-    large_graphs.prepare()
-    large_graphs.prepare()
+    snakemake_patches.prepare()
+    snakemake_patches.prepare()
     assert gc.freeze in at_exit
     yield before
     gc.set_threshold(*thresholds)
@@ -238,6 +238,6 @@ def test_another_release_without_these_names_is_left_alone(prepared, monkeypatch
     monkeypatch.delattr(snakemake.io._IOFile, "checksum")
     monkeypatch.delattr(snakemake.jobs.Job, "conda_env_spec")
     monkeypatch.delitem(sys.modules, "snakemake.dag")
-    large_graphs.prepare()
+    snakemake_patches.prepare()
     assert not hasattr(snakemake.rules, "get_function_params")
     assert not hasattr(snakemake.io._IOFile, "checksum")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
 
-from lesionflow.components import components
-from lesionflow.lesions import (
+from lesionflow.imaging.connected_components import components
+from lesionflow.results.lesions import (
     claim_voxels,
     elongation,
     judge,

@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from lesionflow import livianet_files
-from lesionflow.archives import WeightsError
-from lesionflow.livianet_files import read_folder, read_pickled
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.weights import livianet_arrays
+from lesionflow.networks.weights.livianet_arrays import read_folder, read_pickled
 from paths import HOUSE
 
 DATA = HOUSE / "tests/data"
@@ -205,7 +205,7 @@ def test_false_pickles(a_class, tmp_path, change, message):
 
 
 def test_a_small_file_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(livianet_files, "LARGEST", 1 << 20)
+    monkeypatch.setattr(livianet_arrays, "LARGEST", 1 << 20)
     path = save(tmp_path / "net", b"\0" * (1 << 22))
     assert path.stat().st_size < 1 << 13
     with pytest.raises(WeightsError, match="takes more than 1048576 bytes unpacked: refused"):

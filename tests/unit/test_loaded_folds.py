@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_network import BACKENDS, make_fold, ramp
 
-from lesionflow import network
-from lesionflow.network import predict
+from lesionflow.networks.inference import fold_runner
+from lesionflow.networks.inference.fold_runner import predict
 
 pytestmark = pytest.mark.slow
 
@@ -25,22 +25,22 @@ def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeyp
     """The second call loads nothing; another fold joins it, or takes its place where memory is short."""
     copy = tmp_path / "fold-1"
     shutil.copytree(identity, copy)
-    monkeypatch.setattr(network, "_loaded", {})
+    monkeypatch.setattr(fold_runner, "_loaded", {})
     made = []
     name = f"_{backend}"
-    make = getattr(network, name)
+    make = getattr(fold_runner, name)
     monkeypatch.setattr(
-        network, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
+        fold_runner, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
     )
     for folder, memory_mb in ((identity, None), (identity, 1), (copy, 1e6), (copy, 1e6)):
         found, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
         np.testing.assert_array_equal(found, ramp())
     assert made == [identity, copy]
-    assert len(network._loaded) == 2
+    assert len(fold_runner._loaded) == 2
     (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
     predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
     assert made == [identity, copy, copy]
-    assert len(network._loaded) == 1
+    assert len(fold_runner._loaded) == 1
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
     identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
 ):
     """The limit is 4400 MB, and 300 are there before the first."""
-    monkeypatch.setattr(network, "_loaded", loaded := {})
-    monkeypatch.setattr(network, "_one_more_mb", 0.0)
+    monkeypatch.setattr(fold_runner, "_loaded", loaded := {})
+    monkeypatch.setattr(fold_runner, "_one_more_mb", 0.0)
     found = []
     monkeypatch.setattr(
-        network,
+        fold_runner,
         "_resident_mb",
         lambda: 300 + shared_mb * bool(found or loaded) + own_mb * len(loaded),
     )
@@ -78,7 +78,7 @@ def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path)
     def slow(net, image):
         calls.append("begins")
         time.sleep(0.3)
-        found = network.whole_volume(net, image)
+        found = fold_runner.whole_volume(net, image)
         calls.append("ends")
         return found
 

@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from conftest import CARD
-from lesionflow.cards import CardError, load_cards
-from lesionflow.mask_cards import mask_card
+from lesionflow.base.errors import CardError
+from lesionflow.cards.brain_mask_card import mask_card
+from lesionflow.cards.model_card import load_cards
 from paths import HOUSE
 
 CARDS = HOUSE / "config/models"
@@ -65,12 +66,12 @@ def test_two_cards_of_one_name(tmp_path):
 
 
 def test_the_shipped_card_says_what_the_network_is_trained_on():
-    from lesionflow import mask_data
+    from lesionflow.training import random_contrast
 
     card = chosen("compute")["input"]
-    assert tuple(card["shape"]) == mask_data.SHAPE
-    assert card["spacing_mm"] == [mask_data.SPACING_MM] * 3
-    assert card["normalize"] == mask_data.NORMALIZE
+    assert tuple(card["shape"]) == random_contrast.SHAPE
+    assert card["spacing_mm"] == [random_contrast.SPACING_MM] * 3
+    assert card["normalize"] == random_contrast.NORMALIZE
     assert card["interpolation"] == "linear"
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from heads import label_head
 
-from lesionflow.mask_data import SHAPE, SPACING_MM, random_example
-from lesionflow.mask_network import mask_unet, shipped_form
-from lesionflow.mask_scores import dice, summary
-from lesionflow.mask_training import batches, mask_loss
+from lesionflow.networks.architectures.brain_mask_unet3d import mask_unet, shipped_form
+from lesionflow.training.brain_mask_scores import dice, summary
+from lesionflow.training.random_contrast import SHAPE, SPACING_MM, random_example
+from lesionflow.training.train_brain_mask import batches, mask_loss
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 import scipy.io
 from nibabel.orientations import aff2axcodes
 
-from lesionflow.headers import inspect
-from lesionflow.images import ScanError
-from lesionflow.matlab import inspect_matlab, read_matlab
+from lesionflow.base.errors import ScanError
+from lesionflow.cohort.header_check import inspect
+from lesionflow.imaging.matlab import inspect_matlab, read_matlab
 from volumes import CODES
 
 WANTED = {"variable": "vol", "orientation": "ILA", "spacing_mm": [1, 1, 1]}

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from stand_ins import part, save_function
 
-from lesionflow import facts, network
-from lesionflow.ensemble import average, rounded
-from lesionflow.folds import write_fold
-from lesionflow.frameworks import compiled_openvino
-from lesionflow.network import IR, checked, predict
+from lesionflow.base import json_sidecar
+from lesionflow.networks.importing.fold_folder import write_fold
+from lesionflow.networks.inference import fold_runner
+from lesionflow.networks.inference.backends import compiled_openvino
+from lesionflow.networks.inference.ensemble import average, rounded
+from lesionflow.networks.inference.fold_runner import IR, checked, predict
 from paths import HOUSE
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,7 @@ def test_auto_takes_openvino_on_the_cpu_and_imports_no_tensorflow_for_it(identit
 import sys
 from pathlib import Path
 import numpy as np
-from lesionflow.network import predict
+from lesionflow.networks.inference.fold_runner import predict
 used = predict(Path({str(identity)!r}), np.load({str(tmp_path / "image.npy")!r}), device="cpu")[1]
 print(used["backend"], used["device"], "tensorflow" in sys.modules)
 """
@@ -124,7 +125,7 @@ def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
     """Without a GPU the same calls run on the CPU, where the optimizer finds nothing to rewrite."""
     import tensorflow as tf
 
-    monkeypatch.setattr(network, "gpu_seen", lambda: True)
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: True)
     assert predict(identity, ramp(), "auto", "auto", "float16")[1] == {
         "backend": "tensorflow",
         "device": "gpu",
@@ -143,7 +144,7 @@ def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_brok
     shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
 
     def again(threads=1):
-        monkeypatch.setattr(network, "_loaded", {})
+        monkeypatch.setattr(fold_runner, "_loaded", {})
         np.testing.assert_array_equal(
             predict(fold, ramp(), "openvino", "cpu", threads=threads)[0], ramp()
         )
@@ -163,7 +164,7 @@ def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_
     fold = tmp_path / "fold-1"
     shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
     (fold / "compiled").write_text("in its place")
-    monkeypatch.setattr(network, "_loaded", {})
+    monkeypatch.setattr(fold_runner, "_loaded", {})
     np.testing.assert_array_equal(predict(fold, ramp(), "openvino", "cpu")[0], ramp())
 
 
@@ -180,9 +181,9 @@ def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_
     ],
 )
 def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used):
-    monkeypatch.setattr(network, "gpu_seen", lambda: sees_gpu)
-    fold = facts.read(identity / "fold.json")
-    assert tuple(network._choose(identity, fold, backend, device).values()) == used
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: sees_gpu)
+    fold = json_sidecar.read(identity / "fold.json")
+    assert tuple(fold_runner._choose(identity, fold, backend, device).values()) == used
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used
     ],
 )
 def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
-    monkeypatch.setattr(network, "gpu_seen", lambda: False)
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: False)
     with pytest.raises(ValueError, match=message):
         predict(identity, ramp(), backend, device)
 

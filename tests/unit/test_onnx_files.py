@@ -7,10 +7,11 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from stand_ins import part
 
-from lesionflow import facts
-from lesionflow.archives import WeightsError
-from lesionflow.folds import random_volume, write_fold
-from lesionflow.network import predict
+from lesionflow.base import json_sidecar
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.importing.fold_folder import write_fold
+from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.inference.random_volume import random_volume
 
 pytestmark = pytest.mark.slow
 DIGESTS = {"md5": "m" * 32, "sha256": "s" * 64}
@@ -89,7 +90,7 @@ def test_an_onnx_network(tmp_path, last, activation):
     assert used == {"backend": "openvino", "device": "cpu", "precision": "float32"}
     assert np.abs(found - want).max() <= 1e-5
     np.testing.assert_array_equal(found.argmax(-1), want.argmax(-1))
-    assert facts.read(folder / "fold.json")["format"] == "onnx"
+    assert json_sidecar.read(folder / "fold.json")["format"] == "onnx"
     with pytest.raises(ValueError, match="runs in OpenVINO on the CPU only"):
         predict(folder, image, "tensorflow")
     with pytest.raises(ValueError, match="runs in OpenVINO on the CPU only"):

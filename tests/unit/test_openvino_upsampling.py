@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upsampled_places import assert_convolved, doubled, places, random
 
-from lesionflow.openvino_upsampling import upsampled, without_upsampling
+from lesionflow.networks.importing.upsampling_openvino import upsampled, without_upsampling
 
 
 def by_interpolation(value, factor=2, mode="nearest"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from lesionflow.panels import (
+from lesionflow.results.figure_panels import (
     GAP,
     HEAD,
     LINE,

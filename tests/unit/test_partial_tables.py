@@ -1,4 +1,4 @@
-from lesionflow import partial_tables
+from lesionflow.workflow import partial_tables
 
 
 def test_a_whole_run_removes_its_own_partial_tables_and_no_file_of_the_users(tmp_path, monkeypatch):

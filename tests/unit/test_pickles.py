@@ -10,10 +10,16 @@ import zipfile
 import numpy as np
 import pytest
 
-from lesionflow.archives import WeightsError
-from lesionflow.livianet_files import read_pickled
-from lesionflow.pickles import StubArray, StubDtype, array_of, encoded, read_pickle
-from lesionflow.torch_files import MAGIC, read_tensors
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.weights.livianet_arrays import read_pickled
+from lesionflow.networks.weights.safe_pickle import (
+    StubArray,
+    StubDtype,
+    array_of,
+    encoded,
+    read_pickle,
+)
+from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
 
 
 class Call:

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from lesionflow.panels import GAP, HEAD, LINE, WIDTH
-from lesionflow.pictures import BRAIN, DROPPED, KEPT, _centres, _colours, draw_scan, draw_structures
+from lesionflow.results.figure_panels import GAP, HEAD, LINE, WIDTH
+from lesionflow.results.qc_figure import (
+    BRAIN,
+    DROPPED,
+    KEPT,
+    _centres,
+    _colours,
+    draw_scan,
+    draw_structures,
+)
 
 SHAPE = (40, 50, 30)  # a panel of 192 x 240: 4.8 pixels a voxel of 1 mm
 HEIGHTS = [2, 4, 7, 9, 11, 13, 16, 18, 20, 22, 25, 27]  # of the overview's slices

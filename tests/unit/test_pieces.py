@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lesionflow import components
-from lesionflow.components import boxes, pieces
+from lesionflow.imaging import connected_components
+from lesionflow.imaging.connected_components import boxes, pieces
 
 
 @settings(deadline=None)
@@ -38,7 +38,7 @@ def test_many_voxels_go_to_scipy_with_the_same_result(monkeypatch, rank):
     snake[::2] = True
     snake[1::4, 8, 8] = snake[3::4, 0, 0] = True  # one long way through all
     here = pieces(snake, rank), boxes(snake.astype(np.int16))
-    monkeypatch.setattr(components, "FEW", 0)
+    monkeypatch.setattr(connected_components, "FEW", 0)
     there = pieces(snake, rank), boxes(snake.astype(np.int16))
     assert here[0][1] == there[0][1] == 1
     assert np.array_equal(here[0][0], there[0][0]) and here[1] == there[1]

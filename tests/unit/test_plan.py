@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from defaults import default
 
-from lesionflow.headers import Memory
-from lesionflow.plan import join_truth, paths_of_runs, plan_run, split_truth
+from lesionflow.cohort.header_check import Memory
+from lesionflow.cohort.plan import join_truth, paths_of_runs, plan_run, split_truth
 from volumes import noise, save_scan
 
 PATTERNS = {

@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from lesionflow import prediction
-from lesionflow.images import load, save
+from lesionflow.imaging.nifti import load, save
+from lesionflow.networks.inference import predict_scan
 
 CARD = {"input": {"view": "volume", "tiles": None}, "output": {"floor": 0.0, "mask": "none"}}
 
@@ -20,14 +20,14 @@ def fold_of(tmp_path, monkeypatch):
         read.append(str(path))
         return load(path)
 
-    monkeypatch.setattr(prediction, "load", loaded)
-    monkeypatch.setattr(prediction, "predict", lambda fold, stack, see: (stack.copy(), {}))
+    monkeypatch.setattr(predict_scan, "load", loaded)
+    monkeypatch.setattr(predict_scan, "predict", lambda fold, stack, see: (stack.copy(), {}))
     mask, written = str(tmp_path / "mask.nii"), tmp_path / "probability.nii"
     save(mask, np.ones((2, 3, 4), np.uint8), np.eye(4))
 
     def run(image):
         read.clear()
-        prediction.predict_scan([str(image)], mask, tmp_path, written, CARD)
+        predict_scan.predict_scan([str(image)], mask, tmp_path, written, CARD)
         return np.asarray(load(written).dataobj)[0, 0, 0], [p for p in read if p == str(image)]
 
     return run

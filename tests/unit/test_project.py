@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import lesionflow
-from lesionflow.tables import STEPS
+from lesionflow.results.scan_status import STEPS
 from paths import HOUSE
 
 LOCK = {

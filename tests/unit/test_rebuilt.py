@@ -7,9 +7,9 @@ import numpy as np
 import published
 import pytest
 
-from lesionflow import livianet, rebuilt
-from lesionflow.archives import WeightsError
-from lesionflow.folds import random_volume
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.architectures import livianet, registry
+from lesionflow.networks.inference.random_volume import random_volume
 from paths import HOUSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -56,7 +56,7 @@ def synthseg(tmp_path_factory):
     model = published.randomize(published.synthseg(SMALL["features"], 4))
     model.save_weights(folder / "weights.h5")
     model.save(folder / "full.h5")
-    again = rebuilt.rebuild(synthseg_part(), folder / "weights.h5")
+    again = registry.rebuild(synthseg_part(), folder / "weights.h5")
     again.save(folder / "keras3.h5")
     again.save_weights(folder / "keras3.weights.h5")
     image = random_volume((16, 24, 16, 1), 3)
@@ -66,7 +66,7 @@ def synthseg(tmp_path_factory):
 @pytest.mark.parametrize("name", ["weights.h5", "full.h5", "keras3.h5"])
 def test_synthseg(synthseg, name):
     folder, weights, image, of_tf_keras = synthseg
-    model = rebuilt.rebuild(synthseg_part(layers=16), folder / name)
+    model = registry.rebuild(synthseg_part(layers=16), folder / name)
     found = run(model, image)
     assert found.dtype == np.float32
     assert model.input_shape == (None, None, None, None, 1)
@@ -80,19 +80,19 @@ def test_synthseg(synthseg, name):
 )
 def test_what_synthseg_is_not(synthseg, wrong, least):
     folder, weights, image, _ = synthseg
-    found = run(rebuilt.rebuild(synthseg_part(), folder / "weights.h5"), image)
+    found = run(registry.rebuild(synthseg_part(), folder / "weights.h5"), image)
     assert np.abs(found - forward.synthseg(weights, image, 3, **wrong)).max() > least
 
 
 def test_a_given_epsilon_counts(synthseg):
     folder, weights, image, _ = synthseg
-    model = rebuilt.rebuild(synthseg_part(bn_epsilon=0.1), folder / "weights.h5")
+    model = registry.rebuild(synthseg_part(bn_epsilon=0.1), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3, 0.1)).max() <= SAME
 
 
 def test_a_given_flip_counts(synthseg):
     folder, weights, image, _ = synthseg
-    model = rebuilt.rebuild(synthseg_part(kernel_flip=True), folder / "weights.h5")
+    model = registry.rebuild(synthseg_part(kernel_flip=True), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3)).max() > 1e-2
     turned = {k: dict(v) for k, v in weights.items()}
     for arrays in turned.values():
@@ -111,7 +111,7 @@ def test_intel(tmp_path):
     model.save(tmp_path / "full.h5")
     weights = published.weights_of(model)
     about = part("intel-unet3d-h5", [*ANY, 2], 1, "sigmoid", SMALL)
-    found = run(rebuilt.rebuild(about, tmp_path / "full.h5"), image)
+    found = run(registry.rebuild(about, tmp_path / "full.h5"), image)
     assert apart(found, run(model, image)) <= SAME
     assert apart(found, forward.intel(weights, image)) <= SAME
     assert np.abs(found - forward.intel(weights, image, skip_first=True)).max() > 1e-2
@@ -124,12 +124,12 @@ def test_buda(name, tmp_path):
     image, expected = stored["image"][0], stored["probability"][0]
     network = {"features": [2, 4, 6, 8]}
     about = part("torch-unet2d", [None, None, 3], 2, "sigmoid", network)
-    model = rebuilt.rebuild(about, DATA / name)
+    model = registry.rebuild(about, DATA / name)
     found = run(model, image)
     assert apart(found, expected) <= SAME
     np.testing.assert_array_equal(found > 0.5, expected > 0.5)
     of_keras = {**about, "network": {**network, "bn_epsilon": 1e-3}}
-    assert np.abs(run(rebuilt.rebuild(of_keras, DATA / name), image) - expected).max() > 1e-4
+    assert np.abs(run(registry.rebuild(of_keras, DATA / name), image) - expected).max() > 1e-4
     for level in (1, 2, 3):  # as if [skip, up] were joined
         layer = model.get_layer(f"decoder{level}.dec{level}conv1")
         kernel = layer.get_weights()[0]
@@ -142,14 +142,14 @@ def test_livianet_from_theanos_pickle():
     image, expected = stored["image"][0], stored["probability"][0]
     about = part("livianet-pickle", [11, 10, 9, 1], 3, "softmax", LIVIA)
     path = DATA / "livianet-theano.pkl.gz"
-    model = rebuilt.rebuild(about, path)
+    model = registry.rebuild(about, path)
     assert model.input_shape == (None, 11, 10, 9, 1)
     assert apart(run(model, image), expected) <= SAME
     unflipped = {**about, "network": {**LIVIA, "kernel_flip": False}}
-    assert np.abs(run(rebuilt.rebuild(unflipped, path), image) - expected).max() > 1e-2
+    assert np.abs(run(registry.rebuild(unflipped, path), image) - expected).max() > 1e-2
     for n in range(2):
         forgotten = {**about, "network": {**LIVIA, "keep": [(1, 0.5), (0.75, 1)][n]}}
-        assert np.abs(run(rebuilt.rebuild(forgotten, path), image) - expected).max() > 1e-2
+        assert np.abs(run(registry.rebuild(forgotten, path), image) - expected).max() > 1e-2
 
 
 def livianet_layers(features, skips, dense, labels, seed=5):
@@ -192,7 +192,7 @@ def test_livianet_from_a_folder(tmp_path):
     layers = livianet_layers(network["features"], [2, 5], [8, 7], 4)
     path = save_livianet(tmp_path / "weights", layers)
     (path / "Readme.txt").write_text("no array")
-    model = rebuilt.rebuild(part("livianet-npy", [*ANY, 1], 4, "softmax", network), path)
+    model = registry.rebuild(part("livianet-npy", [*ANY, 1], 4, "softmax", network), path)
     image = random_volume((19, 20, 18, 1), 6)
     found, about = run(model, image), (7, [2, 5], network["keep"])
     assert found.shape == (5, 6, 4, 4)
@@ -230,7 +230,7 @@ def test_livianet_from_a_folder(tmp_path):
 def test_published_sizes(fmt, inputs, outputs, network, parameters, layers):
     size = ANY[:2] if fmt == "torch-unet2d" else ANY
     about = part(fmt, [*size, inputs], outputs, "softmax", network)
-    model = rebuilt.ROUTES[fmt].build(about, rebuilt.settled(about))
+    model = registry.ROUTES[fmt].build(about, registry.settled(about))
     assert model.count_params() == parameters
     assert sum(bool(layer.weights) for layer in model.layers) == layers
     assert model.output_shape == (None, *size, outputs)
@@ -254,7 +254,7 @@ def test_mistakes_in_a_card(tmp_path, network, message):
     about = part("livianet-npy", [16, 17, 18, 1], 3, "softmax", {**LIVIA, **network})
     path = save_livianet(tmp_path / "weights", livianet_layers([4, 3], [0], [6], 3))
     with pytest.raises(WeightsError, match=message):
-        rebuilt.rebuild(about, path)
+        registry.rebuild(about, path)
 
 
 def edited(folder, tmp_path, change):
@@ -347,7 +347,7 @@ def nan(array):
 def test_every_layer_is_counted(synthseg, tmp_path, change, network, message):
     path = edited(synthseg[0], tmp_path, change)
     with pytest.raises(WeightsError, match=message) as error:
-        rebuilt.rebuild(synthseg_part(**network), path)
+        registry.rebuild(synthseg_part(**network), path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
 
@@ -355,35 +355,35 @@ def test_every_layer_is_counted(synthseg, tmp_path, change, network, message):
 def test_a_prefix_is_taken_off(synthseg, tmp_path):
     folder, _, image, expected = synthseg
     path = edited(folder, tmp_path, renamed)
-    model = rebuilt.rebuild(synthseg_part(prefix="net_"), path)
+    model = registry.rebuild(synthseg_part(prefix="net_"), path)
     assert np.abs(run(model, image) - expected).max() <= SAME
 
 
 def test_a_state_dict_of_another_network():
     about = part("torch-unet2d", [None, None, 3], 2, "sigmoid", {"features": [2, 4, 6]})
     with pytest.raises(WeightsError, match="lacks|has the layer"):
-        rebuilt.rebuild(about, DATA / "torch-zip.pt")
+        registry.rebuild(about, DATA / "torch-zip.pt")
     about["network"] = {"features": [2, 4, 6, 9]}
     with pytest.raises(
         WeightsError, match=r"layer bottleneck.bottleneckconv1: expected kernel .3, 3, 6, 9"
     ):
-        rebuilt.rebuild(about, DATA / "torch-zip.pt")
+        registry.rebuild(about, DATA / "torch-zip.pt")
     about["network"] = {"features": [2, 4, 6, 8], "prefix": "module."}
     with pytest.raises(WeightsError, match=r"layer encoder1.enc1conv1: .* begin with 'module.'"):
-        rebuilt.rebuild(about, DATA / "torch-zip.pt")
+        registry.rebuild(about, DATA / "torch-zip.pt")
 
 
 def test_weights_in_keras_3s_own_layout(synthseg):
     with pytest.raises(WeightsError, match=r"layout is Keras 3's .weights.h5; the legacy H5"):
-        rebuilt.rebuild(synthseg_part(), synthseg[0] / "keras3.weights.h5")
+        registry.rebuild(synthseg_part(), synthseg[0] / "keras3.weights.h5")
 
 
-@pytest.mark.parametrize("fmt", sorted(rebuilt.FORMATS))
+@pytest.mark.parametrize("fmt", sorted(registry.FORMATS))
 def test_what_is_not_there_or_no_file(tmp_path, fmt):
     about = part(fmt, [*ANY, 1], 4, "softmax")
     for path in (tmp_path / "nowhere", *([] if fmt == "livianet-npy" else [tmp_path])):
         with pytest.raises(
             WeightsError, match="cannot be read|is not a whole H5|is no folder"
         ) as error:
-            rebuilt.rebuild(about, path)
+            registry.rebuild(about, path)
         assert str(error.value).startswith(f"{path}: ")

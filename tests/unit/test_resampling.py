@@ -16,8 +16,8 @@ from nibabel.orientations import (
 from scipy import ndimage
 from scipy.interpolate import RegularGridInterpolator
 
-from lesionflow.geometry import axis_codes, largest_shift_mm, reach
-from lesionflow.resampling import on_grid, resample, whole_grid
+from lesionflow.imaging.grids import axis_codes, largest_shift_mm, reach
+from lesionflow.imaging.resampling import on_grid, resample, whole_grid
 from volumes import CODES, oriented
 
 SYNTHSEG = default(

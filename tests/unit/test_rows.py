@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lesionflow.rows import read_lesions
-from lesionflow.tables import write_table
+from lesionflow.results.lesion_rows import read_lesions
+from lesionflow.results.tables_io import write_table
 
 
 def test_rows_are_what_was_written(tmp_path):

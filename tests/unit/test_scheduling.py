@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from lesionflow import scheduling
+from lesionflow.workflow import snakemake_patches
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def scheduler(monkeypatch):
     found = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     for name in ("_schedule_reevalutation", "update_input_sizes"):
         monkeypatch.setattr(found, name, getattr(found, name))
-    scheduling.prepare()
+    snakemake_patches.prepare_scheduler()
     once = found._schedule_reevalutation, found.update_input_sizes
-    scheduling.prepare()
+    snakemake_patches.prepare_scheduler()
     assert once == (found._schedule_reevalutation, found.update_input_sizes)
     return found
 
@@ -37,9 +37,9 @@ import sys
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 sys.path.append(config["scripts"])
-from lesionflow import scheduling
+from lesionflow.workflow import snakemake_patches
 
-scheduling.prepare()
+snakemake_patches.prepare_scheduler()
 own = JobScheduler.job_selector
 
 
@@ -69,7 +69,7 @@ def many_jobs(folder, *more):
     """How often Snakemake looks for jobs to begin in a run of 20 small ones, and the seconds of the run."""
     (folder / "Snakefile").write_text(MANY_JOBS)
     command = [sys.executable, "-m", "snakemake", "--scheduler", "greedy", *more]
-    command += ["--config", f"scripts={Path(scheduling.__file__).parents[1]}"]
+    command += ["--config", f"scripts={Path(snakemake_patches.__file__).parents[2]}"]
     begun = time.monotonic()
     subprocess.run(command, cwd=folder, check=True, timeout=60)
     assert len(list(folder.glob("*.txt"))) == 20
@@ -154,7 +154,7 @@ def test_snakemake_asks_for_sizes_that_way(scheduler):
 def test_another_release_without_these_names_is_left_alone(scheduler, monkeypatch):
     monkeypatch.delattr(scheduler, "_schedule_reevalutation")
     monkeypatch.delattr(scheduler, "update_input_sizes")
-    scheduling.prepare()
+    snakemake_patches.prepare_scheduler()
     assert not hasattr(scheduler, "update_input_sizes")
     monkeypatch.delitem(sys.modules, "snakemake.scheduling.job_scheduler")
-    scheduling.prepare()
+    snakemake_patches.prepare_scheduler()

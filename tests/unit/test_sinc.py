@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from lesionflow.sinc import axis_aligned, axis_weights, welch_sinc
+from lesionflow.imaging.interpolation import axis_aligned, axis_weights, welch_sinc
 
 
 def by_itk(data, matrix, shape):

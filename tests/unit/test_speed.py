@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionflow import speed
+import benchmark_page
 
 
 def write(path, text):
@@ -22,7 +22,7 @@ def test_seconds_of_a_step_are_those_of_all_its_jobs_and_memory_the_largest(tmp_
         tmp_path / "logs/predict_fold/m/1.log",
         "2026-01-01 INFO by the worker, process 7, peak 950 MB\nDONE",
     )
-    found = speed.steps(tmp_path, 2)
+    found = benchmark_page.steps(tmp_path, 2)
     assert found["crop"] == {
         "jobs": 3,
         "seconds": pytest.approx(4.2),
@@ -34,7 +34,7 @@ def test_seconds_of_a_step_are_those_of_all_its_jobs_and_memory_the_largest(tmp_
 
 def test_the_most_that_a_scan_had_at_one_time_is_seen_though_files_come_and_go(tmp_path):
     work = tmp_path / "sub-02" / "work"  # a folder that is called like a scan is not the scan's
-    with speed.watched(work, ["sub-01", "sub-02"], every_s=0.01) as most:
+    with benchmark_page.watched(work, ["sub-01", "sub-02"], every_s=0.01) as most:
         write(work / "m/sub-01/anat/a.nii", "x" * 3000)
         write(work / "m/sub-01/anat/b.nii", "x" * 2000)
         write(work / "m/sub-02/ses-1/anat/a.nii", "x" * 1000)
@@ -43,7 +43,7 @@ def test_the_most_that_a_scan_had_at_one_time_is_seen_though_files_come_and_go(t
         (work / "m/sub-01/anat/a.nii").unlink()
         time.sleep(0.1)
     assert most == pytest.approx({"sub-01": 0.005, "sub-02": 0.001})
-    assert speed.sizes(work, ["sub-01"]) == pytest.approx({"sub-01": 0.002})
+    assert benchmark_page.sizes(work, ["sub-01"]) == pytest.approx({"sub-01": 0.002})
 
 
 def test_two_runs_are_held_against_each_other(tmp_path):
@@ -53,9 +53,9 @@ def test_two_runs_are_held_against_each_other(tmp_path):
         nib.save(nib.Nifti1Image(np.full((2, 2, 2), value, np.float32), np.eye(4)), path)
         rows = "scan,x_mm,max_probability\nsub-1,0.0,0.9\n" + f"sub-1,{x},{value}\n"
         write(tmp_path / folder / "results/lesions.csv", rows)
-    found = speed.compared(tmp_path / "one", tmp_path / "other")
+    found = benchmark_page.compared(tmp_path / "one", tmp_path / "other")
     assert found == {"probability": 0.25, "lesions": 2, "apart": 2}
-    assert speed.compared(tmp_path / "one", tmp_path / "one")["apart"] == 0
+    assert benchmark_page.compared(tmp_path / "one", tmp_path / "one")["apart"] == 0
 
 
 def figures(gpu=False):
@@ -88,18 +88,18 @@ def figures(gpu=False):
 
 
 def test_ratios_are_medians_of_what_was_measured_in_one_round():
-    found = speed.ratios(figures(), "OpenVINO")
+    found = benchmark_page.ratios(figures(), "OpenVINO")
     assert (found["plain"], found["processes"]) == (12, 2)
     assert found["road_to_plain"] == 0.5  # of 6/12, 6/14, 6/10
     assert found["road_to_floor"] == 3  # of 3, 2, 3
     assert found["predict_to_floor"] == pytest.approx(0.6)  # of 1.2, 1, 1.5, on two cores
-    found = speed.ratios(figures(gpu=True), "GPU")
+    found = benchmark_page.ratios(figures(gpu=True), "GPU")
     assert (found["plain"], found["road_to_plain"]) == (3, 2)
     assert found["predict_to_floor"] == pytest.approx(1.2)  # one at a time
 
 
 def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
-    page = speed.page(figures())
+    page = benchmark_page.page(figures())
     assert (
         "| the whole road (b) by the plain way's inference alone (a) | 0.5 | 0.50 | 0.50 |" in page
     )
@@ -111,6 +111,6 @@ def test_the_page_has_the_ratios_beside_their_goals_and_a_row_a_step():
     assert "| kept results | 24 | 24 |" in page
     assert "| 10 | 134 | 2.0 | 2.0 | 100 |" in page
     assert "No GPU was at hand" in page
-    page = speed.page(figures(gpu=True))
+    page = benchmark_page.page(figures(gpu=True))
     assert "| ratio | goal | OpenVINO | TensorFlow | GPU |" in page
     assert "No GPU" not in page

@@ -7,12 +7,16 @@ import pandas as pd
 import pytest
 import yaml
 
-from lesionflow import columns, provenance
-from lesionflow.jobs import logged, outcome
-from lesionflow.provenance import code_digest, sources
-from lesionflow.settings import ConfigError, checked
-from lesionflow.tables import STEPS, cohort_table, scan_facts, write_table
-from lesionflow.whole import whole
+from lesionflow.base import digests
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.digests import code_digest, sources
+from lesionflow.base.errors import ConfigError
+from lesionflow.base.job_log import logged, outcome
+from lesionflow.cards.config import checked
+from lesionflow.results import columns
+from lesionflow.results.cohort_tables import cohort_table, scan_facts
+from lesionflow.results.scan_status import STEPS
+from lesionflow.results.tables_io import write_table
 from paths import HOUSE
 
 SCHEMA = HOUSE / "config/schemas/config.schema.yaml"
@@ -179,18 +183,18 @@ def test_nothing_half_written_under_a_final_name(tmp_path):
 
 def code(tmp_path, text):
     (tmp_path / "lesionflow").mkdir(exist_ok=True)
+    (tmp_path / "lesionflow/__init__.py").write_text("")
     (tmp_path / "lesionflow/one.py").write_text("from lesionflow.two import x\n")
     (tmp_path / "lesionflow/two.py").write_text(text)
     (tmp_path / "lesionflow/other.py").write_text("y = 1\n")
     (tmp_path / "step.py").write_text("def main():\n    from lesionflow import one\n")
-    provenance._read.cache_clear()
     return code_digest(tmp_path / "step.py")
 
 
 def test_the_mark_of_a_step_follows_what_it_imports(tmp_path):
     first = code(tmp_path, "x = 1\n")
     names = [p.name for p in sources(tmp_path / "step.py")]
-    assert names == ["one.py", "two.py", "step.py"]
+    assert names == ["__init__.py", "one.py", "two.py", "step.py"]
     assert code(tmp_path, "# a comment\nx  =  1\n") == first
     assert code(tmp_path, '"""A docstring."""\nx = 1\n') == first
     assert code(tmp_path, "x = 2\n") != first
@@ -199,14 +203,14 @@ def test_the_mark_of_a_step_follows_what_it_imports(tmp_path):
 def test_marks_are_kept_until_a_file_changes(tmp_path, monkeypatch):
     first = code(tmp_path, "x = 1\n")
     store = tmp_path / "work/code.json"
-    assert provenance.code_digests(tmp_path, store) == {"step": first}
+    assert digests.code_digests(tmp_path, store) == {"step": first}
     with monkeypatch.context() as patch:
-        patch.setattr(provenance, "code_digest", None)  # is not asked again
-        assert provenance.code_digests(tmp_path, store) == {"step": first}
+        patch.setattr(digests, "code_digest", None)  # is not asked again
+        assert digests.code_digests(tmp_path, store) == {"step": first}
     other = code(tmp_path, "x = 22\n")
-    assert provenance.code_digests(tmp_path, store) == {"step": other} != {"step": first}
+    assert digests.code_digests(tmp_path, store) == {"step": other} != {"step": first}
     store.write_text("{")
-    assert provenance.code_digests(tmp_path, store) == {"step": other}
+    assert digests.code_digests(tmp_path, store) == {"step": other}
 
 
 def test_config_defaults_and_schema_agree():

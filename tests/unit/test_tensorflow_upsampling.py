@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upsampled_places import assert_convolved, doubled, places, random
 
-from lesionflow.tensorflow_upsampling import without_upsampling
+from lesionflow.networks.importing.upsampling_tensorflow import without_upsampling
 
 K = random(3, 3, 3, 2)
 KINDS = {"Tile", "Split", "ResizeNearestNeighbor"}

@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from lesionflow.archives import WeightsError
-from lesionflow.torch_files import MAGIC, read_tensors
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
 from paths import HOUSE
 
 DATA = HOUSE / "tests/data"

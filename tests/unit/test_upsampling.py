@@ -8,8 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from upsampled_places import ENDS, assert_convolved, convolved, cropped, doubled, places, random
 
-from lesionflow import upsampling
-from lesionflow.upsampling import crop_of_doubled, may_be_doubled, shares, tap_sums
+from lesionflow.networks.importing import upsampling_algebra
+from lesionflow.networks.importing.upsampling_algebra import (
+    crop_of_doubled,
+    may_be_doubled,
+    shares,
+    tap_sums,
+)
 
 
 def summed(small, kernel, crop):
@@ -71,7 +76,7 @@ def test_the_sum_is_the_convolution_of_the_doubled_map(place, seed):
     ],
 )
 def test_wrong_taps_are_seen(monkeypatch, wrong):
-    monkeypatch.setattr(upsampling, "tap_sums", lambda size: wrong(*tap_sums(size)))
+    monkeypatch.setattr(upsampling_algebra, "tap_sums", lambda size: wrong(*tap_sums(size)))
     small, kernel, crop = random(1, 2, 4, 5), random(3, 2, 3, 3, seed=1), [(0, 0), (0, 1)]
     expected = convolved(cropped(doubled(small), crop), kernel)
     assert np.abs(summed(small, kernel, crop) - expected).max() > 1e-2

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lesionflow.views import blurred, partners, probability, starts, tiled
+from lesionflow.networks.inference.inferers import blurred, partners, probability, starts, tiled
 
 RNG = np.random.default_rng(0)
 

@@ -15,12 +15,9 @@ from patient_step import work
 from processes import client, ended, text_of
 from steps import Names
 
-from lesionflow import sockets, warm
-from lesionflow.sockets import (
-    RUN,
-    private_folder,
-)
-from lesionflow.warm import call, own_gpu
+from lesionflow.workflow import sockets, workers
+from lesionflow.workflow.sockets import RUN, private_folder
+from lesionflow.workflow.workers import call, own_gpu
 
 
 def ask(what, code="v1", minutes=1, **more):
@@ -87,10 +84,12 @@ def test_jobs_side_by_side_have_their_own_logs(run, tmp_path):
 
 def test_a_worker_has_the_threads_of_the_jobs_that_share_it(run, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert warm.threads(SimpleNamespace(threads=2)) == 4
-    assert warm.threads(SimpleNamespace(threads=6)) == 8  # of a cluster job's, no more than it has
+    assert workers.threads(SimpleNamespace(threads=2)) == 4
+    assert (
+        workers.threads(SimpleNamespace(threads=6)) == 8
+    )  # of a cluster job's, no more than it has
     monkeypatch.delenv(RUN)
-    assert warm.threads(SimpleNamespace(threads=2)) == 2
+    assert workers.threads(SimpleNamespace(threads=2)) == 2
 
 
 @pytest.mark.parametrize(
@@ -138,7 +137,7 @@ def test_a_worker_of_another_version_is_replaced(run, caplog):
 
 
 def test_a_worker_that_was_started_ahead_serves_the_first_job(run):
-    warm.start("patient_step", "v1")
+    workers.start("patient_step", "v1")
     (socket,) = private_folder(Path(sockets.tempfile.gettempdir())).glob("*.sock")
     made = socket.stat().st_ino
     assert ask("work")[1] == 1

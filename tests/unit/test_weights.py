@@ -10,9 +10,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 from defaults import default
 
-from lesionflow.archives import WeightsError, checked_members, is_inside, members
-from lesionflow.cards import SAID, import_part
-from lesionflow.weights import (
+from lesionflow.base.errors import WeightsError
+from lesionflow.base.safe_path import is_inside
+from lesionflow.cards.fold_spec import SAID, import_part
+from lesionflow.networks.weights.archives import checked_members, members
+from lesionflow.networks.weights.locate import (
     Weights,
     check_available,
     checked_digests,
@@ -317,7 +319,7 @@ def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
 def test_looking_for_weights_imports_no_framework():
     import subprocess
 
-    code = "import sys, lesionflow.weights; print('tensorflow' in sys.modules or 'h5py' in sys.modules)"
+    code = "import sys, lesionflow.networks.weights.locate; print('tensorflow' in sys.modules or 'h5py' in sys.modules)"
     scripts = Path(__file__).parents[2] / "scripts"
     done = subprocess.run([sys.executable, "-c", code], cwd=scripts, capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr

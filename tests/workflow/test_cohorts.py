@@ -69,8 +69,8 @@ def test_a_run_without_masks_is_flagged(tmp_path, tiny, models_dir):
 
 
 def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, tiny):
-    from lesionflow.headers import Memory
-    from lesionflow.plan import plan_run
+    from lesionflow.cohort.header_check import Memory
+    from lesionflow.cohort.plan import plan_run
 
     one = save_scan(tmp_path / "one.nii.gz", noise()).read_bytes()
     for number in range(1000):

@@ -14,8 +14,8 @@ from scipy import ndimage
 from stand_ins import save_function
 
 from conftest import snakemake
-from lesionflow import rebuilt
-from lesionflow.folds import random_volume
+from lesionflow.networks.architectures import registry
+from lesionflow.networks.inference.random_volume import random_volume
 from paths import HOUSE
 from volumes import oriented, save_scan
 
@@ -245,7 +245,7 @@ def test_livianet_tiles_are_the_whole_image_within_the_roi(run):
     network = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
     about = {"format": "livianet-pickle", "shape": [None, None, None, 1], "channels": 3}
     about |= {"activation": "softmax", "network": network}
-    model = rebuilt.rebuild(about, DATA / "livianet-theano.pkl.gz")
+    model = registry.rebuild(about, DATA / "livianet-theano.pkl.gz")
     expected = np.array(model(whole[None, ..., None].astype(np.float32)))[0]
     roi = np.asanyarray(nib.load(directory / "roi.nii.gz").dataobj) > 0
     assert np.abs(found - expected)[roi].max() < 1e-5

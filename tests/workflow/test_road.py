@@ -9,7 +9,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from conftest import AFFINE, jobs, snakemake
-from lesionflow import columns
+from lesionflow.results import columns
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from heads import label_head
 
 from conftest import jobs
-from lesionflow.simulated_files import simulation_jobs
+from lesionflow.simulation.bids_files import simulation_jobs
 from paths import HOUSE
 
 

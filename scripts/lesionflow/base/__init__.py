@@ -1,0 +1,1 @@
+"""What every other package builds on: errors, paths, atomic writes, digests, the job log."""

@@ -1,0 +1,1 @@
+"""The config and the model cards, checked and typed."""

@@ -1,0 +1,1 @@
+"""Arrays on grids: reading and writing, resampling, cropping, intensities, connected components."""

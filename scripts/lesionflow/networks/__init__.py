@@ -1,0 +1,1 @@
+"""Published networks: their weights, architectures, import and inference."""

@@ -1,0 +1,1 @@
+"""From published weights to one kind of fold, compared with the original."""

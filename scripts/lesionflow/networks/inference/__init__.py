@@ -1,0 +1,1 @@
+"""From an imported fold and an image to probabilities."""

@@ -1,0 +1,209 @@
+"""LiviaNET's weights: a pickled network of Theano's variables, or a folder with an array a file.
+
+The repository pickles the whole network with Python 2 (``LiviaNet3D``, gzip). What it names is never
+built: its objects are read as stubs, and only arrays of numbers are taken from them.
+"""
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionflow.base.errors import WeightsError
+from lesionflow.networks.weights.safe_pickle import (
+    Stub,
+    StubArray,
+    StubDtype,
+    array_of,
+    encoded,
+    read_pickle,
+    stub,
+)
+
+LARGEST = 1 << 30  # bytes; the paper's network, pickled with its optimizer's state, has some 30 MB
+PACKAGES = {
+    "theano",
+    "LiviaNet",
+    "LiviaNet3DConvLayer",
+    "LiviaSoftmax",
+    "Modules",
+    "generateNetwork",
+}
+BUILTINS = {"object", "list", "dict", "set", "frozenset", "tuple", "slice", "complex", "bytearray"}
+ATTRIBUTES = {  # of a layer in the pickle, with what they are called here
+    "W": "weights",
+    "_gBn": "gamma",
+    "_b": "beta",
+    "muBatchNorm": "mean",
+    "_varBnsArrayForRollingAverage": "variance",
+    "_aPrelu": "prelu",
+    "_bClassLayer": "bias",
+}
+PARTS = {  # of a file's or a layer's array: the layer here, and the array's name in it
+    "weights": ("conv", "kernel"),
+    "bias": ("conv", "bias"),
+    "gamma": ("bn", "gamma"),
+    "beta": ("bn", "beta"),
+    "mean": ("bn", "moving_mean"),
+    "variance": ("bn", "moving_variance"),
+    "prelu": ("prelu", "alpha"),
+}
+Found = dict[str, dict[str, np.ndarray]]
+
+
+def read_pickled(path: Path) -> Found:
+    """Arrays by layer out of a pickled network, gzipped or not.
+
+    Parameters
+    ----------
+    path
+        Pickle of a ``LiviaNet3D``; its ``networkLayers`` hold the layers in order, the classifier
+        last, each a value in ``container.storage[0]`` of every parameter.
+
+    Returns
+    -------
+    dict of dicts of arrays
+        Under the names of ``livianet.build``; kernels (x, y, z, in, out), not turned round.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged, names what is no part of such a network, or has no layers.
+    """
+    network, _ = read_pickle(path, _unpacked(path), _named)
+    layers = network.state.get("networkLayers") if isinstance(network, Stub) else None
+    if not isinstance(layers, list) or not all(isinstance(layer, Stub) for layer in layers):
+        raise WeightsError(f"{path}: is no LiviaNET: its pickle has no networkLayers")
+    found = {}
+    for number, layer in enumerate(layers):
+        name = "Classifier" if "_bClassLayer" in layer.state else f"ConvLayer_{number}"
+        arrays = {}
+        for attribute, short in ATTRIBUTES.items():
+            if layer.state.get(attribute) is not None:
+                arrays[short] = _value(path, f"{name}: {attribute}", layer.state[attribute])
+        found[name] = arrays
+    return _in_layers(path, found)
+
+
+def read_folder(path: Path) -> Found:
+    """Arrays by layer out of a folder of ``.npy`` files.
+
+    The repository publishes ``weights_ConvLayer_0.npy``, ``_1`` and ``_2``: kernels (out, in, x, y, z)
+    of the convolutions, which alone make no network. A complete folder has, for each convolution
+    and, numbered on, each dense layer N, in this manner:
+
+    - ``weights_ConvLayer_N.npy`` (out, in, x, y, z);
+    - ``gamma_``, ``beta_``, ``mean_``, ``variance_`` and ``prelu_ConvLayer_N.npy`` (in,); of mean
+      and variance also the rolling buffers (batches, in), which are averaged;
+
+    and for the classifier ``weights_``, ``gamma_``, ``beta_``, ``mean_``, ``variance_`` and
+    ``bias_Classifier.npy``, the last (labels,). Files that are no ``.npy`` are passed over.
+
+    Raises
+    ------
+    WeightsError
+        If a file is damaged or has another name, or a layer lacks one (all are named), or the
+        classifier does.
+    """
+    if not path.is_dir():
+        raise WeightsError(f"{path}: is no folder of .npy files")
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for file in sorted(path.glob("*.npy")):
+        short, _, name = file.stem.partition("_")
+        number = name.removeprefix("ConvLayer_")
+        if short not in PARTS or not (name == "Classifier" or number != name and number.isdigit()):
+            raise WeightsError(f"{file}: is no parameter of a LiviaNET by its name")
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)  # mapped: a false size fails
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{file}: is not a whole .npy file ({reason})") from error
+        if not isinstance(array, np.ndarray):
+            raise WeightsError(f"{file}: is not a .npy file")
+        found.setdefault(name, {})[short] = np.array(array)
+    found.setdefault("Classifier", {})
+    lacking = []
+    for name, arrays in found.items():
+        wanted = [s for s in PARTS if s != ("prelu" if name == "Classifier" else "bias")]
+        missing = [short for short in wanted if short not in arrays]
+        lacking += [f"{name} ({', '.join(missing)})"] if missing else []
+    if lacking:
+        raise WeightsError(
+            f"{path}: lacks parameters of the layers {'; '.join(lacking)}: each is expected in a file such "
+            "as mean_ConvLayer_0.npy; convolutions alone make no network"
+        )
+    return _in_layers(path, found)
+
+
+def _in_layers(path: Path, found: Mapping[str, Mapping[str, np.ndarray]]) -> Found:
+    layers: Found = {}
+    for name, arrays in found.items():
+        for short, array in arrays.items():
+            if array.dtype.kind != "f":
+                raise WeightsError(
+                    f"{path}: {name}: {short} holds {array.dtype}; floating-point numbers are expected"
+                )
+            part, own = PARTS[short]
+            with np.errstate(over="ignore"):
+                value = _in_keras(short, array).astype(np.float32)
+            layers.setdefault(f"{name}.{part}", {})[own] = value
+    return layers
+
+
+def _in_keras(short: str, array: np.ndarray) -> np.ndarray:
+    if short == "weights" and array.ndim == 5:
+        return array.transpose(2, 3, 4, 1, 0)
+    if short in ("mean", "variance") and array.ndim == 2 and len(array):
+        # the repository's factor n / (n - 1) is one: Python 2 divides whole numbers
+        return array.mean(axis=0, dtype=np.float64)
+    return array.reshape(1, 1, 1, -1) if short == "prelu" else array
+
+
+def _value(path: Path, what: str, variable: Any) -> np.ndarray:
+    """The array in a Theano shared variable, or where there is one in its place."""
+    container = variable.state.get("container") if isinstance(variable, Stub) else None
+    storage = container.state.get("storage") if isinstance(container, Stub) else None
+    value = storage[0] if isinstance(storage, list) and storage else variable
+    if not isinstance(value, StubArray):
+        raise WeightsError(f"{path}: {what} has no array in container.storage[0]")
+    try:
+        return array_of(value)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {what}: {error}") from error
+
+
+def _unpacked(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise WeightsError(f"{path}: is not a whole gzip file ({error})") from error
+    if len(data) > LARGEST:
+        raise WeightsError(f"{path}: takes more than {LARGEST} bytes unpacked: refused")
+    return data
+
+
+def _named(module: str, name: str) -> Any:
+    if (module, name) == ("_codecs", "encode"):
+        return encoded
+    package = module.split(".")[0]
+    if package == "numpy":
+        if name == "_reconstruct":
+            return StubArray
+        return StubDtype if name == "dtype" else stub(module, name)
+    known = (
+        package in PACKAGES
+        or (module in ("__builtin__", "builtins") and name in BUILTINS)
+        or (module in ("copy_reg", "copyreg") and name in ("_reconstructor", "__newobj__"))
+        or (module == "collections" and name in ("OrderedDict", "defaultdict", "deque"))
+    )
+    if not known:
+        raise WeightsError(
+            f"its pickle names {module}.{name}, which is no part of LiviaNET: refused"
+        )
+    return stub(module, name)

@@ -1,0 +1,173 @@
+"""Simulated scans as the demo ensemble sees them: through the same steps as the road's own."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine
+
+from lesionflow.cards.model_card import Card
+from lesionflow.imaging.brain_mask import brain_from_probability
+from lesionflow.imaging.cropping import crop_grid
+from lesionflow.imaging.grids import Grid, index_map, model_grid, paste
+from lesionflow.imaging.intensity import normalize
+from lesionflow.imaging.interpolation import welch_sinc
+from lesionflow.imaging.resampling import resample
+from lesionflow.networks.inference.find_brain import brain_probability
+from lesionflow.simulation.microbleeds import Focus, rasterize
+from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
+
+SHAPE = (160, 214, 176)
+INPUT: dict[str, Any] = {  # the card's, as config/models/demo-cmb.yaml has it
+    "orientation": "RAS",
+    "spacing_mm": (1.0, 1.0, 1.0),
+    "normalize": [
+        {"clip_below": 0},
+        {"divide_by_percentile": 99, "within": "brain"},
+        {"clip_above": 1.3},
+        {"divide_by": 1.3},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """A simulated scan on the model's grid.
+
+    Attributes
+    ----------
+    image : array of ``SHAPE``, float16
+        Normalised intensities.
+    lesions : array of ``SHAPE``, int16
+        Numbers of the true lesions, 0 elsewhere.
+    brain : array of ``SHAPE``, bool
+    mimics : array (n, 3), int16
+        Voxels at veins, calcium and iron, inside the brain.
+    bleeds
+        The true lesions in the order of their numbers.
+    grid
+        Of all arrays.
+    place : array of ``SHAPE``, uint8
+        Index in ``template_head.PLACES``.
+    """
+
+    image: np.ndarray
+    lesions: np.ndarray
+    brain: np.ndarray
+    mimics: np.ndarray
+    bleeds: list[Focus]
+    grid: Grid
+    place: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeadJob:
+    """A scan to simulate: seed of the head, number of microbleeds, and its label map if it has one."""
+
+    seed: int
+    bleeds: int
+    label_map: Path | None = None
+
+
+def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
+    """A simulated scan after the road's resample, mask, crop and normalize.
+
+    ``brain`` is the mask on the model's grid over the scan; without one it is the scan's true brain.
+    """
+    affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
+    whole = grid_of(scan)
+    image = welch_sinc(data, index_map(affine, whole.affine), whole.shape)
+    if brain is None:
+        brain = resample(scan.brain.astype(np.uint8), affine, whole, "nearest") > 0
+    box = crop_grid(brain, whole.affine, SHAPE)
+    inside = paste(brain, whole.affine, box)
+    channels = paste(image, whole.affine, box)[..., None]
+    normal = normalize(channels, INPUT["normalize"], inside)[..., 0]
+
+    places = [spot.centre[None] for spot in head.calcium]
+    places += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
+    index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(places))).astype(int)
+    index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]
+    index = index[inside[tuple(index.T)]]
+    anatomy = head.anatomy
+    return Example(
+        normal.astype(np.float16),
+        rasterize(scan.bleeds, box),
+        inside,
+        index.astype(np.int16),
+        scan.bleeds,
+        box,
+        resample(anatomy.place, anatomy.affine, box, "nearest"),
+    )
+
+
+def grid_of(scan: Scan) -> Grid:
+    """The demo model's grid over a scan."""
+    shape = scan.image.shape
+    return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
+
+
+def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None) -> Example:
+    """An example; a job of ``simulated_examples``.
+
+    ``mask`` is a card that finds brains and its imported folds, for heads from label maps; heads of the
+    template bring their true mask, as the demo's cohort does.
+    """
+    head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
+    scan = simulated_scan(head, 1)
+    if mask is None or job.label_map is None:
+        return prepared(scan, head)
+    probability, grid = brain_probability(scan.image, *mask)
+    image = nib.Nifti1Image(probability, grid.affine)
+    return prepared(scan, head, brain_from_probability(image, scan.image, grid_of(scan)))
+
+
+def simulated_examples(
+    jobs: list[HeadJob], workers: int, mask: tuple[Card, list[Path]] | None = None
+) -> list[Example]:
+    """Examples of many jobs in parallel processes, in their order (see ``simulated_example``)."""
+    one = partial(simulated_example, mask=mask)
+    if workers == 1:
+        return [one(job) for job in jobs]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(one, jobs))
+
+
+def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
+    """Jobs with many microbleeds a head for ``count`` training scans.
+
+    With label maps, these in turn, and every third head from the template.
+    """
+    rng = np.random.default_rng([seed, 7])
+    heads = [
+        None if n % 3 == 0 or not label_maps else label_maps[n % len(label_maps)]
+        for n in range(count)
+    ]
+    return [
+        HeadJob(1000 * seed + n, int(rng.integers(12, 30)), head) for n, head in enumerate(heads)
+    ]
+
+
+def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
+    """Seeds that no training uses; every fourth head has no microbleed, the others one to twelve."""
+    rng = np.random.default_rng([seed, 8])
+    return [
+        HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
+        for n in range(count)
+    ]
+
+
+def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
+    """Scans of each label map, ``scans`` with one to twelve microbleeds; and the same heads with none."""
+    rng = np.random.default_rng([seed, 13])
+    jobs = [
+        HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
+        for m, path in enumerate(label_maps)
+        for n in range(scans)
+    ]
+    return jobs + [HeadJob(job.seed, 0, job.label_map) for job in jobs]

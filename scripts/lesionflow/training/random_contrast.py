@@ -1,0 +1,236 @@
+"""Images that teach a network what a brain is in any sequence: random contrasts of whole-head label maps.
+
+After SynthStrip (Hoopes et al. 2022) and SynthSeg (Billot et al. 2023): the label maps are deformed, every
+class gets a random brightness, and blur, slices, fields of view, bias, noise and artefacts are random too,
+wider than any scanner's. What the network has never seen it then takes for one more sequence.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from lesionflow.imaging.intensity import normalize
+from lesionflow.simulation.label_maps import CLASSES, NUMBER, LabelMap, load_label_map
+from lesionflow.simulation.tissue_contrast import SEQUENCES, drawn
+
+SHAPE = (96, 112, 96)
+SPACING_MM = 2.5
+NORMALIZE: list[dict[str, Any]] = [  # as config/models/brainmask.yaml has it
+    {"clip_below": 0},
+    {"divide_by_percentile": 99, "within": "brain"},
+    {"clip_above": 1.25},
+    {"divide_by": 1.25},
+]
+_LIKE_CORTEX = ("cerebellum-gm", "thalamus", "caudate", "putamen", "hippocampus", "amygdala")
+_LIKE_WM = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerve", "wm-lesion")
+
+
+@cache
+def _anatomy(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
+    """A label map without the air around its head, and the shares of brain and of its outline."""
+    head = load_label_map(path).trimmed()
+    share, outline = (
+        ndimage.gaussian_filter(part.astype(np.float32), 0.7) for part in (head.brain, head.outline)
+    )
+    return head, share, outline
+
+
+def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image of random contrast and the brain in it, the same for the same seed.
+
+    Parameters
+    ----------
+    path
+        Of a whole-head label map, about 1 mm.
+    seed
+        Chooses everything.
+
+    Returns
+    -------
+    image : array of ``SHAPE``, float16
+        At ``SPACING_MM``, normalised as the card of the brain mask says.
+    brain : array of ``SHAPE``, uint8
+        Share of the brain's outline in each voxel, 0 to 255.
+    """
+    rng = np.random.default_rng([seed, 20])
+    head, share, outline = _anatomy(path)
+    thick = _slices(rng)
+    painted = _painted(head, rng)
+    painted *= _stripped(share, rng)
+    for axis in range(3):  # what a slice averages
+        sigma = max(rng.uniform(0.2, 0.7), 0.35 * thick[axis])
+        painted = ndimage.gaussian_filter1d(painted, sigma, axis, truncate=2.5)
+    places = _places(head, share, rng)
+    image = ndimage.map_coordinates(painted, places, order=1, mode="constant")
+    brain = ndimage.map_coordinates(outline, places, order=1, mode="constant")
+    if rng.random() < 0.5:
+        image, brain = image[::-1], brain[::-1]
+    image = image * _bias(rng) * _dropout(brain, rng)
+    image = _thick_slices(image, thick, rng)
+    image = _noisy(image, rng) ** np.float32(np.exp(rng.normal(0, 0.2)))
+    view = _field_of_view(brain, rng)
+    normal = normalize((image * view)[..., None], NORMALIZE, view)[..., 0]
+    return (normal * view).astype(np.float16), np.rint(255 * brain * view).astype(np.uint8)
+
+
+def _slices(rng: np.random.Generator) -> np.ndarray:
+    """Voxel size in mm along each axis: about isotropic, or thick along one of them."""
+    size = np.full(3, rng.uniform(0.5, 1.5))
+    if rng.random() < 0.5:
+        size[rng.choice(3, p=(0.15, 0.2, 0.65))] = rng.uniform(1.5, 6.0)
+    return size
+
+
+def _painted(head: LabelMap, rng: np.random.Generator) -> np.ndarray:
+    """The label map with a brightness for each class, some texture, and muscle and fat in the soft tissue."""
+    classes = head.classes
+    if rng.random() < 0.65:
+        means = drawn(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
+        value = {name: means.get(tissue, 0.0) for name, (_, tissue) in CLASSES.items()}
+        fat = means["fat"]
+        for name in ("pallidum", "putamen", "caudate"):
+            value[name] *= rng.uniform(0.5, 1.1)
+    else:
+        value = {name: float(rng.uniform(0.02, 1)) for name in CLASSES}
+        fat = float(rng.uniform(0.02, 1))
+        for like, names in (("gm", _LIKE_CORTEX), ("wm", _LIKE_WM), ("csf", ("ventricle",))):
+            if rng.random() < 0.7:
+                value |= {name: value[like] * float(rng.normal(1, 0.06)) for name in names}
+        if rng.random() < 0.5:
+            value["bone"] = float(rng.uniform(0.02, 0.2))
+    value["air"] = 0.0 if rng.random() < 0.8 else float(rng.uniform(0, 0.15))
+    brightness = np.array([value[name] for name in CLASSES], np.float32)
+    image: np.ndarray = brightness[classes]
+    soft = classes == NUMBER["soft"]
+    grain = _smooth_noise(classes.shape, float(rng.uniform(8, 25)), rng)
+    image[soft & (grain > rng.uniform(-0.8, 1.2))] = fat
+    texture = _smooth_noise(classes.shape, float(rng.uniform(3, 10)), rng)
+    image *= 1 + np.float32(rng.uniform(0, 0.12)) * texture
+    return image
+
+
+def _smooth_noise(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> np.ndarray:
+    """Normal noise on a coarse grid, ``size`` voxels apart, interpolated linearly."""
+    coarse = rng.standard_normal([int(np.ceil(n / size)) + 2 for n in shape], np.float32)
+    return _stretched(coarse, shape)
+
+
+def _stretched(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Linear interpolation of an array to a shape, end to end."""
+    for axis, n in enumerate(shape):
+        at = np.linspace(0, coarse.shape[axis] - 1, n)
+        low = np.minimum(at.astype(int), coarse.shape[axis] - 2)
+        part = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        coarse = coarse.take(low, axis) * (1 - part) + coarse.take(low + 1, axis) * part
+    return coarse
+
+
+def _stripped(share: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
+    """1, or for every eighth image what a skull stripping keeps: the brain and some CSF."""
+    if rng.random() > 0.12:
+        return np.float32(1)
+    loose = ndimage.gaussian_filter(share, rng.uniform(1.0, 3.0))
+    return (loose > rng.uniform(0.08, 0.45)).astype(np.float32)
+
+
+def _places(head: LabelMap, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Voxel indices (3, *SHAPE) of the label map for each voxel of the image: turned, scaled, bent."""
+    angles = np.clip(rng.normal(0, 9, 3), -25, 25)
+    turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
+    matrix = turn @ np.diag(rng.normal(1, 0.08, 3)) + rng.normal(0, 0.03, (3, 3))
+    inside = np.argwhere(share[::4, ::4, ::4] > 0.5) * 4
+    centre = inside.mean(axis=0)
+    # the box stands on the middle of the field of view, wherever the brain is in it
+    shift = np.array([rng.normal(0, 6), rng.normal(0, 14), rng.uniform(-32, 25)])
+    size_mm = np.linalg.norm(head.affine[:3, :3], axis=0)
+    places = np.empty((3, *SHAPE), np.float32)
+    axes = [(np.arange(n) - (n - 1) / 2) * SPACING_MM for n in SHAPE]
+    for c in range(3):
+        m = matrix[c] / size_mm[c]
+        x, y, z = (m[a] * axes[a] for a in range(3))
+        places[c] = x[:, None, None] + y[:, None] + z + (centre[c] + shift[c] / size_mm[c])
+        for size, strength in ((24.0, 2.5), (9.0, 0.7)):
+            bend = _smooth_noise(SHAPE, size, rng) * np.float32(rng.uniform(0.3, 1) * strength)
+            places[c] += bend / np.float32(size_mm[c])
+    return places
+
+
+def _bias(rng: np.random.Generator) -> np.ndarray:
+    strength = np.float32(rng.uniform(0, 0.35))
+    return np.exp(strength * _smooth_noise(SHAPE, float(rng.uniform(25, 60)), rng))
+
+
+def _dropout(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
+    """Signal lost in some places, mostly at the lower surface of the brain, as beside air."""
+    if rng.random() > 0.4:
+        return np.float32(1)
+    edge = np.argwhere((brain > 0.3) & (brain < 0.7))
+    if len(edge) == 0:
+        return np.float32(1)
+    low = edge[edge[:, 2] < np.percentile(edge[:, 2], 35)]
+    keep = np.ones(SHAPE, np.float32)
+    axes = [np.arange(n, dtype=np.float32) for n in SHAPE]
+    for _ in range(rng.integers(1, 6)):
+        pool = low if rng.random() < 0.8 else edge
+        centre = pool[rng.integers(len(pool))]
+        x, y, z = (
+            np.exp(-(((a - c) / rng.uniform(2.5, 7)) ** 2)).astype(np.float32)
+            for a, c in zip(axes, centre, strict=True)
+        )
+        hole = x[:, None, None] * y[:, None] * z
+        keep *= np.exp(-np.float32(rng.uniform(0.5, 3)) * hole)
+    return keep
+
+
+def _thick_slices(image: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Slices further apart than the grid's voxels: sampled at theirs, and interpolated between."""
+    for axis in range(3):
+        if size[axis] > SPACING_MM:
+            step = size[axis] / SPACING_MM
+            start, n = rng.uniform(0, 1), image.shape[axis]
+            count = int((n - 1 - start) / step) + 1
+            at = start + step * np.arange(count)
+            low = np.minimum(at.astype(int), n - 2)
+            part = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+            slices = image.take(low, axis) * (1 - part) + image.take(low + 1, axis) * part
+            where = np.clip((np.arange(n) - start) / step, 0, count - 1)
+            low = np.minimum(where.astype(int), count - 2)
+            part = (
+                (where - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+            )
+            image = slices.take(low, axis) * (1 - part) + slices.take(low + 1, axis) * part
+    return image
+
+
+def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rician noise, and for some a ghost of the head moved along an axis."""
+    if rng.random() < 0.25:
+        axis = int(rng.integers(3))
+        ghost = np.roll(image, int(rng.integers(10, 50)), axis)
+        image = image + np.float32(rng.uniform(0.02, 0.12)) * ghost
+    level = np.float32(np.exp(rng.uniform(np.log(0.003), np.log(0.06))))
+    real = image + level * rng.standard_normal(image.shape, np.float32)
+    return np.hypot(real, level * rng.standard_normal(image.shape, np.float32))
+
+
+def _field_of_view(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bool of ``SHAPE``: all, or a box that ends near the brain on some sides and may cut it a little."""
+    view = np.ones(SHAPE, bool)
+    inside = np.nonzero(brain > 0.5)
+    if rng.random() < 0.35 or len(inside[0]) == 0:
+        return view
+    for axis, n in enumerate(SHAPE):
+        low, high = int(inside[axis].min()), int(inside[axis].max())
+        for end, chance in ((low, 0.5), (high, 0.5)):
+            if rng.random() < chance:
+                cut = (4, 14) if axis == 2 else (0, 16)
+                away = int(rng.integers(-cut[0], cut[1]))
+                index = end - away if end == low else end + away + 1
+                index = int(np.clip(index, 0, n))
+                where = slice(0, index) if end == low else slice(index, n)
+                view[tuple(where if a == axis else slice(None) for a in range(3))] = False
+    return view

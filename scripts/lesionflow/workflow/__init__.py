@@ -1,0 +1,1 @@
+"""The Snakemake side: the setup of a run, processes shared by jobs, patches of Snakemake."""

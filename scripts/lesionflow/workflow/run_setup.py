@@ -1,0 +1,111 @@
+"""What a run is of, before its first job: its settings, its cards and the plan of its cohort.
+
+The Snakemake that the user starts makes all three and leaves the plan in the working directory; those that it has
+started elsewhere, for a cluster's jobs, read it there and do not list the cohort again.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lesionflow.base.atomic_write import whole
+from lesionflow.base.digests import sha256_file
+from lesionflow.base.errors import CohortError
+from lesionflow.cards.brain_mask_card import mask_card
+from lesionflow.cards.config import checked
+from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.model_card import load_cards
+from lesionflow.cohort.header_check import Memory
+from lesionflow.cohort.plan import Record, join_truth, plan_run, split_truth
+from lesionflow.networks.weights.locate import check_available, is_imported
+
+PLAN = Path("work/cohort.json")
+TRUTHS = Path("work/truth.json")  # apart: what the main road reads does not change with a truth
+HEADERS = Path("work/headers.json")
+WISHES = Path("work/imports")
+
+Card = dict[str, Any]
+
+
+def settings_and_cards(
+    config: Mapping[str, Any], house: Path
+) -> tuple[dict[str, Any], dict[str, Card], Card | None]:
+    """The user's settings, the models' cards by name, and the card of the brain mask if one is computed.
+
+    Raises
+    ------
+    ValueError
+        If a setting or a card is wrong; the message says which, and what is allowed.
+    """
+    settings = checked(config, house / "config/schemas/config.schema.yaml")
+    cards = load_cards(settings, house / "config/models")
+    return settings, cards, mask_card(settings, cards, house / "config/models")
+
+
+def make_plan(
+    settings: Mapping[str, Any], cards: Mapping[str, Card], brain: Card | None, code: str
+) -> None:
+    """Leave in the working directory what each import should be, and the plan of the cohort.
+
+    Parameters
+    ----------
+    settings, cards, brain
+        See ``settings_and_cards``.
+    code
+        Mark of what imports folds.
+
+    Raises
+    ------
+    ValueError
+        If weights are missing, or the cohort cannot be listed (``CohortError``: the rest is there).
+    """
+    models_dir = Path(settings["models_dir"])
+    for card in [*cards.values(), *([brain] if brain else [])]:
+        check_available(card, models_dir, code)
+        _wish(card, models_dir, code)
+    memory = Memory(HEADERS)
+    plan = plan_run(settings, cards, memory, brain)
+    memory.save()
+    for path, part in zip((PLAN, TRUTHS), split_truth(plan), strict=True):
+        _keep(path, part)
+
+
+def read_plan() -> list[Record]:
+    """The plan that ``make_plan`` has left in the working directory.
+
+    Raises
+    ------
+    CohortError
+        If there is none.
+    """
+    if not PLAN.is_file():
+        raise CohortError("there is no plan of a cohort")
+    plain, truths = (json.loads(path.read_text(encoding="utf-8")) for path in (PLAN, TRUTHS))
+    return join_truth(plain, truths)
+
+
+def _wish(card: Card, models_dir: Path, code: str) -> None:
+    """Write what each import of a card should be; newer than a fold that is not that.
+
+    Other working directories may share the models' folder, and Snakemake remembers params by directory.
+    """
+    for fold in range(1, len(card["folds"]) + 1):
+        path = WISHES / card["name"] / f"fold-{fold}.json"
+        there = models_dir / card["name"] / f"fold-{fold}" / "fold.json"
+        wish = {**import_part(card, fold), "code": code}
+        if is_imported(card, fold, models_dir, code):
+            _keep(path, wish)
+            os.utime(path, (there.stat().st_mtime,) * 2)
+        else:  # content that is new as well: Snakemake compares it where the time is
+            other = sha256_file(there) if there.is_file() else None
+            _keep(path, {**wish, "instead_of": other})
+
+
+def _keep(path: Path, plan: Any) -> None:
+    """Write a plan, if it is not there yet: what is the same keeps its time."""
+    text = json.dumps(plan, indent=0)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with whole(path) as partial:
+            partial.write_text(text, encoding="utf-8")

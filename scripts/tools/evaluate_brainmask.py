@@ -1,0 +1,111 @@
+"""Measure the brain mask on simulated scans of heads that it never saw; part of ``make brainmask-weights``."""
+
+import library_path  # noqa: F401  # isort: skip
+
+import argparse
+import json
+import logging
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from lesionflow.base.atomic_write import whole
+from lesionflow.cards.model_card import Card, load_card
+from lesionflow.imaging.brain_mask import brain_from_probability
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.resampling import resample
+from lesionflow.networks.importing.import_fold import import_card
+from lesionflow.networks.inference.find_brain import brain_probability
+from lesionflow.simulation.label_maps import split_for_training
+from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
+from lesionflow.simulation.tissue_contrast import SEQUENCES
+from lesionflow.training.brain_mask_scores import RESOLUTIONS_MM, dice, summary
+
+CARD = Path("config/models/brainmask.yaml")
+
+
+def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str, Any]:
+    """Dice on the scan's own grid with the brain's outline and its tissue, and what the search took."""
+    started = time.monotonic()
+    found, grid = brain_probability(scan.image, card, folds)
+    own = Grid(scan.image.affine, scan.brain.shape)
+    image = nib.Nifti1Image(found, grid.affine)
+    brain = brain_from_probability(image, scan.image, own)
+    seconds = time.monotonic() - started
+    tissue = resample(head.anatomy.brain, head.anatomy.affine, own, "linear") > 0.5
+    return {
+        "dice": round(dice(brain, scan.brain), 4),
+        "tissue_dice": round(dice(brain, tissue), 4),
+        "volume_ml": round(float(brain.sum() * own.voxel_mm3 / 1000), 1),
+        "true_ml": round(float(scan.brain.sum() * own.voxel_mm3 / 1000), 1),
+        "seconds": round(seconds, 2),
+    }
+
+
+def head_rows(
+    job: tuple[Path, int, list[str]], card: Card, folds: list[Path], keep: Path | None
+) -> list[dict[str, Any]]:
+    """A row a scan of a head, in several sequences and every resolution."""
+    path, seed, sequences = job
+    head = simulated_head(seed, 6, label_map=path)
+    rows = []
+    for sequence in sequences:
+        for number, spacing in enumerate(RESOLUTIONS_MM):
+            scan = simulated_scan(head, number, sequence, spacing, whole_head=number == 1)
+            name = f"{path.name.split('.')[0]}_{sequence}_{number}"
+            row = {"head": path.name.split(".")[0], "sequence": sequence}
+            row["spacing_mm"] = " x ".join(f"{s:g}" for s in spacing)
+            rows.append(row | measured(scan, head, card, folds))
+            if keep:
+                nib.save(scan.image, keep / f"{name}.nii.gz")
+                brain = nib.Nifti1Image(scan.brain.astype(np.uint8), scan.image.affine)
+                nib.save(brain, keep / f"{name}_brain.nii.gz")
+    return rows
+
+
+def main() -> None:
+    """Simulate scans of the heads left out, find their brains, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("anatomies", type=Path, help="the folder that it was trained on")
+    parser.add_argument("--out", type=Path, default=Path("resources/brainmask/figures.json"))
+    parser.add_argument("--seed", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="folder to keep the scans in")
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    _, left_out = split_for_training(args.anatomies)
+    card = load_card(CARD, CARD.parent)
+    if args.keep:
+        args.keep.mkdir(parents=True, exist_ok=True)
+    halves = [list(SEQUENCES)[::2], list(SEQUENCES)[1::2]]
+    jobs = [(p, 100 * args.seed + n, h) for n, p in enumerate(left_out) for h in halves]
+    with tempfile.TemporaryDirectory() as folder:
+        folds = import_card(card, Path(folder), args.workers)
+        one = partial(head_rows, card=card, folds=folds, keep=args.keep)
+        with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+            rows = [row for part in pool.map(one, jobs) for row in part]
+    scans = pd.DataFrame(rows)
+    about = "Dice on the scan's own grid, simulated scans of heads that no training saw"
+    tissue = scans.assign(dice=scans.tissue_dice)
+    figures = {
+        "about": about,
+        "seed": args.seed,
+        "outline": summary(scans),
+        "tissue": summary(tissue),
+    }
+    with whole(args.out) as target:
+        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    print(scans.sort_values("dice").to_string(index=False))
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Make a small BIDS directory of simulated SWI-like scans with known microbleeds; see ``make demo``."""
+
+import library_path  # noqa: F401  # isort: skip
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from lesionflow.simulation.bids_files import describe, write_scan
+from lesionflow.simulation.scan import simulated_head, simulated_scan
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scan of the cohort."""
+
+    subject: str
+    session: str | None
+    head: int
+    bleeds: int
+    scan: int
+    broken: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the scan, as the cohort table has it."""
+        return self.subject + (f"_{self.session}" if self.session else "")
+
+
+def cohort_jobs(seed: int, scans: int) -> list[Job]:
+    """Two sessions of one head (with a new microbleed), one with many, with none, a broken one, more."""
+    rng = np.random.default_rng([seed, 10])
+    heads = [100 * seed + n for n in range(scans)]
+    first = [
+        Job("sub-01", "ses-1", heads[0], 4, 1),
+        Job("sub-01", "ses-2", heads[0], 5, 2),
+        Job("sub-02", None, heads[1], 9, 1),
+        Job("sub-03", None, heads[2], 0, 1),
+        Job("sub-04", None, heads[3], 3, 1, broken=True),
+    ]
+    more = [
+        Job(f"sub-{n:02d}", None, heads[n - 1], int(rng.integers(1, 8)), 1) for n in range(5, scans)
+    ]
+    return (first + more)[:scans]
+
+
+def simulate(job: Job, out: Path) -> str:
+    """Simulate one scan and write it with its mask and truth; the name of the scan."""
+    folder = out / job.subject / (job.session or "") / "anat"
+    scan = simulated_scan(simulated_head(job.head, job.bleeds), job.scan)
+    path = write_scan(scan, folder, job.name, "swi")["image"]
+    if job.broken:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return job.name
+
+
+def main() -> None:
+    """Write the cohort with two processes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--scans", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    jobs = cohort_jobs(args.seed, args.scans)
+    broken = ", ".join(job.name for job in jobs if job.broken) or "None"
+    more = f"{broken} is broken on purpose: its file ends halfway."
+    describe(args.out, "the MNI152 template", "scripts/tools/simulate_cohort.py", more)
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        names = list(pool.map(simulate, jobs, [args.out] * len(jobs)))
+    print(f"{len(names)} simulated scans in {args.out}: {', '.join(names)}")
+
+
+if __name__ == "__main__":
+    main()
