@@ -61,7 +61,7 @@ def build_folds(folder: Path) -> None:
     from lesionflow.networks.inference.backends import tensorflow
 
     tensorflow(os.cpu_count() or 1)
-    import stand_ins  # of the tests
+    from support import stand_ins  # of the tests
 
     example = simulated_example(HeadJob(7000, 6))
     image = example.image.astype(np.float32)[None, ..., None]

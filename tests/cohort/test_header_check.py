@@ -1,0 +1,191 @@
+"""What is found out about a file before any pixel is read."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lesionflow.cohort.header_check import Memory, inspect
+from support.volumes import in_two_members, noise, save_scan, truncate
+
+
+def oblique(shift=0.0):
+    affine = np.diag([-0.5, 0.5, 2, 1.0])
+    affine[:3, 3] = [40 + shift, -50, -30]
+    return affine
+
+
+def test_good_files(tmp_path):
+    for name in ("a.nii", "a.nii.gz"):
+        finding = inspect(save_scan(tmp_path / name, noise()))
+        assert (finding.status, finding.reason) == ("ok", "")
+    big_endian = nib.Nifti1Image(noise().astype(">f4"), np.eye(4), nib.Nifti1Header(endianness=">"))
+    big_endian.set_sform(np.eye(4), 1)
+    nib.save(big_endian, tmp_path / "b.nii")
+    assert inspect(tmp_path / "b.nii").status == "ok"
+    nib.save(nib.Nifti2Image(noise(), np.eye(4)), tmp_path / "c.nii.gz")
+    assert inspect(tmp_path / "c.nii.gz").status == "ok"
+
+
+def test_missing_empty_and_other_files(tmp_path):
+    assert inspect(tmp_path / "none.nii").status == "missing-input"
+    (tmp_path / "empty.nii.gz").touch()
+    assert "0 bytes" in inspect(tmp_path / "empty.nii.gz").reason
+    (tmp_path / "text.nii").write_text("hello " * 200)
+    assert "not a NIfTI" in inspect(tmp_path / "text.nii").reason
+    (tmp_path / "text.nii.gz").write_text("hello " * 200)
+    assert "not a gzip" in inspect(tmp_path / "text.nii.gz").reason
+    (tmp_path / "folder.nii").mkdir()
+    assert inspect(tmp_path / "folder.nii").status == "unreadable"
+    (tmp_path / "short.nii").write_bytes(b"\x5c\x01\0\0")
+    assert inspect(tmp_path / "short.nii").status == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_truncated_files(tmp_path, name, share):
+    path = save_scan(tmp_path / name, noise())
+    truncate(path, share)
+    finding = inspect(path)
+    assert finding.status == "unreadable"
+    assert "truncated" in finding.reason or "cannot be read" in finding.reason
+
+
+def test_a_gzip_of_several_members_is_whole(tmp_path):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    in_two_members(path)
+    assert inspect(path).status == "ok"
+
+
+def test_axes(tmp_path):
+    four = save_scan(tmp_path / "four.nii", noise((5, 6, 7, 3)))
+    assert "4-D with 3 volumes" in inspect(four).reason
+    assert inspect(four, echo=3).status == "ok"
+    assert "echo 4" in inspect(four, echo=4).reason
+    single = save_scan(tmp_path / "one.nii", noise((5, 6, 7, 1)))
+    assert inspect(single).status == "ok"
+    flat = save_scan(tmp_path / "flat.nii", noise((5, 6)))
+    assert "3-D" in inspect(flat).reason
+
+
+def test_colours_and_complex_numbers(tmp_path):
+    rgb = np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    assert "colours" in inspect(save_scan(tmp_path / "rgb.nii", rgb)).reason
+    complex_ = np.zeros((4, 4, 4), np.complex64)
+    assert "complex" in inspect(save_scan(tmp_path / "c.nii", complex_)).reason
+
+
+def test_conflicting_forms(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise(), oblique())
+    image = nib.load(path, mmap=False)
+    image.set_qform(oblique(2.0), 1)
+    nib.save(image, path)
+    finding = inspect(path)
+    assert finding.status == "header-conflict"
+    assert "2 mm" in finding.reason
+    assert inspect(path, "sform").status == inspect(path, "qform").status == "ok"
+
+
+def test_forms_that_differ_by_rounding_agree(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise(), oblique())
+    image = nib.load(path, mmap=False)
+    image.set_qform(oblique(5e-4), 1)
+    nib.save(image, path)
+    assert inspect(path).status == "ok"
+
+
+def test_uncoded_forms(tmp_path):
+    neither = save_scan(tmp_path / "a.nii", noise(), oblique(), sform=0, qform=0)
+    assert inspect(neither).status == "header-conflict"
+    assert "neither" in inspect(neither).reason
+    for codes in ({"sform": 0}, {"qform": 0}):
+        one = save_scan(tmp_path / "b.nii", noise(), oblique(), **codes)
+        assert inspect(one).status == "ok"
+
+
+def test_a_map_that_cannot_be_inverted(tmp_path):
+    path = save_scan(tmp_path / "a.nii", noise(), qform=0)
+    image = nib.load(path, mmap=False)
+    image.header["srow_x"] = 0
+    nib.Nifti1Image(noise(), None, image.header).to_filename(tmp_path / "b.nii")
+    assert inspect(tmp_path / "b.nii").status == "header-conflict"
+
+
+def test_content_follows_the_data_not_the_time_or_place(tmp_path):
+    path = save_scan(tmp_path / "a.nii.gz", noise(seed=1))
+    copy = tmp_path / "sub" / "a.nii.gz"
+    copy.parent.mkdir()
+    shutil.copyfile(path, copy)
+    assert inspect(path).content == inspect(copy).content
+    edited = noise(seed=1)
+    edited[0, 0, 0] += 1
+    assert inspect(save_scan(tmp_path / "b.nii.gz", edited)).content != inspect(path).content
+
+
+def test_memory_looks_once_and_again_after_a_change(tmp_path, monkeypatch):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    memory = Memory(tmp_path / "memory.json")
+    first = memory.inspect(path, "strict", None)
+    memory.save()
+    calls = []
+    monkeypatch.setattr(
+        "lesionflow.cohort.header_check.inspect", lambda *a: calls.append(a) or inspect(*a)
+    )
+    again = Memory(tmp_path / "memory.json")
+    assert again.inspect(path, "strict", None) == first
+    assert calls == []
+    truncate(path)
+    assert again.inspect(path, "strict", None).status == "unreadable"
+    assert len(calls) == 1
+
+
+def test_a_damaged_memory_is_forgotten(tmp_path):
+    (tmp_path / "memory.json").write_text('{"half')
+    path = save_scan(tmp_path / "a.nii", noise())
+    assert Memory(tmp_path / "memory.json").inspect(path, "strict", None).status == "ok"
+
+
+def test_what_could_not_be_opened_is_looked_at_again(tmp_path, monkeypatch):
+    path = save_scan(tmp_path / "a.nii.gz", noise())
+    memory = Memory(tmp_path / "headers.json")
+
+    def denied(*args, **kwargs):
+        raise PermissionError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.open", denied)
+        assert memory.inspect(path, "strict", None).status == "unreadable"
+    memory.save()
+    assert Memory(tmp_path / "headers.json").inspect(path, "strict", None).status == "ok"
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"by": 1, "found": 2}', "no"])
+def test_a_memory_that_makes_no_sense_is_forgotten(tmp_path, text):
+    (tmp_path / "headers.json").write_text(text)
+    assert Memory(tmp_path / "headers.json").known == {}
+
+
+def test_new_voxels_in_a_plain_file_change_its_mark(tmp_path):
+    one = noise((30, 30, 30))
+    one[-5:] = 0  # its last bytes are the same
+    first = inspect(save_scan(tmp_path / "a.nii", one)).content
+    assert inspect(save_scan(tmp_path / "b.nii", one)).content == first
+    one[5:20, 5:20, 5:20] += 1
+    assert inspect(save_scan(tmp_path / "c.nii", one)).content != first
+
+
+def test_headers_that_nibabel_stumbles_over(tmp_path):
+    header = bytearray(save_scan(tmp_path / "a.nii", noise()).read_bytes())
+    header[108:112] = np.array([np.inf], np.float32).tobytes()  # vox_offset
+    (tmp_path / "inf.nii").write_bytes(header)
+    nib.save(nib.Nifti2Image(noise(), np.eye(4)), tmp_path / "two.nii")
+    (tmp_path / "cut.nii").write_bytes((tmp_path / "two.nii").read_bytes()[:400])
+    for name in ("inf.nii", "cut.nii", "nul\0.nii"):
+        assert inspect(tmp_path / name).status == "unreadable"
+        assert Memory(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
+
+
+def test_a_name_that_is_no_niftis(tmp_path):
+    save_scan(tmp_path / "a.nii.gz", noise()).rename(tmp_path / "a.gz")
+    assert "neither .nii nor .nii.gz" in inspect(tmp_path / "a.gz").reason

@@ -1,0 +1,153 @@
+"""What keeps a scan from being run, and what does not."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from lesionflow.cohort.header_check import Memory
+from lesionflow.cohort.plan import join_truth, paths_of_runs, plan_run, split_truth
+from support.card_defaults import default
+from support.volumes import noise, save_scan
+
+PATTERNS = {
+    "swi": ["*_swi.nii.gz"],
+    "mask": ["*_mask.nii.gz"],
+    "regions": ["*_regions.nii.gz"],
+    "truth": ["*_truth.nii.gz"],
+}
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    anat = tmp_path / "bids/sub-1/anat"
+    for kind in ("swi", "mask"):
+        save_scan(anat / f"sub-1_{kind}.nii.gz", noise())
+    return tmp_path / "bids"
+
+
+def card(*channels, echo=None):
+    return {
+        "name": "one",
+        "version": "2",
+        "folds": [{}],
+        "input": default("input", channels=list(channels), echo=echo),
+        "postprocess": {"threshold": 0.4},
+    }
+
+
+def plan(cohort, cards=None, finder=None, **config):
+    settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
+    settings |= {"brain_mask": "auto", "affine": "strict"} | config
+    memory = Memory(cohort.parent / "headers.json")
+    (record,) = plan_run(settings, cards or {"m": card("swi")}, memory, finder)
+    return record
+
+
+def test_a_good_scan_has_its_files_and_marks(cohort):
+    record = plan(cohort)
+    assert record["problems"] == {}
+    assert sorted(record["files"]) == sorted(record["content"]) == ["mask", "swi"]
+
+
+def test_what_the_road_does_not_read_refuses_no_scan(cohort):
+    anat = cohort / "sub-1/anat"
+    assert plan(cohort)["truth"][0] == "missing-input"
+    save_scan(anat / "sub-1_truth.nii.gz", noise((4, 5, 6, 3)))
+    record = plan(cohort)
+    assert record["problems"] == {}
+    assert record["truth"][0] == "unreadable"
+    assert "truth" not in record["files"]
+    (anat / "sub-1_mask.nii.gz").write_bytes(b"")
+    assert plan(cohort)["problems"]["m"][0] == "unreadable"
+    assert plan(cohort, brain_mask="none")["problems"] == {}
+
+
+def test_regions_that_are_wanted_have_to_be_whole(cohort):
+    (cohort / "sub-1/anat/sub-1_regions.nii.gz").write_bytes(gzip.compress(b"no"))
+    assert plan(cohort)["problems"]["m"][0] == "unreadable"
+
+
+def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
+    anat = cohort / "sub-1/anat"
+    (anat / "sub-1_swi.nii.gz").unlink()
+    for echo in (1, 2):
+        save_scan(anat / f"sub-1_echo-{echo}_swi.nii.gz", np.ones((5, 5, 5), np.float32) * echo)
+    record = plan(cohort, {"a": card("swi", echo=1), "b": card("swi", echo=2)})
+    assert record["files"]["swi"].endswith("echo-1_swi.nii.gz")
+    assert "a" not in record["problems"]
+    assert "different files for swi" in record["problems"]["b"][1]
+
+
+def test_a_scan_without_a_mask_runs_where_one_can_be_computed(cohort):
+    assert plan(cohort, finder=card("any"))["finder"] is None
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
+    record = plan(cohort, finder=card("any"))
+    assert record["problems"] == {}
+    assert record["finder"] == {"name": "one", "version": "2", "folds": 1, "threshold": 0.4}
+    status, reason = plan(cohort, brain_mask="provided")["problems"]["m"]
+    assert status == "missing-input" and "brain_mask: auto computes one" in reason
+
+
+def test_a_mask_that_is_there_and_bad_is_not_replaced_by_a_computed_one(cohort):
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").write_bytes(b"")
+    assert plan(cohort, finder=card("any"))["problems"]["m"][0] == "unreadable"
+    assert plan(cohort, finder=card("any"), brain_mask="compute")["problems"] == {}
+
+
+def test_a_card_that_finds_brains_in_another_channel_needs_it(cohort):
+    (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
+    patterns = {**PATTERNS, "t1": ["*_T1w.nii.gz"]}
+    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    assert record["problems"]["m"][0] == "missing-input"
+    save_scan(cohort / "sub-1/anat/sub-1_T1w.nii.gz", noise())
+    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    assert record["problems"] == {}
+    assert sorted(record["files"]) == sorted(record["content"]) == ["swi", "t1"]
+
+
+def test_the_truth_is_kept_apart_from_what_the_road_reads(cohort):
+    without = plan(cohort)
+    save_scan(cohort / "sub-1/anat/sub-1_truth.nii.gz", noise((4, 5, 6)))
+    record = plan(cohort)
+    assert record["truth"] == ["ok", ""]
+    assert record["content"]["truth"]
+    (plain,), truths = split_truth([record])
+    assert ([plain], without["truth"][0]) == (split_truth([without])[0], "missing-input")
+    assert join_truth([plain], truths) == [record]
+
+
+def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):
+    import scipy.io
+
+    anat = cohort / "sub-1/anat"
+    data = noise((12, 13, 14))
+    matlab = {"variable": "vol", "orientation": "ILA", "spacing_mm": [1, 1, 1]}
+    patterns = {**PATTERNS, "swi": ["*_swi.mat"], "truth": ["*_truth.*"]}
+    scipy.io.savemat(anat / "sub-1_swi.mat", {"vol": data})
+    one = card("swi")
+    one["input"]["matlab"] = matlab
+    status, reason = plan(cohort, {"m": one}, patterns=patterns)["problems"]["m"]
+    assert status == "header-conflict"
+    assert "sub-1_swi.mat" in reason and "sub-1_mask.nii.gz" in reason
+    save_scan(anat / "sub-1_truth.nii.gz", np.ones((12, 13, 14), np.uint8))
+    record = plan(cohort, {"m": one}, patterns=patterns, brain_mask="none")
+    assert record["problems"] == {}
+    assert record["truth"][0] == "truth-unusable"
+    both = {**PATTERNS, "swi": ["*_swi.*"]}
+    plain = plan(cohort, {"m": card("swi")}, patterns=both)  # a model that reads no MATLAB files
+    assert plain["problems"] == {}
+    assert plain["files"]["swi"].endswith(".nii.gz")
+
+
+def test_paths_are_of_what_can_be_run_in_the_order_of_the_plan():
+    records = [
+        {"scan": "sub-2", "folder": "sub-2/anat", "problems": {"b": ["excluded", ""]}},
+        {"scan": "sub-1", "folder": "sub-1/anat", "problems": {}},
+    ]
+    found = paths_of_runs("{model}/{folder}/{scan}_x.tsv", records, ["a", "b"])
+    assert found == [
+        "a/sub-2/anat/sub-2_x.tsv",
+        "a/sub-1/anat/sub-1_x.tsv",
+        "b/sub-1/anat/sub-1_x.tsv",
+    ]

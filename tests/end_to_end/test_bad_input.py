@@ -1,0 +1,237 @@
+"""Bad scans cost only themselves; bad configs, cards and tables stop before the first job."""
+
+import gzip
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.cohorts import AFFINE, add_scan, blobs, write_card
+from support.runs import jobs, snakemake
+from support.volumes import oriented, save_scan, truncate
+
+pytestmark = pytest.mark.slow
+
+LESION = [(8, 9, 5)]
+
+
+def conflict(path):
+    """Move the qform by five millimetres."""
+    image = nib.load(path)
+    data, moved = np.asanyarray(image.dataobj), image.affine.copy()
+    moved[0, 3] += 5
+    image = nib.Nifti1Image(data, image.affine, image.header)
+    image.set_qform(moved, 1)
+    nib.save(image, path)
+
+
+def tiny_file(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory, tiny, models_dir):
+    """One run on a scan of every kind; the table, and what the run said."""
+    directory = tmp_path_factory.mktemp("bad")
+    bids = directory / "bids"
+    data = blobs(LESION)
+
+    add_scan(bids, "sub-good", data)
+    # found by the header, before any job
+    tiny_file(bids / "sub-nofile/anat/sub-nofile_T1w.nii.gz").touch()
+    add_scan(bids, "sub-empty", data).write_bytes(b"")
+    add_scan(bids, "sub-text", data).write_bytes(gzip.compress(b"no image " * 99))
+    truncate(add_scan(bids, "sub-cut", data))
+    add_scan(bids, "sub-echoes", np.stack([data] * 3, -1), mask=True)
+    rgb = np.zeros(data.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    add_scan(bids, "sub-rgb", data)
+    save_scan(bids / "sub-rgb/anat/sub-rgb_swi.nii.gz", rgb, AFFINE)
+    conflict(add_scan(bids, "sub-conflict", data))
+    add_scan(bids, "sub-uncoded", data)
+    save_scan(bids / "sub-uncoded/anat/sub-uncoded_swi.nii.gz", data, AFFINE, 0, 0)
+    add_scan(bids, "sub-two", data)
+    save_scan(bids / "sub-two/anat/sub-two_T2starw.nii.gz", data, AFFINE)
+    add_scan(bids, "sub-nomask", data, mask=False)
+
+    # good after all
+    hole = data.astype(np.float64)
+    hole[0, 0, 0], hole[1, 0, 0] = np.nan, np.inf
+    add_scan(bids, "sub-nanoutside", hole)
+    negative = data.astype(np.int16)
+    negative[:, :2] = -50
+    add_scan(bids, "sub-negative", negative)
+    save_scan(bids / "sub-negative/anat/sub-negative_swi.nii.gz", negative, AFFINE, slope=(0.5, 10))
+    sheared = AFFINE.copy()
+    sheared[0, 1] = 0.2
+    add_scan(bids, "sub-sheared", data, sheared)
+    save_scan(bids / "sub-sheared/anat/sub-sheared_swi.nii.gz", data, sheared, 1, 0)
+    mask = bids / "sub-sheared/anat/sub-sheared_desc-brain_mask.nii.gz"
+    save_scan(mask, np.asanyarray(nib.load(mask).dataobj).copy(), sheared, 1, 0)
+    add_scan(bids, "sub-oblique", data, oriented("PIR", (0.9, 1.8, 0.9), data.shape, (12, 8, -9)))
+    fine = np.kron(blobs([(10, 10, 7)], (30, 30, 20)), np.ones((3, 3, 3), np.float32))
+    add_scan(bids, "sub-fine", fine, np.diag([0.3, 0.3, 0.3, 1]))
+    thick = add_scan(
+        bids, "sub-thick", blobs([(15, 15, 3)], (30, 32, 7)), np.diag([0.9, 0.9, 6, 1])
+    )
+    # its mask has another shape and spacing, over the same place
+    other = np.zeros((15, 16, 42), np.uint8)
+    other[1:-1, 1:-1, 2:-2] = 1
+    affine = np.diag([1.8, 1.8, 1, 1])
+    affine[:3, 3] = [0.45, 0.45, -2.5]
+    save_scan(thick.parent / "sub-thick_desc-brain_mask.nii.gz", other, affine)
+    add_scan(bids, "sub-small", blobs([(6, 6, 4)], (20, 18, 12)), np.eye(4))
+    add_scan(bids, "sub-large", blobs([(25, 26, 20)], (50, 52, 44)), np.eye(4))
+
+    # found in a job
+    inside = data.copy()
+    inside[15, 15, 7] = np.nan
+    add_scan(bids, "sub-naninside", inside)
+    add_scan(bids, "sub-zeros", np.zeros_like(data))
+    add_scan(bids, "sub-constant", np.full_like(data, 7))
+    add_scan(bids, "sub-nomaskvoxel", data)
+    mask = bids / "sub-nomaskvoxel/anat/sub-nomaskvoxel_desc-brain_mask.nii.gz"
+    save_scan(mask, np.zeros(data.shape, np.uint8), AFFINE)
+    add_scan(bids, "sub-maskaway", data)
+    away = AFFINE.copy()
+    away[0, 3] += 500
+    mask = bids / "sub-maskaway/anat/sub-maskaway_desc-brain_mask.nii.gz"
+    save_scan(mask, np.ones(data.shape, np.uint8), away)
+
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
+    status, text = snakemake(directory, **config)
+    path = directory / "results/cohort.partial.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("scan")
+    return directory, status, text, table
+
+
+EXPECTED = {
+    "sub-nofile": ("missing-input", "no file for swi"),
+    "sub-nomask": ("missing-input", "brain_mask: auto computes one"),
+    "sub-two": ("missing-input", "sub-two_T2starw.nii.gz"),
+    "sub-empty": ("unreadable", "0 bytes"),
+    "sub-text": ("unreadable", "not a NIfTI"),
+    "sub-cut": ("unreadable", "truncated"),
+    "sub-echoes": ("unreadable", "4-D with 3 volumes"),
+    "sub-rgb": ("unreadable", "colours"),
+    "sub-conflict": ("header-conflict", "5 mm apart"),
+    "sub-uncoded": ("header-conflict", "neither"),
+    "sub-naninside": ("failed:mask", "1 voxels inside the brain mask are not finite"),
+    "sub-zeros": ("failed:resample", "every voxel is 0"),
+    "sub-constant": ("failed:resample", "every voxel is 7"),
+    "sub-nomaskvoxel": ("failed:mask", "mask is empty"),
+    "sub-maskaway": ("failed:mask", "outside of the scan"),
+}
+
+
+@pytest.mark.parametrize("scan", EXPECTED)
+def test_a_bad_scan_has_its_status_and_reason(cohort, scan):
+    _, _, _, table = cohort
+    status, words = EXPECTED[scan]
+    assert table.status[scan] == status
+    assert words in table.reason[scan]
+    assert table.cmb_count[scan] == ""
+
+
+def test_the_others_are_measured(cohort):
+    _, _, _, table = cohort
+    good = table[~table.index.isin(EXPECTED)]
+    assert (good.status == "ok").all(), good[["status", "reason"]]
+    assert (good.cmb_count.astype(int) == 1).all(), good.cmb_count
+    assert len(good) == 9
+
+
+def test_what_the_reader_should_know_is_flagged(cohort):
+    _, _, _, table = cohort
+    assert "nonfinite-voxels" in table["flags"]["sub-nanoutside"]
+    assert table.nonfinite_voxels["sub-nanoutside"] == "2"
+    assert "brain-cut-by-box" in table["flags"]["sub-large"]
+    assert float(table.brain_outside_box["sub-large"]) > 0.1
+    assert "brain-cut-by-box" not in table["flags"]["sub-small"]
+
+
+def test_the_run_fails_and_says_how_to_go_on(cohort):
+    directory, status, text, table = cohort
+    assert status != 0
+    assert "5 of 24 scans failed" in text
+    assert "sub-zeros: failed:resample" in text
+    assert not (directory / "results/cohort.csv").exists()
+    assert len(table) == 24
+
+
+def test_volumes_do_not_depend_on_the_grid(cohort):
+    _, _, _, table = cohort
+    assert float(table.cmb_volume_mm3["sub-sheared"]) > 0
+    one, other = (float(table.cmb_volume_mm3[f"sub-{n}"]) for n in ("nanoutside", "good"))
+    assert one == other
+
+
+def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):
+    directory, _, _, table = cohort
+    bad = [
+        "sub-zeros",
+        "sub-constant",
+        "sub-naninside",
+        "sub-nomaskvoxel",
+        "sub-maskaway",
+    ]
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
+    status, text = snakemake(directory, exclude=str(bad).replace("'", ""), **config)
+    assert status == 0, text
+    assert jobs(text) == {"tabulate": 1, "report": 1}
+    assert not (directory / "results/cohort.partial.csv").exists()
+    done = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert set(done.set_index("scan").status[bad]) == {"excluded"}
+    assert len(done) == len(table)
+
+
+def test_multi_echo_and_conflict_are_settled_by_the_config(cohort, tiny, models_dir):
+    directory, _, _, _ = cohort
+    status, text = snakemake(
+        directory,
+        "--dry-run",
+        include="[sub-echoes,sub-conflict]",
+        echo=2,
+        affine="sform",
+        models=tiny,
+        models_dir=models_dir,
+    )
+    assert status == 0, text
+    assert jobs(text)["resample"] == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"modle": 3}, "unknown key 'modle'"),
+        ({"threshold": 1.5}, "threshold: 1.5"),
+        ({"device": "tpu"}, "device: 'tpu'"),
+        ({"models": "shiva-cmb-v9"}, "shiva-cmb-v9"),
+        ({"cohort": "nowhere"}, "nowhere does not exist"),
+        ({"include": "sub-99"}, "'sub-99' matches no scan"),
+    ],
+)
+def test_a_bad_config_is_one_line_before_any_job(finished, tiny, models_dir, config, words):
+    config = {"models": tiny, "models_dir": models_dir, **config}
+    status, text = snakemake(finished, "--dry-run", **config)
+    assert status != 0
+    assert jobs(text) == {}
+    assert any(words in line for line in text.splitlines())
+    assert "Traceback" not in text
+
+
+def test_a_bad_card_is_one_line(finished, tmp_path, models_dir):
+    card = write_card(tmp_path, postprocess={"threshold": 3})
+    status, text = snakemake(finished, "--dry-run", models=card, models_dir=models_dir)
+    assert status != 0
+    assert "threshold" in text
+    assert "Traceback" not in text
+
+
+def test_an_absent_archive_names_the_page_the_file_and_the_folder(finished):
+    status, text = snakemake(finished, "--dry-run", models="shiva-cmb-v2", models_dir="weights")
+    assert status != 0
+    assert "https://cloud.efixia.com/sharing/hwR97APpm" in text
+    assert ".zip" in text
+    assert "weights" in text

@@ -1,0 +1,128 @@
+"""Every kind of cohort, several models, and a cohort of many."""
+
+import resource
+import shutil
+import time
+
+import pandas as pd
+import pytest
+
+from support.card_defaults import default
+from support.cohorts import AFFINE, CARD, add_scan, blobs, write_card
+from support.runs import jobs, snakemake
+from support.volumes import noise, save_scan
+
+pytestmark = pytest.mark.slow
+
+
+def test_subject_folders(tmp_path, tiny, models_dir):
+    for subject in ("CIC_001", "CIC_002"):
+        add_scan(None, subject, blobs([]), folder=tmp_path / f"cohort/{subject}/swi", mask=False)
+        save_scan(
+            tmp_path / f"cohort/{subject}/mask/m.nii.gz", (blobs([]) > 0).astype("u1"), AFFINE
+        )
+    status, text = snakemake(
+        tmp_path, "--dry-run", cohort="cohort", models=tiny, models_dir=models_dir
+    )
+    assert status == 0, text
+    assert jobs(text)["predict_fold"] == 6
+
+
+def test_a_scan_table_and_two_models(tmp_path, tiny, models_dir):
+    """Paths relative to the table; every column of a model under its name; regions told."""
+    scan = add_scan(None, "x", blobs([(8, 9, 5)]), folder=tmp_path / "data", mask=True)
+    regions = save_scan(tmp_path / "data/atlas.nii.gz", (blobs([]) > 0).astype("u1") * 7, AFFINE)
+    image = "data/x_swi.nii.gz"
+    (tmp_path / "scans.tsv").write_text(
+        "subject\tsession\tswi\tmask\tregions\n"
+        f"01\tA\t{image}\tdata/x_desc-brain_mask.nii.gz\tdata/atlas.nii.gz\n"
+        f"02\t\t{image}\tdata/none.nii.gz\t\n"
+    )
+    shutil.copytree(tiny.parent / "weights", tmp_path / "cards/weights")
+    labels = {"activation": "sigmoid", "labels": {1: "spot"}, "mask": None}
+    other = write_card(tmp_path / "cards", name="other", output=labels, folds=CARD["folds"][:1])
+    status, text = snakemake(
+        tmp_path, cohort="scans.tsv", models=f"[{tiny},{other}]", models_dir=models_dir
+    )
+    assert status == 0, text
+    table = pd.read_csv(tmp_path / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert table.scan.tolist() == ["sub-01_ses-A", "sub-02"]
+    assert table.status.tolist() == ["ok", "missing-input"]
+    assert "none.nii.gz does not exist" in table.reason[1]
+    assert table.tiny_cmb_count.tolist() == ["1", ""]
+    assert int(table.other_spot_count[0]) >= 1
+    assert table.tiny_weights_sha256[0] != table.other_weights_sha256[0]
+    lesions = pd.read_csv(tmp_path / "results/lesions.csv")
+    assert set(lesions.model) == {"tiny", "other"}
+    assert scan.is_file()
+    assert regions.is_file()
+    assert (lesions.region == 7).all()
+
+
+def test_a_run_without_masks_is_flagged(tmp_path, tiny, models_dir):
+    add_scan(tmp_path / "bids", "sub-1", blobs([(8, 9, 5)]), mask=False)
+    config = {"brain_mask": "none", "models": tiny, "models_dir": models_dir}
+    status, text = snakemake(tmp_path, **config)
+    assert status == 0, text
+    row = pd.read_csv(tmp_path / "results/cohort.csv").iloc[0]
+    assert (row.cmb_count, row["flags"], row.mask_source) == (1, "no-brain-mask", "none")
+    assert pd.isna(row.brain_volume_ml)
+
+
+def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, tiny):
+    from lesionflow.cohort.header_check import Memory
+    from lesionflow.cohort.plan import plan_run
+
+    one = save_scan(tmp_path / "one.nii.gz", noise()).read_bytes()
+    for number in range(1000):
+        anat = tmp_path / f"bids/sub-{number:04d}/anat"
+        anat.mkdir(parents=True)
+        (anat / f"sub-{number:04d}_swi.nii.gz").write_bytes(one)
+    config = {"cohort": tmp_path / "bids", "patterns": {"swi": ["*_swi.nii.gz"]}}
+    config |= {"include": [], "exclude": [], "brain_mask": "none", "affine": "strict"}
+    cards = {"tiny": {"input": default("input", channels=["swi"])}}
+
+    def seconds():
+        start = time.monotonic()
+        memory = Memory(tmp_path / "memory.json")
+        assert len(plan_run(config, cards, memory)) == 1000
+        memory.save()
+        return time.monotonic() - start
+
+    first, second = seconds(), seconds()
+    assert first < 10
+    assert second < first
+
+
+def test_a_dry_run_takes_a_scan_no_longer_in_a_large_cohort(tmp_path):
+    one = save_scan(tmp_path / "one.nii.gz", noise()).read_bytes()
+
+    def seconds(scans):
+        directory = tmp_path / str(scans)
+        for number in range(scans):
+            anat = directory / f"bids/sub-{number:03d}/anat"
+            anat.mkdir(parents=True)
+            (anat / f"sub-{number:03d}_swi.nii.gz").write_bytes(one)
+        start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        status, text = snakemake(directory, "--dry-run", "--quiet", "rules", brain_mask="none")
+        assert status == 0, text
+        assert jobs(text)["draw"] == scans
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start
+
+    start, few, many = map(seconds, (1, 30, 120))
+    assert (many - start) / 119 < 2 * (few - start) / 29
+
+
+def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path):
+    save_scan(tmp_path / "images/a_swi.nii.gz", noise())
+    table = tmp_path / "scans.tsv"
+    table.write_text("subject\tswi\na\timages/a_swi.nii.gz\nb\tnone.nii.gz\n")
+    config = {"cohort": "scans.tsv", "brain_mask": "none"}
+    status, text = snakemake(tmp_path, "--dry-run", **config)
+    assert status == 0, text
+    table.unlink()
+    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,channel=swi"
+    remote = ("--mode", "remote", "--target-jobs", job, "--allowed-rules", "resample", "--nolock")
+    status, text = snakemake(tmp_path, *remote, **config)
+    assert status == 0, text
+    assert (tmp_path / "results/demo-cmb/sub-a/anat/sub-a_desc-source_swi.json").is_file()

@@ -1,0 +1,311 @@
+"""Every family through its own card, from scans to one table: the networks small, the road whole."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import yaml
+from scipy import ndimage
+
+from lesionflow.networks.architectures import registry
+from lesionflow.networks.inference.random_volume import random_volume
+from support import forward, published
+from support.paths import HOUSE
+from support.runs import snakemake
+from support.stand_ins import save_function
+from support.volumes import oriented, save_scan
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+DATA = HOUSE / "tests/data"
+SIDES = (29, 34, 26)
+FEATURES = [2, 3, 3, 4, 4]
+
+
+def shipped(folder, name, weights, **changes):
+    """A shipped card in ``folder``, its weights beside it, with parts of its keys changed."""
+    card = yaml.safe_load((HOUSE / f"config/models/{name}.yaml").read_text())
+    card["source"]["archive"] = None
+    card["folds"] = [{"path": weights}]
+    for part, said in changes.items():
+        card[part] = {**card.get(part, {}), **said} if isinstance(said, dict) else said
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(card, sort_keys=False))
+    return path
+
+
+def head(seed):
+    """A volume with structure of every size in a dark surrounding."""
+    data = random_volume((*SIDES, 1), seed)[..., 0] * 200
+    data[:3], data[:, -4:] = 0, 0
+    return np.round(data).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Cards of four families, with weights of the same formats as published."""
+    folder = tmp_path_factory.mktemp("cards")
+    network = published.randomize(published.synthseg(FEATURES, 33))
+    network.save_weights(folder / "synthseg.h5")
+    np.save(folder / "synthseg.npy", published.weights_of(network), allow_pickle=True)
+    published.randomize(published.intel([2, 3, 4])).save(folder / "intel.hdf5")
+    for name in ("torch-legacy.pt", "livianet-theano.pkl.gz"):
+        shutil.copy(DATA / name, folder)
+    two = {"labels": {1: "core", 2: "rim"}}
+    pallida = {"labels": {1: "left-pallidum", 2: "right-pallidum"}}
+    small = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
+    cards = {
+        "synthseg-2.0": shipped(
+            folder,
+            "synthseg-2.0",
+            "synthseg.h5",
+            network={"features": FEATURES},
+            input={"pad": {"multiple_of": 16, "at_least": 48}},
+        ),
+        "lgg-unet2d": shipped(
+            folder,
+            "lgg-unet2d",
+            "torch-legacy.pt",
+            network={"features": [2, 4, 6, 8]},
+            input={"resize": [32, 32]},
+            output=two,
+        ),
+        "brats-unet3d": shipped(
+            folder,
+            "brats-unet3d",
+            "intel.hdf5",
+            network={"features": [2, 3, 4]},
+            input={"shape": [32, 32, 32]},
+        ),
+        "livianet": shipped(
+            folder,
+            "livianet",
+            "livianet-theano.pkl.gz",
+            network=small,
+            input={"tiles": {"size": [9, 9, 9], "edge": "reflect", "skip_outside_brain": True}},
+            output=pallida,
+        ),
+    }
+    return folder, cards
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, models):
+    """One run of the four on two scans: NIfTI files, and the same T1 as MATLAB's."""
+    directory = tmp_path_factory.mktemp("families")
+    _, cards = models
+    affine = oriented("ILA", (1, 1, 1), SIDES)
+    affine[:3, 3] = -(affine[:3, :3] @ (np.array(SIDES) - 1)) / 2
+    roi = np.zeros(SIDES, np.uint8)
+    roi[8:20, 9:25, 6:14] = 1
+    save_scan(directory / "t1.nii.gz", head(1), affine)
+    save_scan(directory / "flair.nii.gz", head(2), affine)
+    save_scan(directory / "roi.nii.gz", roi, affine)
+    scipy.io.savemat(directory / "t1.mat", {"vol": head(1).astype(np.uint8)})
+    scipy.io.savemat(directory / "roi.mat", {"vol": roi})
+    table = directory / "scans.tsv"
+    table.write_text(
+        "subject\tt1\tflair\tmask\n1\tt1.nii.gz\tflair.nii.gz\troi.nii.gz\n2\tt1.mat\t\troi.mat\n"
+    )
+    names = ",".join(str(path) for path in cards.values())
+    status, text = snakemake(directory, cohort=table, models=f"[{names}]", brain_mask="provided")
+    return directory, status, text
+
+
+def image(directory, model, name, scan="sub-1"):
+    return nib.load(directory / f"results/{model}/{scan}/anat/{scan}_{name}.nii.gz")
+
+
+def data(*args, **kwargs):
+    return np.asanyarray(image(*args, **kwargs).dataobj)
+
+
+def test_one_table_with_every_models_columns(run):
+    directory, status, text = run
+    assert status == 0, text
+    rows = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert rows.status.tolist() == ["ok", "unreadable"]
+    assert "MATLAB file" in rows.reason[1]
+    for column in (
+        "synthseg-2.0_left-thalamus_volume_mm3",
+        "synthseg-2.0_left-thalamus_soft_volume_mm3",
+        "synthseg-2.0_intracranial_soft_volume_mm3",
+        "lgg-unet2d_rim_count",
+        "brats-unet3d_whole-tumour_max_probability",
+        "livianet_right-pallidum_volume_mm3",
+    ):
+        assert float(rows[column][0]) >= 0
+    assert rows["lgg-unet2d_flags"][0] == "brain-volume;channel-filled"
+    assert (
+        rows["livianet_left-pallidum_volume_mm3"] == rows["livianet_left-pallidum_volume_mm3"][0]
+    ).all()
+    assert rows["livianet_right-pallidum_count"][1] != ""
+    lesions = pd.read_csv(directory / "results/lesions.csv", dtype=str)
+    assert set(lesions.model) >= {"synthseg-2.0", "lgg-unet2d", "livianet"}
+
+
+def test_results_lie_on_the_scans_own_grid(run):
+    directory, *_ = run
+    for model, channel in (
+        ("synthseg-2.0", "t1"),
+        ("lgg-unet2d", "flair"),
+        ("brats-unet3d", "flair"),
+    ):
+        source = nib.load(directory / f"{channel}.nii.gz")
+        for name in ("probseg", "dseg", "desc-lesions_dseg"):
+            found = image(directory, model, f"space-orig_{name}")
+            assert found.shape[:3] == SIDES
+            np.testing.assert_array_equal(found.affine, source.affine)
+
+
+def ras(array):
+    """An array stored ILA as RAS: what points to I, L, A is turned to run to S, R, A."""
+    return np.transpose(array, (1, 2, 0))[::-1, :, ::-1]
+
+
+def test_synthseg_from_scan_to_soft_volumes(run, models):
+    directory, *_ = run
+    weights = np.load(models[0] / "synthseg.npy", allow_pickle=True).item()
+    seen = ras(head(1))
+    low, high = np.percentile(seen, [0.5, 99.5])
+    seen = (seen.clip(low, high) - low) / (high - low)
+    before = [(48 - n) // 2 for n in seen.shape]
+    padded = np.pad(seen, [(b, 48 - n - b) for b, n in zip(before, seen.shape, strict=True)])
+    np.testing.assert_allclose(
+        data(directory, "synthseg-2.0", "space-model_desc-preproc_t1"), padded, atol=1e-6
+    )
+
+    def posteriors(x):
+        maps = forward.synthseg(weights, x[..., None], 5)
+        window = np.exp(-2 * np.arange(-1.0, 2) ** 2)
+        kernel = np.einsum("i,j,k", *[window / window.sum()] * 3)
+        return np.stack(
+            [ndimage.convolve(m, kernel, mode="constant") for m in np.moveaxis(maps, 3, 0)], -1
+        )
+
+    values = [
+        0,
+        *yaml.safe_load((HOUSE / "config/models/synthseg-2.0.yaml").read_text())["output"][
+            "labels"
+        ],
+    ]
+    other = {2: 41, 3: 42, 4: 43, 5: 44, 7: 46, 8: 47, 10: 49, 11: 50, 12: 51, 13: 52}
+    other |= {17: 53, 18: 54, 26: 58, 28: 60}
+    other |= {right: left for left, right in other.items()}
+    order = [values.index(other.get(value, value)) for value in values]
+    expected = (posteriors(padded) + posteriors(padded[::-1])[::-1][..., order]) / 2
+    found = data(directory, "synthseg-2.0", "space-model_probseg")
+    assert np.abs(found - expected).max() < 2e-5
+    cleaned = data(directory, "synthseg-2.0", "space-model_desc-clean_probseg")
+    np.testing.assert_allclose(cleaned.sum(axis=3), 1, atol=1e-4)
+    volumes = pd.read_csv(
+        directory / "results/synthseg-2.0/sub-1/anat/sub-1_volumes.tsv", sep="\t"
+    ).set_index("name")
+    soft = cleaned[..., 1:].sum(axis=(0, 1, 2), dtype=float)
+    np.testing.assert_allclose(volumes.soft_volume_mm3[:-1], soft, rtol=1e-3, atol=0.1)
+    assert volumes.soft_volume_mm3["intracranial"] == pytest.approx(soft.sum(), rel=1e-4)
+
+
+def test_brats_sees_the_middle_as_it_is_stored(run):
+    directory, *_ = run
+    seen = head(2)
+    part = seen[:, 0:32]  # 34 - 32 leaves 1 before, which is under 5: the box begins at 0
+    z = (part - part.mean()) / part.std()
+    before = [(32 - n) // 2 for n in SIDES]
+    found = data(directory, "brats-unet3d", "space-model_desc-preproc_flair")
+    inside = found[before[0] : before[0] + 29, :, before[2] : before[2] + 26]
+    np.testing.assert_allclose(inside, z, atol=1e-4)
+    assert np.count_nonzero(found) == np.count_nonzero(inside)
+
+
+def test_lgg_slices_are_mapped_back(run):
+    directory, *_ = run
+    affine = image(directory, "lgg-unet2d", "space-model_probseg").affine
+    assert nib.aff2axcodes(affine) == ("P", "L", "S")
+    for name in ("flair", "t1gd"):  # the missing channel is FLAIR as well
+        seen = data(directory, "lgg-unet2d", f"space-model_desc-preproc_{name}")
+        assert seen.shape[:2] == (32, 32)
+        assert seen.mean() == pytest.approx(0, abs=1e-4)
+        assert seen.std() == pytest.approx(1, abs=1e-4)
+    table = pd.read_csv(directory / "results/lgg-unet2d/sub-1/anat/sub-1_lesions.tsv", sep="\t")
+    kept = table[table.kept]
+    assert kept.label.is_unique
+    assert set(table[~table.kept].dropped_because) <= {"not the largest of its label"}
+
+
+def test_livianet_tiles_are_the_whole_image_within_the_roi(run):
+    directory, *_ = run
+    whole = np.pad(head(1), 2, mode="reflect")
+    found = data(directory, "livianet", "space-model_probseg")
+    assert found.shape == (*SIDES, 3)
+    np.testing.assert_allclose(found.sum(axis=3), 1, atol=1e-5)
+    network = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
+    about = {"format": "livianet-pickle", "shape": [None, None, None, 1], "channels": 3}
+    about |= {"activation": "softmax", "network": network}
+    model = registry.rebuild(about, DATA / "livianet-theano.pkl.gz")
+    expected = np.array(model(whole[None, ..., None].astype(np.float32)))[0]
+    roi = np.asanyarray(nib.load(directory / "roi.nii.gz").dataobj) > 0
+    assert np.abs(found - expected)[roi].max() < 1e-5
+    skipped = (found[..., 0] == 1) & (expected[..., 0] < 0.9)
+    assert skipped.sum() > 100  # far from the ROI the network was not asked
+
+
+def test_a_model_by_itself_without_a_cohort(tmp_path, models, run):
+    _, cards = models
+    text = snakemake(
+        tmp_path, "check_model", models=cards["lgg-unet2d"], models_dir=run[0] / "models"
+    )[1]
+    for told in (
+        "t1, flair, t1gd (on the grid of flair, which stands in for missing ones)",
+        "PLS, the scan's own voxels",
+        "sigmoid: 1 core, 2 rim",
+        "torch-legacy.pt (torch-unet2d)",
+        "32 x 32 x 1 voxels",
+    ):
+        assert told in text, text
+    status, text = snakemake(tmp_path, "all", "check_model", models=cards["lgg-unet2d"])
+    assert status != 0
+    assert "bids does not exist" in text
+
+
+def test_another_cards_labels_are_the_brain(tmp_path, models, run):
+    folder, cards = models
+
+    def halves(x):  # background, and two labels: left and right of what is bright
+        import tensorflow as tf
+
+        bright = tf.cast(x > 0.4, tf.float32)
+        left = tf.concat([bright[:, :12], 0 * bright[:, 12:]], axis=1)
+        return tf.concat([1 - bright, left, bright - left], axis=-1)
+
+    save_function(tmp_path / "net", halves, [24, 40, 40])
+    finder = {
+        "name": "halves",
+        "version": "7",
+        "format": "savedmodel",
+        "folds": [{"path": "net"}],
+        "input": {
+            "channels": ["any"],
+            "crop": "centre",
+            "shape": [24, 40, 40],
+            "normalize": [{"min_max": [0, 1]}],
+        },
+        "output": {"activation": "softmax", "labels": {1: "left", 2: "right"}},
+    }
+    (tmp_path / "halves.yaml").write_text(yaml.safe_dump(finder))
+    status, text = snakemake(
+        tmp_path,
+        cohort=run[0] / "scans.tsv",
+        include="sub-1",
+        models=cards["brats-unet3d"],
+        models_dir=run[0] / "models",
+        brain_mask=tmp_path / "halves.yaml",
+    )
+    assert status == 0, text
+    rows = pd.read_csv(tmp_path / "results/cohort.csv")
+    assert rows.mask_source[0] == "halves 7"
+    brain = data(tmp_path, "brats-unet3d", "space-model_desc-brain_mask") > 0
+    seen = data(tmp_path, "brats-unet3d", "space-model_desc-preproc_flair")
+    assert seen[brain].mean() > seen[~brain].mean() + 0.5

@@ -1,0 +1,118 @@
+"""A scan's road, from the cohort directory to its row."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from nibabel.affines import apply_affine
+
+from lesionflow.results import columns
+from support.cohorts import AFFINE
+from support.runs import jobs, snakemake
+
+pytestmark = pytest.mark.slow
+
+
+def image(directory, name, scan="sub-01_ses-1", folder="sub-01/ses-1/anat"):
+    return nib.load(directory / "results/tiny" / folder / f"{scan}_{name}.nii.gz")
+
+
+def test_rows(finished):
+    cohort = pd.read_csv(finished / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert cohort.scan.tolist() == ["sub-01_ses-1", "sub-01_ses-2", "sub-02"]
+    assert cohort.status.tolist() == ["ok"] * 3
+    assert cohort.cmb_count.tolist() == ["2", "1", "0"]
+    assert list(cohort.columns) == columns.names(
+        columns.cohort_columns({"tiny": {"labels": ["cmb"], "soft": []}})
+    )
+    assert set(cohort.device) == {"cpu"}
+    dictionary = json.loads((finished / "results/cohort.json").read_text())
+    assert list(dictionary) == list(cohort.columns)
+    lesions = pd.read_csv(finished / "results/lesions.csv")
+    assert list(lesions.columns) == columns.names(columns.LESION)
+    assert lesions.groupby("scan").size().to_dict() == {
+        "sub-01_ses-1": 2,
+        "sub-01_ses-2": 1,
+    }
+
+
+def test_the_map_is_the_plain_mean_of_the_folds(finished):
+    seen = np.asanyarray(image(finished, "space-model_desc-preproc_swi").dataobj)
+    brain = np.asanyarray(image(finished, "space-model_desc-brain_mask").dataobj) > 0
+    mean = np.asanyarray(image(finished, "space-model_probseg").dataobj)
+    expected = np.mean([seen * f for f in (1.0, 0.99, 0.98)], axis=0) * brain
+    assert np.abs(mean - expected).max() < 1e-5
+    assert mean.max() > 0.9
+    spread = np.asanyarray(image(finished, "space-model_desc-folds_std").dataobj)
+    by_hand = np.std([seen * f for f in (1.0, 0.99, 0.98)], axis=0) * brain
+    assert np.abs(spread - by_hand).max() < 1e-5
+
+
+def test_lesions_lie_where_they_were_put(finished):
+    table = pd.read_csv(
+        finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t"
+    )
+    places = apply_affine(AFFINE, [(8, 9, 5), (20, 22, 9)])
+    found = table[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    apart = np.linalg.norm(found[:, None] - places[None], axis=2)
+    assert apart.min(axis=1).max() < 0.9
+    assert sorted(apart.argmin(axis=1).tolist()) == [0, 1]
+
+
+def test_every_lesion_is_in_the_scans_own_map(finished):
+    source = nib.load(finished / "bids/sub-01/ses-1/anat/sub-01_ses-1_swi.nii.gz")
+    lesions = image(finished, "space-orig_desc-lesions_dseg")
+    table = pd.read_csv(
+        finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t"
+    )
+    data = np.asanyarray(lesions.dataobj)
+    for row in table.itertuples():
+        assert data[row.i, row.j, row.k] == row.lesion
+    assert set(np.unique(data)) == {0, *table.lesion}
+    for name in ("desc-lesions_dseg", "dseg", "probseg"):
+        result = image(finished, f"space-orig_{name}")
+        assert result.shape == source.shape
+        assert np.array_equal(result.affine, source.affine)
+        assert result.header["sform_code"] == source.header["sform_code"]
+        assert result.header["qform_code"] == source.header["qform_code"]
+    bright = np.asanyarray(source.dataobj) > 300
+    assert (data[bright] > 0).mean() > 0.9
+
+
+def test_work_holds_no_temporaries_after_a_run(finished):
+    left = {p.name for p in (finished / "work").rglob("*") if p.is_file()}
+    wishes = {f"fold-{n}.json" for n in (1, 2, 3)}  # of the model and of the brain mask
+    assert left == {"cohort.json", "truth.json", "headers.json", "code.json"} | wishes
+
+
+def test_pictures_and_page(finished):
+    assert (finished / "results/tiny/sub-02/anat/sub-02_qc.png").stat().st_size > 10_000
+    page = (finished / "results/report.html").read_text()
+    assert "sub-01_ses-2" in page
+    assert "tiny/sub-02/anat/sub-02_qc.png" in page
+
+
+def test_a_derivatives_dataset(finished):
+    description = json.loads((finished / "results/tiny/dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert len(description["GeneratedBy"][1]["Folds"]) == 3
+    labels = pd.read_csv(finished / "results/tiny/dseg.tsv", sep="\t")
+    assert labels.name.tolist() == ["background", "cmb"]
+
+
+def test_kept_intermediates(again):
+    directory, run = again
+    status, text = run("--forcerun", "resample", keep="[resampled,cropped]", include="sub-02")
+    assert status == 0, text
+    kept = sorted(p.name for p in (directory / "results").rglob("sub-02*desc-*ed*.nii.gz"))
+    assert "sub-02_space-model_desc-cropped.nii.gz" in kept
+    assert "sub-02_space-model_desc-resampled_swi.nii.gz" in kept
+
+
+def test_a_run_in_an_empty_directory_says_what_to_do(tmp_path):
+    status, text = snakemake(tmp_path)
+    assert status != 0
+    assert "make demo" in text
+    assert jobs(text) == {}

@@ -1,0 +1,118 @@
+"""Networks whose constants are multiplied out, and what an import makes of the difference."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lesionflow.base import json_sidecar
+from lesionflow.networks.importing import fold_folder
+from lesionflow.networks.importing.constant_folding import LARGE, folded
+from support.stand_ins import SHAPE, part, save_function
+
+
+def serving(module, function, shape=(2,)):
+    """A function of images of a shape, the channel included; it lives as long as the module."""
+    spec = tf.TensorSpec((None, *shape), tf.float32, name="image")
+    module.serve = tf.function(function, input_signature=[spec])
+    return module.serve
+
+
+def saved(function, variables, folder):
+    """What is left of a function that was saved and loaded."""
+    module = tf.Module()
+    module.serve, module.variables_of_serve = function, variables
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    again = tf.saved_model.load(str(folder))
+    return again, again.signatures["serving_default"]
+
+
+def test_arithmetic_on_weights_is_done_and_the_function_is_the_same_otherwise(tmp_path):
+    module, large = tf.Module(), LARGE // 4 + 1
+    module.small, module.large = tf.Variable(3.0), tf.Variable(np.arange(large, dtype=np.float32))
+    product = lambda image: image[:, :1] * (module.large * module.small)  # noqa: E731
+    serve = serving(module, lambda image: {"probability": product(image) + image[:, 1:]})
+    function, variables = folded(tf, serve)
+    module.large.assign(np.zeros(large))  # seen no more
+    loaded, again = saved(function, variables, tmp_path)
+    assert [tuple(v.shape) for v in again.variables] == [(large,)]
+    kinds = [node.op for node in again.graph.as_graph_def().library.function[0].node_def]
+    assert kinds.count("Mul") <= 1
+    found = again(image=tf.constant([[1.0, 0.5], [2.0, -1.0]]))["probability"]
+    steps = np.arange(large) * 3
+    np.testing.assert_array_equal(found, [steps + 0.5, 2 * steps - 1])
+    assert again.structured_input_signature[1]["image"].shape.as_list() == [None, 2]
+
+
+def counted(module):
+    """A function that changes its weights."""
+    module.calls = tf.Variable(0.0)
+    return lambda image: {"probability": image + module.calls.assign_add(1.0)}
+
+
+def looped(module):
+    """A function with a loop and a choice."""
+
+    def grown(image):
+        return tf.cond(tf.reduce_max(image) > 10, lambda: image + 1, lambda: image * 2)
+
+    small = lambda image: tf.reduce_sum(image) < 100  # noqa: E731
+    return lambda image: {"probability": tf.while_loop(small, grown, [image])[0]}
+
+
+@pytest.mark.parametrize("make", [counted, looped])
+def test_what_is_no_plain_graph_is_left_alone(caplog, make):
+    module = tf.Module()
+    caplog.set_level("INFO")
+    assert folded(tf, serving(module, make(module))) is None
+    assert "the network is left as it is" in caplog.text
+
+
+def rounded(error):
+    """A ``folded`` whose functions are off by so much."""
+
+    def other(tf, serve):
+        by, variables = folded(tf, serve)
+        off = lambda image: {"probability": by(image)["probability"] + error}  # noqa: E731
+        return serving(tf.Module(), off, (*SHAPE, 1)), variables
+
+    return other
+
+
+def imported(tmp_path):
+    path = save_function(tmp_path / "net", lambda x: 0.9 * x, SHAPE)
+    digests = {"md5": "m" * 32, "sha256": "s" * 64}
+    fold_folder.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
+    return tmp_path / "toy/fold-1"
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-3])
+def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(fold_folder, "folded", rounded(error))
+    loaded = tf.saved_model.load(str(imported(tmp_path)))
+    fold = loaded.signatures["serving_default"]
+    assert bool(fold.variables) == bool(error)
+    image = fold_folder.random_volume((*SHAPE, 1))[None]
+    found = fold(image=tf.constant(image))["probability"]
+    np.testing.assert_array_equal(found, np.float32(0.9) * image)
+
+
+@pytest.mark.parametrize(
+    ("rounding", "off", "taken"),
+    [
+        (0.0, 0.9e-5, True),
+        (0.0, 1.5e-5, False),
+        (0.8e-5, 1.5e-5, False),  # within what import allows: the card's tolerance holds
+        (2e-5, 3.5e-5, True),  # not known better than that in float32
+        (2e-5, 4.5e-5, False),
+        (0.8e-4, 0.9e-4, True),
+        (0.8e-4, 1.1e-4, False),  # so far apart is no rounding
+        (2e-4, 1.5e-5, False),  # nor is this: what was multiplied out went wrong, and says nothing
+    ],
+)
+def test_openvino_may_differ_by_what_float32_leaves_open(
+    tmp_path, monkeypatch, rounding, off, taken
+):
+    monkeypatch.setattr(fold_folder, "folded", rounded(rounding))
+    by = lambda volume: [np.float32(0.9) * volume + off]  # noqa: E731
+    monkeypatch.setattr(fold_folder, "compiled_openvino", lambda *_: by)
+    assert (json_sidecar.read(imported(tmp_path) / "fold.json")["openvino"] is True) == taken

@@ -1,0 +1,223 @@
+"""Prediction: what a fold is given and returns, voxel by voxel, and what runs it."""
+
+import shutil
+import subprocess
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lesionflow.base import json_sidecar
+from lesionflow.networks.inference import fold_runner
+from lesionflow.networks.inference.backends import compiled_openvino
+from lesionflow.networks.inference.ensemble import average, rounded
+from lesionflow.networks.inference.fold_runner import IR, checked, predict
+from support.folds import BACKENDS, SHAPE, make_fold, ramp
+from support.paths import HOUSE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """A fold that returns its own input."""
+    return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_network_that_returns_its_input_gives_the_image_voxel_by_voxel(identity, backend):
+    image = ramp()
+    found, used = predict(identity, image, backend, "cpu")
+    assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, image)
+    views = image[::-1], np.asfortranarray(image).astype(np.float64)  # any strides, any float
+    for view in views:
+        np.testing.assert_array_equal(predict(identity, view, backend, "cpu")[0], view)
+
+
+def test_channels_and_labels_keep_their_order(tmp_path):
+    import tensorflow as tf
+
+    fold = make_fold(tmp_path, lambda x: tf.stack([x[..., 2], x[..., 0]], -1), 3, 2)
+    image = ramp(3) * 0.5
+    for backend in BACKENDS:
+        found = predict(fold, image, backend, "cpu")[0]
+        np.testing.assert_array_equal(found, image[..., [2, 0]])
+
+
+def test_an_ensemble_is_the_plain_mean_of_its_folds(tmp_path):
+    """Each original called directly, their mean against the stored average of the imported folds."""
+    import tensorflow as tf
+
+    kernels = [np.random.default_rng(n).normal(0, 1, (3, 3, 3, 1, 1)) for n in range(3)]
+    image, direct, stored = ramp(), [], []
+    for n, kernel in enumerate(kernels):
+
+        def call(x, kernel=kernel):
+            weights = tf.constant(kernel, tf.float32)
+            return tf.sigmoid(tf.nn.conv3d(x, weights, (1,) * 5, "SAME"))
+
+        direct.append(call(tf.constant(image[None])).numpy()[0, ..., 0])
+        found, _ = predict(make_fold(tmp_path / str(n), call), image, "auto", "cpu")
+        stored.append(nib.Nifti1Image(rounded(found), np.eye(4)))
+    mean, spread = average(stored, 3)
+    assert np.abs(mean - np.mean(direct, axis=0)).max() <= 1e-5
+    assert np.abs(spread - np.std(direct, axis=0)).max() <= 1e-5
+
+
+def test_auto_takes_openvino_on_the_cpu_and_imports_no_tensorflow_for_it(identity, tmp_path):
+    np.save(tmp_path / "image.npy", ramp())
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from lesionflow.networks.inference.fold_runner import predict
+used = predict(Path({str(identity)!r}), np.load({str(tmp_path / "image.npy")!r}), device="cpu")[1]
+print(used["backend"], used["device"], "tensorflow" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=HOUSE / "scripts", capture_output=True, text=True)
+    assert done.stdout.split() == ["openvino", "cpu", "False"], done.stderr
+
+
+def test_bfloat16_is_told_where_it_was_used(identity):
+    found, used = predict(identity, ramp(), "openvino", "cpu", "bfloat16")
+    assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
+    assert np.abs(found - ramp()).max() <= 2e-2
+    assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
+
+
+def test_openvino_leaves_it_to_the_system_which_cpus_it_has(identity):
+    """Pinned, the workers of a machine compute on its first CPUs, all of them, and the others are idle."""
+    compiled = compiled_openvino(identity / IR, "float32", 1, (1, *SHAPE, 1))
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+
+
+def test_xla_changes_no_result(identity):
+    found, used = predict(identity, ramp(), "tensorflow", "cpu", xla=True)
+    assert used == {"backend": "tensorflow", "device": "cpu", "precision": "float32"}
+    np.testing.assert_array_equal(found, ramp())
+
+
+def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
+    identity, monkeypatch, caplog
+):
+    """Without a GPU the same calls run on the CPU, where the optimizer finds nothing to rewrite."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: True)
+    assert predict(identity, ramp(), "auto", "auto", "float16")[1] == {
+        "backend": "tensorflow",
+        "device": "gpu",
+        "precision": "float16",
+    }
+    assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is True
+    assert predict(identity, ramp(), "tensorflow", "cpu", "float16")[1]["precision"] == "float32"
+    assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is False
+    assert "float16 was asked for" in caplog.text
+
+
+def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_broken(
+    identity, tmp_path, monkeypatch
+):
+    fold = tmp_path / "fold-1"
+    shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
+
+    def again(threads=1):
+        monkeypatch.setattr(fold_runner, "_loaded", {})
+        np.testing.assert_array_equal(
+            predict(fold, ramp(), "openvino", "cpu", threads=threads)[0], ramp()
+        )
+        return sorted((fold / "compiled").iterdir())
+
+    (kept,) = again()
+    written = kept.stat().st_mtime_ns
+    assert again() == [kept]
+    assert kept.stat().st_mtime_ns == written
+    assert len(again(threads=2)) == 2  # other settings, another file
+    kept.write_bytes(b"broken")
+    again()
+    assert kept.stat().st_size > 6
+
+
+def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_path, monkeypatch):
+    fold = tmp_path / "fold-1"
+    shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
+    (fold / "compiled").write_text("in its place")
+    monkeypatch.setattr(fold_runner, "_loaded", {})
+    np.testing.assert_array_equal(predict(fold, ramp(), "openvino", "cpu")[0], ramp())
+
+
+@pytest.mark.parametrize(
+    ("sees_gpu", "backend", "device", "used"),
+    [
+        (True, "auto", "auto", ("tensorflow", "gpu")),
+        (True, "auto", "gpu", ("tensorflow", "gpu")),
+        (True, "tensorflow", "auto", ("tensorflow", "gpu")),
+        (True, "openvino", "auto", ("openvino", "cpu")),
+        (True, "auto", "cpu", ("openvino", "cpu")),
+        (False, "auto", "auto", ("openvino", "cpu")),
+        (False, "tensorflow", "auto", ("tensorflow", "cpu")),
+    ],
+)
+def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used):
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: sees_gpu)
+    fold = json_sidecar.read(identity / "fold.json")
+    assert tuple(fold_runner._choose(identity, fold, backend, device).values()) == used
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "message"),
+    [
+        ("openvino", "gpu", "backend openvino runs on the CPU"),
+        ("auto", "gpu", "device gpu was asked for, but TensorFlow sees no GPU"),
+        ("tensorflow", "gpu", "TensorFlow sees no GPU"),
+    ],
+)
+def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
+    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: False)
+    with pytest.raises(ValueError, match=message):
+        predict(identity, ramp(), backend, device)
+
+
+def test_an_image_that_does_not_fit(identity):
+    with pytest.raises(
+        ValueError, match=r"takes images of .* \(5, 8, 11, 1\), not \(8, 5, 11, 1\)"
+    ):
+        predict(identity, ramp().swapaxes(0, 1))
+    hole = ramp()
+    hole[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="image holds values that are no numbers"):
+        predict(identity, hole)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path, backend):
+    import tensorflow as tf
+
+    def sometimes(
+        x,
+    ):  # harmless on the import's random volume, which has no 0 exactly and is below 1
+        bad = tf.where(x > 1.5, 2.0, tf.where(x < 0, tf.math.log(x), x))
+        return bad
+
+    fold = make_fold(tmp_path, sometimes)
+    for value, message in (
+        (1.7, "values from .* to 2, which are no probabilities"),
+        (-1, "no numbers"),
+    ):
+        image = ramp()
+        image[1, 2, 3] = value
+        with pytest.raises(ValueError, match=f"fold {fold} returned .*{message}"):
+            predict(fold, image, backend, "cpu")
+
+
+def test_rounding_over_the_ends_is_clipped_and_another_shape_refused(tmp_path):
+    found = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
+    assert checked(found, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
+    with pytest.raises(
+        ValueError, match=r"returned the shape \(1, 3, 1, 1, 1\), expected \(1, 1, 3"
+    ):
+        checked(found, (1, 3, 1, 1), tmp_path)

@@ -1,0 +1,90 @@
+"""Folds that stay loaded between the jobs of a worker: while they fit, and called one at a time."""
+
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from lesionflow.networks.inference import fold_runner
+from lesionflow.networks.inference.fold_runner import predict
+from support.folds import BACKENDS, make_fold, ramp
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """A fold that returns its own input."""
+    return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeypatch, backend):
+    """The second call loads nothing; another fold joins it, or takes its place where memory is short."""
+    copy = tmp_path / "fold-1"
+    shutil.copytree(identity, copy)
+    monkeypatch.setattr(fold_runner, "_loaded", {})
+    made = []
+    name = f"_{backend}"
+    make = getattr(fold_runner, name)
+    monkeypatch.setattr(
+        fold_runner, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
+    )
+    for folder, memory_mb in ((identity, None), (identity, 1), (copy, 1e6), (copy, 1e6)):
+        found, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
+        np.testing.assert_array_equal(found, ramp())
+    assert made == [identity, copy]
+    assert len(fold_runner._loaded) == 2
+    (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
+    predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
+    assert made == [identity, copy, copy]
+    assert len(fold_runner._loaded) == 1
+
+
+@pytest.mark.parametrize(
+    ("shared_mb", "own_mb", "kept"),
+    [
+        (2200, 120, [1, 2, 3]),  # as in TensorFlow: the folds share the memory of a call
+        (100, 1100, [1, 2, 3]),  # as in OpenVINO: each has its own
+        (100, 1800, [1, 2, 1]),  # the third would not fit
+        (100, 3700, [1, 1, 1]),  # the second would not
+    ],
+)
+def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
+    identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
+):
+    """The limit is 4400 MB, and 300 are there before the first."""
+    monkeypatch.setattr(fold_runner, "_loaded", loaded := {})
+    monkeypatch.setattr(fold_runner, "_one_more_mb", 0.0)
+    found = []
+    monkeypatch.setattr(
+        fold_runner,
+        "_resident_mb",
+        lambda: 300 + shared_mb * bool(found or loaded) + own_mb * len(loaded),
+    )
+    for number in (1, 2, 3):
+        fold = shutil.copytree(identity, tmp_path / f"fold-{number}")
+        predict(fold, ramp(), "openvino", "cpu", memory_mb=4400)
+        found.append(len(loaded))
+    assert found == kept
+
+
+def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path):
+    """Each has the threads of both, and a network that is called twice at once may mix its results."""
+    calls = []
+
+    def slow(net, image):
+        calls.append("begins")
+        time.sleep(0.3)
+        found = fold_runner.whole_volume(net, image)
+        calls.append("ends")
+        return found
+
+    images = [ramp() * factor for factor in (0.25, 0.5, 1)]
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(predict, identity, i, "openvino", "cpu", see=slow) for i in images]
+    for job, image in zip(jobs, images, strict=True):
+        np.testing.assert_array_equal(job.result()[0], image)
+    assert calls == ["begins", "ends"] * 3

@@ -1,5 +1,0 @@
-"""Where things are."""
-
-from pathlib import Path
-
-HOUSE = Path(__file__).resolve().parent.parent

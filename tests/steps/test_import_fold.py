@@ -1,0 +1,127 @@
+"""Step import_fold: from a zip, or from beside the card, to a fold that predicts."""
+
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from lesionflow.base import json_sidecar
+from lesionflow.base.digests import sha256_file
+from lesionflow.base.errors import WeightsError
+from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.model_card import load_card
+from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.weights.locate import check_available, content_digest
+from support.paths import HOUSE
+from support.stand_ins import save_function
+from support.steps import step
+
+import_fold = step("import_fold")
+
+pytestmark = pytest.mark.slow
+SHAPE = (6, 7, 9)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A zip of two folds and the card of it, as authors would publish them."""
+    folder = tmp_path_factory.mktemp("published")
+    folds = []
+    with zipfile.ZipFile(folder / "any.zip", "w") as archive:
+        for name, factor in (("M/fold_a.tf_inference", 1.0), ("M/fold_b.tf_inference", 0.5)):
+            path = save_function(folder / name, lambda x, factor=factor: x * factor, SHAPE)
+            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+                archive.write(file, file.relative_to(folder).as_posix())
+            folds.append({"path": name, "md5": content_digest(path, "md5")})
+    card = {
+        "name": "toy",
+        "version": "v1",
+        "format": "savedmodel",
+        "source": {
+            "url": "https://example.org/page",
+            "archive": "M.zip",
+            "sha256": sha256_file(folder / "any.zip"),
+        },
+        "folds": folds,
+        "input": {"channels": ["swi"], "shape": list(SHAPE)},
+        "output": {"labels": {1: "cmb"}},
+    }
+    (folder / "toy.yaml").write_text(yaml.safe_dump(card))
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path, published):
+    """A folder of models with the zip in it, under a name of the browser's choosing."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/download.zip").write_bytes((published / "any.zip").read_bytes())
+    return tmp_path / "models"
+
+
+def make_job(models, card, fold):
+    output = models / f"{card['name']}/fold-{fold}/fold.json"
+    output.parent.mkdir(parents=True, exist_ok=True)  # as Snakemake does
+    return SimpleNamespace(
+        rule="import_fold",
+        input=[],
+        output=SimpleNamespace(facts=str(output)),
+        params=SimpleNamespace(card=card, code=""),
+        wildcards=SimpleNamespace(model=card["name"], fold=str(fold)),
+        threads=1,
+        log=[str(models.parent / "log.txt")],
+    )
+
+
+def test_folds_of_a_zip_are_imported_one_by_one(models, published):
+    card = load_card(published / "toy.yaml", HOUSE / "config/models")
+    check_available(card, models)
+    import_fold.main(make_job(models, card, 1))
+    import_fold.main(make_job(models, import_part(card, 2), 2))
+    image = np.random.default_rng(0).random((*SHAPE, 1), np.float32)
+    for fold, factor in ((1, 1.0), (2, 0.5)):
+        found, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
+        np.testing.assert_array_equal(found, image * np.float32(factor))
+        known = json_sidecar.read(models / f"toy/fold-{fold}/fold.json")
+        assert (known["fold"], known["md5"]) == (fold, card["folds"][fold - 1]["md5"])
+        assert known["archive_sha256"] == card["source"]["sha256"]
+    assert sorted(p.name for p in models.iterdir()) == ["download.zip", "toy"]
+    assert sorted(p.name for p in (models / "toy").iterdir()) == ["fold-1", "fold-2"]
+    (models / "download.zip").unlink()
+    check_available(card, models)  # the zip may go once its folds are imported
+
+
+def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
+    written = yaml.safe_load((published / "toy.yaml").read_text())
+    written |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
+    (published / "own.yaml").write_text(yaml.safe_dump(written))
+    card = load_card(published / "own.yaml", HOUSE / "config/models")
+    import_fold.main(make_job(tmp_path / "models", card, 1))
+    known = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
+    assert known["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
+    assert len(known["weights_sha256"]) == 64
+    assert (published / "M/fold_b.tf_inference/saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("missing", ["zip", "md5", "sha256"])
+def test_weights_that_are_missing_or_wrong_stop_the_run_and_leave_no_fold(
+    models, published, missing, monkeypatch
+):
+    card = load_card(published / "toy.yaml", HOUSE / "config/models")
+    if missing == "zip":
+        (models / "download.zip").unlink()
+    elif missing == "md5":
+        card["folds"][0]["md5"] = "0" * 32
+    else:
+        card["source"]["sha256"] = "0" * 64
+    monkeypatch.setattr(
+        "lesionflow.networks.importing.fold_folder.tensorflow", lambda *a: pytest.fail("was opened")
+    )
+    job = make_job(models, card, 1)
+    with pytest.raises(WeightsError):
+        import_fold.main(job)
+    log = (models.parent / "log.txt").read_text()
+    assert log.rstrip().splitlines()[-1].startswith("FAILED: model toy: ")
+    assert list((models / "toy/fold-1").iterdir()) == []
+    assert [p.name for p in (models / "toy").iterdir()] == ["fold-1"]

@@ -1,0 +1,58 @@
+"""Steps start lean: what takes longer to import than a step to run is imported where it is needed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from support.heavy_imports import HEAVY
+from support.paths import HOUSE
+
+START = {  # step: what of these it imports before it has read its first file
+    "resample": [],
+    "mask": [],
+    "crop": [],
+    "normalize": [],
+    "average_folds": [],
+    "threshold": [],
+    "restore": [],
+    "count": ["pandas"],
+    "draw": [],
+}
+LOOK = """
+import importlib.util, json, sys
+sys.path.insert(0, {folder!r})
+spec = importlib.util.spec_from_file_location("step", {script!r})
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+print(json.dumps([name for name in {heavy!r} if name in sys.modules]))
+"""
+
+
+DRAW = """
+import sys
+sys.path.insert(0, {folder!r})
+import numpy as np
+from lesionflow.results.qc_figure import draw_scan, draw_structures
+image = np.ones((20, 20, 20), np.float32)
+lesions = (image.cumsum() == 5).reshape(image.shape).astype(int)
+row = dict(lesion=1, label="cmb", max_probability=0.5, volume_mm3=1.0, kept=True)
+draw_scan(image, image > 0, lesions, [row], (1, 1, 1), "title").save(sys.argv[1], format="PNG")
+draw_structures(image, lesions, {{1: "one"}}, (1, 1, 1), "title")
+print([name for name in {heavy!r} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("step", START)
+def test_a_step_starts_with_no_more_than_it_needs(step):
+    scripts = HOUSE / "scripts"
+    look = LOOK.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert json.loads(ran.stdout) == START[step]
+
+
+def test_a_picture_is_drawn_without_any_of_them(tmp_path):
+    draw = DRAW.format(folder=str(HOUSE / "scripts"), heavy=HEAVY)
+    command = [sys.executable, "-c", draw, str(tmp_path / "partial")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

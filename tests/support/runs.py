@@ -1,0 +1,38 @@
+"""Real runs of the workflow."""
+
+import re
+import subprocess
+import sys
+
+from support.paths import HOUSE
+
+
+def snakemake(directory, *args, house=HOUSE, **config):
+    """Run the workflow as a user would; returns (exit status, all that it said)."""
+    pairs = [f"{key}={value}" for key, value in config.items()]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(house / "Snakefile"),
+    ]
+    command += ["--workflow-profile", str(house / "profiles/default"), "--cores", "2"]
+    command += ["--directory", str(directory), *args]
+    done = subprocess.run(
+        [*command, *(["--config", *pairs] if pairs else [])],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def jobs(text):
+    """Jobs by rule, from what a run or dry run says, without the targets."""
+    table = re.search(r"Job stats:\njob +count\n-+ +-+\n(.*?)\ntotal", text, re.S)
+    if table is None:
+        return {}
+    rows = (line.split() for line in table[1].splitlines())
+    return {rule: int(count) for rule, count in rows if rule != "all"}
