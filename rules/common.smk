@@ -12,7 +12,7 @@ sys.path.append(str(HOUSE / "scripts"))
 
 import lesionflow
 from lesionflow.base.digests import code_digests
-from lesionflow.base.errors import CohortError
+from lesionflow.base.errors import CohortError, LesionflowError
 from lesionflow.cards.fold_spec import import_part, prediction_part
 from lesionflow.cards.model_card import ANY
 from lesionflow.cards.model_card import reference as reference_channel
@@ -70,7 +70,7 @@ script = script_hook.script
 try:
     SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, HOUSE)
     PLANNED = plan_or_reason()
-except ValueError as error:  # a mistake of the user's, in one line
+except LesionflowError as error:
     raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
 SCAN = {record["scan"]: record for record in SCANS}

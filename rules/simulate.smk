@@ -13,11 +13,12 @@ from snakemake.exceptions import WorkflowError
 sys.path.append(str(Path(workflow.basedir, "../scripts")))
 
 from lesionflow.base.digests import code_digest as digest
+from lesionflow.base.errors import LesionflowError
 from lesionflow.simulation.bids_files import BESIDE, SUFFIX, simulation_jobs
 
 try:
     JOBS = simulation_jobs(config)
-except ValueError as error:
+except LesionflowError as error:
     raise WorkflowError(str(error))
 
 

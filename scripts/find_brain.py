@@ -9,14 +9,14 @@ from lesionflow.workflow.workers import call, threads
 
 def work(image, affine, echo, probability, **how):
     """Run the mask's card on the scan, and write the probability of brain on the card's grid."""
-    from lesionflow.base.errors import ScanError
+    from lesionflow.base.errors import LesionflowError, ScanError
     from lesionflow.imaging.nifti import read_scan, save
     from lesionflow.networks.inference.find_brain import brain_probability
 
     scan = read_scan(image, affine, echo)
     try:
         found, grid = brain_probability(scan, **how)
-    except ValueError as error:
+    except LesionflowError as error:
         raise ScanError(f"{image}: {error}") from error
     save(probability, found, grid.affine)
 

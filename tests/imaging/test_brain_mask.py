@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.imaging.brain_mask import brain_from_probability, edge_share
 from lesionflow.imaging.grids import Grid, model_grid
 from lesionflow.imaging.resampling import field_of_view
@@ -41,7 +42,7 @@ def test_pieces_that_share_a_corner_are_two():
 
 
 def test_a_scan_without_a_brain_says_so():
-    with pytest.raises(ValueError, match=r"no brain was found .* probability 0.50"):
+    with pytest.raises(LesionflowError, match=r"no brain was found .* probability 0.50"):
         found(np.full(GRID.shape, 0.5, np.float32))
 
 
@@ -121,7 +122,7 @@ def test_a_brain_outside_of_the_scan_is_no_scan_without_a_brain():
     away = np.eye(4)
     away[0, 3] = 500
     probability = nib.Nifti1Image(np.ones((10, 10, 10), np.float32), away)
-    with pytest.raises(ValueError, match="outside of the scan.*500"):
+    with pytest.raises(LesionflowError, match="outside of the scan.*500"):
         brain_from_probability(probability, scan, Grid(np.eye(4), (10, 10, 10)))
 
 

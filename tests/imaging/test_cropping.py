@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.imaging import cropping
 from lesionflow.imaging.cropping import boxed
 from lesionflow.imaging.grids import Grid, corners
@@ -80,7 +81,7 @@ def test_the_foreground_of_all_channels_after_what_goes_before():
     stack, _, box = boxed(image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
     assert box.affine[:3, 3].tolist() == [1, 2, 3]
     np.testing.assert_array_equal(stack, image[1:5, 2:4, 3:7])
-    with pytest.raises(ValueError, match="no foreground"):
+    with pytest.raises(LesionflowError, match="no foreground"):
         boxed(0 * image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
 
 
@@ -91,7 +92,7 @@ def test_slices_are_dropped_first():
     np.testing.assert_array_equal(stack, image[:, :, 1:3])
     assert inside.shape == (2, 3, 2)
     assert box.affine[:3, 3].tolist() == [0, 0, 1]
-    with pytest.raises(ValueError, match="has 5 slices, and the card drops 3 and 2"):
+    with pytest.raises(LesionflowError, match="has 5 slices, and the card drops 3 and 2"):
         boxed(image, inside, np.eye(4), default("input", crop=None, drop_slices=[3, 2]))
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import aff2axcodes
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.imaging.cropping import crop_grid
 from lesionflow.imaging.grids import (
     Grid,
@@ -162,7 +163,7 @@ def test_up_is_up_in_an_image_stored_upside_down():
 
 
 def test_empty_mask_is_refused():
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(LesionflowError, match="empty"):
         crop_grid(np.zeros((3, 3, 3), bool), np.eye(4), (2, 2, 2))
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.imaging.intensity import normalize, storable
 
 SHIVA = [
@@ -103,13 +104,13 @@ def test_the_caller_keeps_its_array():
 )
 def test_what_cannot_be_computed_is_refused(step, message):
     image, brain = column(0, 0, 0)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(LesionflowError, match=message):
         normalize(image, [step], brain)
 
 
 def test_an_empty_mask_is_refused():
     image, brain = column(1, 2)
-    with pytest.raises(ValueError, match="mask is empty"):
+    with pytest.raises(LesionflowError, match="mask is empty"):
         normalize(image, [{"z_score": True, "within": "brain"}], ~brain)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.errors import WeightsError
+from lesionflow.base.errors import LesionflowError, WeightsError
 from lesionflow.networks.importing import fold_folder
 from lesionflow.networks.importing.fold_folder import write_fold
 from lesionflow.networks.inference.fold_runner import predict
@@ -237,7 +237,7 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
     for fold in (folder, wrong):
         assert not list(fold.glob("openvino*"))
         assert predict(fold, volume(SMALL), device="cpu")[1]["backend"] == "tensorflow"
-        with pytest.raises(ValueError, match="has no network for it: OpenVINO"):
+        with pytest.raises(LesionflowError, match="has no network for it: OpenVINO"):
             predict(fold, volume(SMALL), "openvino")
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lesionflow.base import json_sidecar
+from lesionflow.base.errors import LesionflowError
 from lesionflow.networks.inference import fold_runner
 from lesionflow.networks.inference.backends import compiled_openvino
 from lesionflow.networks.inference.ensemble import average, rounded
@@ -178,18 +179,18 @@ def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used
 )
 def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
     monkeypatch.setattr(fold_runner, "gpu_seen", lambda: False)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(LesionflowError, match=message):
         predict(identity, ramp(), backend, device)
 
 
 def test_an_image_that_does_not_fit(identity):
     with pytest.raises(
-        ValueError, match=r"takes images of .* \(5, 8, 11, 1\), not \(8, 5, 11, 1\)"
+        LesionflowError, match=r"takes images of .* \(5, 8, 11, 1\), not \(8, 5, 11, 1\)"
     ):
         predict(identity, ramp().swapaxes(0, 1))
     hole = ramp()
     hole[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="image holds values that are no numbers"):
+    with pytest.raises(LesionflowError, match="image holds values that are no numbers"):
         predict(identity, hole)
 
 
@@ -210,7 +211,7 @@ def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path,
     ):
         image = ramp()
         image[1, 2, 3] = value
-        with pytest.raises(ValueError, match=f"fold {fold} returned .*{message}"):
+        with pytest.raises(LesionflowError, match=f"fold {fold} returned .*{message}"):
             predict(fold, image, backend, "cpu")
 
 
@@ -218,6 +219,6 @@ def test_rounding_over_the_ends_is_clipped_and_another_shape_refused(tmp_path):
     found = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
     assert checked(found, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
     with pytest.raises(
-        ValueError, match=r"returned the shape \(1, 3, 1, 1, 1\), expected \(1, 1, 3"
+        LesionflowError, match=r"returned the shape \(1, 3, 1, 1, 1\), expected \(1, 1, 3"
     ):
         checked(found, (1, 3, 1, 1), tmp_path)

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.errors import WeightsError
+from lesionflow.base.errors import LesionflowError, WeightsError
 from lesionflow.networks.importing.fold_folder import write_fold
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.random_volume import random_volume
@@ -91,9 +91,9 @@ def test_an_onnx_network(tmp_path, last, activation):
     assert np.abs(found - want).max() <= 1e-5
     np.testing.assert_array_equal(found.argmax(-1), want.argmax(-1))
     assert json_sidecar.read(folder / "fold.json")["format"] == "onnx"
-    with pytest.raises(ValueError, match="runs in OpenVINO on the CPU only"):
+    with pytest.raises(LesionflowError, match="runs in OpenVINO on the CPU only"):
         predict(folder, image, "tensorflow")
-    with pytest.raises(ValueError, match="runs in OpenVINO on the CPU only"):
+    with pytest.raises(LesionflowError, match="runs in OpenVINO on the CPU only"):
         predict(folder, image, "auto", "gpu")
 
 

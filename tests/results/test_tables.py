@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace as NS
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from lesionflow.base import digests
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.digests import code_digest, sources
-from lesionflow.base.errors import ConfigError
+from lesionflow.base.errors import ConfigError, ScanError
 from lesionflow.base.job_log import logged, outcome
 from lesionflow.cards.config import checked
 from lesionflow.results import columns
@@ -65,11 +66,20 @@ def test_zero_lesions_and_not_measured_differ(tmp_path):
 
 def test_a_failed_step_is_named_with_its_reason(tmp_path):
     log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
-    with pytest.raises(ValueError, match="broken"), logged(NS(log=[log])):
-        raise ValueError("broken\n  in two lines")
+    with pytest.raises(ScanError, match="broken"), logged(NS(log=[log])):
+        raise ScanError("broken\n  in two lines")
     table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "failed:crop"
     assert table.reason[0] == "broken in two lines"
+    assert "Traceback" in log.read_text()
+
+
+def test_a_bug_is_told_from_what_the_user_can_mend(tmp_path):
+    log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
+    with pytest.raises(ValueError, match="shapes"), logged(NS(log=[log])):
+        np.zeros(2) + np.zeros(3)
+    reason = outcome(log)
+    assert reason.startswith("ValueError: operands could not be broadcast together with shapes")
 
 
 def test_every_models_failure_is_told(tmp_path):

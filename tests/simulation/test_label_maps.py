@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.simulation.label_maps import (
     BRAIN,
     CLASSES,
@@ -77,19 +78,19 @@ def test_every_orientation_is_read_as_the_same_head(tmp_path, code):
 
 def test_labels_of_nobody_are_named(tmp_path):
     path = label_head(tmp_path / "head.nii.gz", 8.0, labels={515: 1234})
-    with pytest.raises(ValueError, match=r"head.nii.gz: the labels \[1234\] are not known"):
+    with pytest.raises(LesionflowError, match=r"head.nii.gz: the labels \[1234\] are not known"):
         load_label_map(path)
 
 
 def test_a_brain_alone_is_no_head(tmp_path):
     path = label_head(tmp_path / "brain.nii.gz", 8.0, labels={24: 0, 515: 0, 511: 0})
-    with pytest.raises(ValueError, match="a whole head is needed"):
+    with pytest.raises(LesionflowError, match="a whole head is needed"):
         load_label_map(path)
 
 
 def test_a_series_is_no_label_map(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2, 2), np.int16), np.eye(4)), tmp_path / "x.nii")
-    with pytest.raises(ValueError, match="a label map is 3-D"):
+    with pytest.raises(LesionflowError, match="a label map is 3-D"):
         load_label_map(tmp_path / "x.nii")
 
 
@@ -102,7 +103,7 @@ def test_the_last_ones_are_never_trained_on(tmp_path):
     assert [p.name[0] for p in left_out] == ["3", "4", "5"]
     (tmp_path / "4.nii.gz").unlink()
     (tmp_path / "5.nii.gz").unlink()
-    with pytest.raises(ValueError, match="3 label maps; 3 are left out"):
+    with pytest.raises(LesionflowError, match="3 label maps; 3 are left out"):
         split_for_training(tmp_path)
-    with pytest.raises(ValueError, match="no label map"):
+    with pytest.raises(LesionflowError, match="no label map"):
         label_maps_in(tmp_path / "nowhere")

@@ -8,6 +8,8 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
+from lesionflow.base.errors import LesionflowError
+
 FAILED = "FAILED: "
 DONE = "DONE"
 
@@ -16,8 +18,9 @@ DONE = "DONE"
 def logged(snakemake: Any) -> Iterator[None]:
     """Send the records of a job to its log, and close it with how the job ended.
 
-    The last line is ``DONE``, or ``FAILED: `` and the reason in one line, after the traceback.
-    A log with neither belongs to a job that was killed.
+    The last line is ``DONE``, or ``FAILED: `` and the reason in one line. An error that the user can mend is its
+    own reason; of any other the reason names its kind as well. The traceback stands before it. A log with neither
+    line belongs to a job that was killed.
     """
     path = Path(str(snakemake.log[0]))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +36,9 @@ def logged(snakemake: Any) -> Iterator[None]:
         logging.info("peak memory %.0f MB, %.2f s of a core", used.ru_maxrss / 1000, taken_s)
         _close(handler, DONE)
     except BaseException as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason, kind = " ".join(str(error).split()), type(error).__name__
+        if not isinstance(error, LesionflowError):
+            reason = f"{kind}: {reason}" if reason else kind
         _close(handler, traceback.format_exc() + FAILED + reason)
         raise
     finally:

@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 
+from lesionflow.base.errors import ScanError
 from lesionflow.imaging.connected_components import largest_piece, without_holes
 from lesionflow.imaging.grids import Grid, bounding_box, nearest_voxels
 from lesionflow.imaging.resampling import field_of_view, resample
@@ -26,7 +27,7 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: Grid, grid: Grid) -> np.nd
 
     Raises
     ------
-    ValueError
+    ScanError
         If the mask is empty, or has no voxel in the scan's field of view.
     """
     view = field_of_view(scan.affine, scan.shape, grid)
@@ -34,10 +35,10 @@ def brain_on_grid(mask: nib.Nifti1Image | None, scan: Grid, grid: Grid) -> np.nd
         return view
     inside = np.asanyarray(mask.dataobj) > INSIDE
     if not inside.any():
-        raise ValueError("the brain mask is empty")
+        raise ScanError("the brain mask is empty")
     brain = resample(inside.astype(np.uint8), mask.affine, grid, "nearest").astype(bool) & view
     if not brain.any():
-        raise ValueError(
+        raise ScanError(
             "the brain mask lies outside of the scan: the mask's origin is "
             f"{mask.affine[:3, 3].round(1)} mm with shape {mask.shape}, the scan's "
             f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}"
@@ -60,19 +61,19 @@ def brain_from_probability(
 
     Raises
     ------
-    ValueError
+    ScanError
         If no voxel is brain, or none in the scan's field of view.
     """
     data = np.asanyarray(probability.dataobj)
     if not (data > threshold).any():
-        raise ValueError(
+        raise ScanError(
             f"no brain was found in the scan (highest probability {data.max():.2f}): is it a head, and "
             "does its header tell the right orientation? Give it a mask, or exclude it"
         )
     brain = resample(data, probability.affine, grid, "linear") > threshold
     piece = largest_piece(brain & field_of_view(scan.affine, scan.shape, grid), 1)
     if not piece.any():
-        raise ValueError(
+        raise ScanError(
             "the brain that was found lies outside of the scan: it was looked for on a grid at "
             f"{probability.affine[:3, 3].round(1)} mm with shape {probability.shape}, the scan's origin is "
             f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}. Give it a mask, or exclude it"

@@ -10,6 +10,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 from nibabel.orientations import aff2axcodes
 
+from lesionflow.base.errors import ScanError
 from lesionflow.imaging.grids import Grid, bounding_box, paste
 from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.resampling import resample
@@ -56,13 +57,13 @@ def boxed(
 
     Raises
     ------
-    ValueError
+    ScanError
         If no slice is left, or the mask or the foreground is empty where a box is laid by it.
     """
     first, last = wanted["drop_slices"]
     end = channels.shape[2] - last
     if first >= end:
-        raise ValueError(
+        raise ScanError(
             f"the scan has {channels.shape[2]} slices, and the card drops {first} and {last} of them"
         )
     channels, brain = channels[:, :, first:end], brain[:, :, first:end]
@@ -117,12 +118,12 @@ def foreground(channels: np.ndarray, affine: np.ndarray) -> Grid:
 
     Raises
     ------
-    ValueError
+    ScanError
         If every voxel is 0.
     """
     seen = np.any(channels != 0, axis=3)
     if not seen.any():
-        raise ValueError("every voxel is 0: there is no foreground to lay a box around")
+        raise ScanError("every voxel is 0: there is no foreground to lay a box around")
     box = bounding_box(seen)
     return part(affine, tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
 
@@ -187,11 +188,11 @@ def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int])
 
     Raises
     ------
-    ValueError
+    ScanError
         If the mask is empty.
     """
     if not mask.any():
-        raise ValueError("the brain mask is empty: no box can be centred on it")
+        raise ScanError("the brain mask is empty: no box can be centred on it")
     counts = [np.count_nonzero(mask, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
     centre = np.ceil([np.arange(len(n)) @ n / n.sum() for n in counts]).astype(int)
     start = centre - np.array(shape) // 2

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lesionflow.base.errors import ScanError
+
 Change = Callable[[np.ndarray], np.ndarray]  # of intensities in float64, each by itself
 Seen = Callable[..., np.ndarray]  # gets what a statistic is of: (voxel, channel), float64
 
@@ -30,7 +32,7 @@ def _divide_by(divisor: float, seen: Seen) -> Change:
 def _divide_by_percentile(percentile: float, seen: Seen) -> Change:
     value = np.percentile(seen(), percentile)
     if not value > 0:
-        raise ValueError(
+        raise ScanError(
             f"percentile {percentile:g} of the intensities is {value:g}: nothing to divide by "
             "(is the image empty inside the mask?)"
         )
@@ -41,7 +43,7 @@ def _min_max(pair: list[float], seen: Seen) -> Change:
     values = seen()
     low, high = float(values.min()), float(values.max())
     if not high > low:
-        raise ValueError(f"every voxel is {low:g}: min_max cannot scale it")
+        raise ScanError(f"every voxel is {low:g}: min_max cannot scale it")
     return lambda x: pair[0] + (x - low) * ((pair[1] - pair[0]) / (high - low))
 
 
@@ -49,7 +51,7 @@ def _z_score(on: bool, seen: Seen) -> Change:
     values = seen(in_order=True)  # the last digits of a sum go by it
     mean, spread = values.mean(), float(values.std())
     if not spread > 0:
-        raise ValueError(f"every voxel is {float(values.flat[0]):g}: its z-score is not defined")
+        raise ScanError(f"every voxel is {float(values.flat[0]):g}: its z-score is not defined")
     return lambda x: (x - mean) / spread
 
 
@@ -96,7 +98,7 @@ def normalize(
 
     Raises
     ------
-    ValueError
+    ScanError
         If a step cannot be computed (empty mask, nothing to divide by).
     """
     known = ~np.isnan(channels).any(axis=3)
@@ -107,7 +109,7 @@ def normalize(
         name = next(key for key in step if key in OPERATIONS)
         region = brain & known if step.get("within") == "brain" else known
         if not region.any():
-            raise ValueError(f"normalize: {name} within the brain, but the mask is empty")
+            raise ScanError(f"normalize: {name} within the brain, but the mask is empty")
         apart = wanted if all(later.get("per_channel") for later in steps[n:]) else each
         for part in [[c] for c in apart] if step.get("per_channel") else [each]:
             seen = partial(_seen, channels, changes, part, region)

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from lesionflow.base.atomic_write import whole
+from lesionflow.base.errors import ConfigError
 from lesionflow.simulation.label_maps import label_maps_in
 from lesionflow.simulation.scan import Scan
 
@@ -60,26 +61,26 @@ def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str
 
     Raises
     ------
-    ValueError
+    ConfigError
         If a key or a value is not known, or a number is none.
     """
     if unknown := sorted(set(config) - set(DEFAULTS)):
-        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(DEFAULTS)}")
+        raise ConfigError(f"{', '.join(unknown)}: not one of {', '.join(DEFAULTS)}")
     wanted = {**DEFAULTS, **config}
     for key in ("scans", "bleeds", "seed"):
         if type(wanted[key]) is not int or wanted[key] < 0:
-            raise ValueError(f"{key}: {wanted[key]!r} is no whole number from 0")
+            raise ConfigError(f"{key}: {wanted[key]!r} is no whole number from 0")
     sequences = _listed(wanted["sequences"])
     if strange := [s for s in sequences if s not in SUFFIX]:
-        raise ValueError(f"sequences: {strange[0]!r} is not one of {', '.join(SUFFIX)}")
+        raise ConfigError(f"sequences: {strange[0]!r} is not one of {', '.join(SUFFIX)}")
     whole_head = {"true": True, "false": False}.get(str(wanted["whole_head"]).lower())
     if whole_head is None:
-        raise ValueError(f"whole_head: {wanted['whole_head']!r} is not true or false")
+        raise ConfigError(f"whole_head: {wanted['whole_head']!r} is not true or false")
     spacing, code = _spacing(wanted["spacing_mm"]), wanted["orientation"]
     if code is not None and sorted(_axes(code)) != ["A", "R", "S"]:
-        raise ValueError(f"orientation: {code!r} is no axis code such as RAS or LPI")
+        raise ConfigError(f"orientation: {code!r} is no axis code such as RAS or LPI")
     if not isinstance(wanted["anatomies"], str | Path | None):
-        raise ValueError(f"anatomies: {wanted['anatomies']!r} is no folder")
+        raise ConfigError(f"anatomies: {wanted['anatomies']!r} is no folder")
     maps = label_maps_in(Path(wanted["anatomies"])) if wanted["anatomies"] else []
     rng = np.random.default_rng([wanted["seed"], 14])
     jobs = {}
@@ -116,7 +117,7 @@ def _spacing(value: Any) -> list[float] | None:
     if len(sizes) == 3 and sizes[0] == sizes[1]:
         sizes = sizes[1:]
     if len(sizes) != 2 or not all(0.3 <= size <= 10 for size in sizes):
-        raise ValueError(
+        raise ConfigError(
             f"spacing_mm: {value!r} is not the voxel size in plane and the slice thickness, from 0.3 to 10 mm"
         )
     return [sizes[0], sizes[0], sizes[1]]

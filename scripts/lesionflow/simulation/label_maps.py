@@ -12,6 +12,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from lesionflow.base.errors import ScanError
+
 CLASSES = {  # labels (left and right are one class) and tissue; the order gives a class its number
     "air": ((0,), "air"),
     "wm": ((2, 41, 77, 251, 252, 253, 254, 255), "wm"),
@@ -128,27 +130,27 @@ def load_label_map(path: Path) -> LabelMap:
 
     Raises
     ------
-    ValueError
+    ScanError
         If the image is not 3-D, has no brain or no surroundings, or holds numbers that ``CLASSES``
         has not.
     """
     image = nib.as_closest_canonical(nib.load(path))
     data = np.asanyarray(image.dataobj)
     if data.ndim != 3:
-        raise ValueError(f"{path}: a label map is 3-D, not of shape {data.shape}")
+        raise ScanError(f"{path}: a label map is 3-D, not of shape {data.shape}")
     numbers = np.rint(data).astype(np.int64)
     known = {label: NUMBER[name] for name, (labels, _) in CLASSES.items() for label in labels}
     unknown = sorted(set(np.unique(numbers).tolist()) - set(known))
     if unknown:
-        raise ValueError(f"{path}: the labels {unknown} are not known (see label_maps.CLASSES)")
+        raise ScanError(f"{path}: the labels {unknown} are not known (see label_maps.CLASSES)")
     lut = np.zeros(max(known) + 1, np.uint8)
     lut[list(known)] = list(known.values())
     found = LabelMap(lut[numbers], image.affine, _centres(numbers, image.affine))
     present = np.unique(found.classes)
     if NUMBER["wm"] not in present or NUMBER["csf"] not in present or present[0] != 0:
-        raise ValueError(f"{path}: a whole head is needed: air, CSF and white matter among others")
+        raise ScanError(f"{path}: a whole head is needed: air, CSF and white matter among others")
     if len(found.centres) < 8:
-        raise ValueError(
+        raise ScanError(
             f"{path}: only {len(found.centres)} of {len(LANDMARKS)} landmarks are there"
         )
     return found
@@ -159,12 +161,12 @@ def split_for_training(folder: Path, left_out: int = 3) -> tuple[list[Path], lis
 
     Raises
     ------
-    ValueError
+    ScanError
         If there are not more than ``left_out``.
     """
     paths = label_maps_in(folder)
     if len(paths) <= left_out:
-        raise ValueError(f"{folder}: {len(paths)} label maps; {left_out} are left out for a test")
+        raise ScanError(f"{folder}: {len(paths)} label maps; {left_out} are left out for a test")
     return paths[:-left_out], paths[-left_out:]
 
 
@@ -183,10 +185,10 @@ def label_maps_in(folder: Path) -> list[Path]:
 
     Raises
     ------
-    ValueError
+    ScanError
         If there is none.
     """
     paths = sorted(p for p in folder.glob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
     if not paths:
-        raise ValueError(f"{folder}: no label map (*.nii, *.nii.gz) is there")
+        raise ScanError(f"{folder}: no label map (*.nii, *.nii.gz) is there")
     return paths

@@ -19,9 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from lesionflow.base.errors import WorkerLost
 from lesionflow.workflow import sockets
-from lesionflow.workflow.sockets import BEAT_S, IDLE_S
+from lesionflow.workflow.sockets import BEAT_S, IDLE_S, WorkerLost
 
 LATE = (  # what jobs import only where they need it, and what they come as
     *("pandas.io.formats.csvs", "scipy.ndimage"),

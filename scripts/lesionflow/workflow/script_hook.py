@@ -29,9 +29,8 @@ from snakemake.benchmark import BenchmarkRecord
 from snakemake.iocontainers import Snakemake
 from snakemake.sourcecache import infer_source_file
 
-from lesionflow.base.errors import WorkerLost
 from lesionflow.workflow import sockets
-from lesionflow.workflow.sockets import CODE, current_run, heard
+from lesionflow.workflow.sockets import CODE, WorkerLost, current_run, heard
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 ELSEWHERE = (

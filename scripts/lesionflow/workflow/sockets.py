@@ -16,8 +16,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lesionflow.base.errors import WorkerLost
-
 RUN = "LESIONFLOW_RUN"  # process id of the Snakemake whose jobs share processes
 CODE = "LESIONFLOW_CODE"  # mark of the code of all its steps
 CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # in which that Snakemake runs
@@ -26,6 +24,10 @@ IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))  # without a job
 BEAT_S = 2.0  # from one sign of life to the next
 SILENT_S = 120  # who works for a job says every few seconds that it lives
 LONGEST = 50  # of a folder's name; the whole address of a socket has at most 107 characters
+
+
+class WorkerLost(Exception):
+    """The process did not do the work; the work itself may be well."""
 
 
 def enter_run(marks: Mapping[str, str]) -> bool:

@@ -20,8 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from lesionflow.base.errors import WorkerLost
-from lesionflow.workflow.sockets import BEAT_S, IDLE_S, is_alive, leave, listening, peer
+from lesionflow.base.errors import LesionflowError
+from lesionflow.workflow.sockets import BEAT_S, IDLE_S, WorkerLost, is_alive, leave, listening, peer
 
 
 class Records(logging.Handler):
@@ -91,10 +91,8 @@ def _worked(step: str, arguments: dict[str, Any]) -> tuple[str, Any]:
     except Exception as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())
         told = {"message": message, "traceback": traceback.format_exc()}
-        if isinstance(
-            error, ValueError
-        ):  # of the scan or the network: another process says the same
-            return "refused", {**told, "message": str(error)}
+        if isinstance(error, LesionflowError):  # another process would say the same
+            return "refused", {**told, "error": error}
         return "failed", told
 
 

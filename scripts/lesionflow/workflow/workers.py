@@ -22,9 +22,8 @@ from pathlib import Path
 from socket import socket
 from typing import Any
 
-from lesionflow.base.errors import WorkerLost
 from lesionflow.workflow import sockets
-from lesionflow.workflow.sockets import current_run, heard, last_words
+from lesionflow.workflow.sockets import WorkerLost, current_run, heard, last_words
 
 RUNTIME_MIN = 60  # of a job that no profile gives a time
 SLOTS = 256
@@ -122,7 +121,7 @@ def _ask(
         return content
     logging.info("in the worker:\n%s", content["traceback"])
     if kind == "refused":
-        raise ValueError(content["message"])
+        raise content["error"]
     sockets.stop(pid, address)  # what it holds is free when this process begins
     raise WorkerLost(f"the worker failed: {content['message']}")
 

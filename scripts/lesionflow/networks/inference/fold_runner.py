@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lesionflow.base import json_sidecar
+from lesionflow.base.errors import ConfigError, ScanError, WeightsError
 from lesionflow.networks.inference.backends import (
     compiled_openvino,
     gpu_seen,
@@ -79,13 +80,16 @@ def predict(
 
     Raises
     ------
-    ValueError
-        If the image has another shape than the network takes or holds values that are no numbers, if
-        device or backend cannot be had, or if what the fold returns is not a probability map.
+    ScanError
+        If the image holds NaN or infinity.
+    ConfigError
+        If the device, the backend or the precision is not available.
+    WeightsError
+        If the image has another shape than the network takes, or what the fold returns is not a probability map.
     """
     fold = json_sidecar.read(folder / "fold.json")
     if not np.isfinite(image).all():
-        raise ValueError("the normalized image holds values that are no numbers")
+        raise ScanError("the normalized image holds values that are no numbers")
     chosen = _choose(folder, fold, backend, device)
     if chosen["backend"] == "tensorflow":
         settings: dict[str, Any] = {"gpu": chosen["device"] == "gpu", "xla": xla}
@@ -99,7 +103,7 @@ def predict(
         if len(have) != len(wanted) or any(
             n not in (None, m) for n, m in zip(wanted, have, strict=True)
         ):
-            raise ValueError(
+            raise WeightsError(
                 f"fold {folder} takes images of ({AXES[len(wanted)]}) {wanted}, not {have}"
             )
         return run(np.ascontiguousarray(batch, np.float32))
@@ -128,17 +132,19 @@ def checked(found: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarr
 
     Raises
     ------
-    ValueError
+    WeightsError
         Names the fold.
     """
     if found.shape != (1, *shape):
-        raise ValueError(f"fold {folder} returned the shape {found.shape}, expected {(1, *shape)}")
+        raise WeightsError(
+            f"fold {folder} returned the shape {found.shape}, expected {(1, *shape)}"
+        )
     if not np.isfinite(found).all():
-        raise ValueError(
+        raise WeightsError(
             f"fold {folder} returned {np.sum(~np.isfinite(found))} values that are no numbers"
         )
     if found.min() < -ROUNDING or found.max() > 1 + ROUNDING:
-        raise ValueError(
+        raise WeightsError(
             f"fold {folder} returned values from {found.min():.3g} to {found.max():.3g}, which are no "
             "probabilities"
         )
@@ -147,11 +153,13 @@ def checked(found: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarr
 
 def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> dict[str, str]:
     if backend == "openvino" and device == "gpu":
-        raise ValueError("backend openvino runs on the CPU: take device cpu, or backend tensorflow")
+        raise ConfigError(
+            "backend openvino runs on the CPU: take device cpu, or backend tensorflow"
+        )
     converted = fold["openvino"] is True and (folder / IR).is_file()
     if not (folder / "saved_model.pb").is_file():  # its format is one that TensorFlow cannot read
         if backend == "tensorflow" or device == "gpu" or not converted:
-            raise ValueError(
+            raise ConfigError(
                 f"fold {folder} ({fold['format']}) runs in OpenVINO on the CPU only: take backend auto "
                 "and device auto or cpu"
             )
@@ -159,11 +167,11 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
     if backend != "openvino" and device != "cpu" and gpu_seen():
         return {"backend": "tensorflow", "device": "gpu"}
     if device == "gpu":
-        raise ValueError(
+        raise ConfigError(
             "device gpu was asked for, but TensorFlow sees no GPU; device auto takes the CPU"
         )
     if backend == "openvino" and not converted:
-        raise ValueError(
+        raise ConfigError(
             f"backend openvino: fold {folder} has no network for it: {fold['openvino']}"
         )
     if backend == "auto" and not converted:
