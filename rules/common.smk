@@ -1,6 +1,7 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -22,30 +23,24 @@ from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns
-from lesionflow.workflow import partial_tables, run_setup
-from lesionflow.workflow import script_hook, snakemake_patches, sockets, workers
+from lesionflow.workflow import partial_tables, run_setup, snakemake_patches
 
 if Path(lesionflow.__file__).parents[1] != HOUSE.resolve() / "scripts":
     raise WorkflowError(
         f"{lesionflow.__file__} is another copy of lesionflow than {HOUSE}: take it from PYTHONPATH or uninstall it"
     )
 
-MARKS = code_digests(HOUSE / "scripts", Path("work/code.json"))
+DIGESTS = code_digests(HOUSE / "scripts", Path("work/code.json"))
 
 
 def code_digest(step):
-    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
-    return MARKS[step]
+    """Digest of a step's script and of all that it imports (a rerun trigger as a param)."""
+    return DIGESTS[step]
 
 
-def enter_run():
-    """Have the jobs of this Snakemake share processes; a cluster job's are there before its steps."""
-    script_hook.stop_with_snakemake()
-    if sockets.enter_run(MARKS) and not workflow.is_main_process:
-        targets = {word.split(":")[0] for word in sys.argv}
-        for step in {"find_brain", "predict_fold"} & targets:
-            workers.start(step, code_digest(step))
-        script_hook.start()
+def cluster_steps():
+    """Rules that this cluster job runs."""
+    return {word.split(":")[0] for word in sys.argv}
 
 
 def plan_or_reason():
@@ -62,11 +57,15 @@ def plan_or_reason():
         return error
 
 
-snakemake_patches.prepare()
-snakemake_patches.prepare_scheduler()
-enter_run()
-# In the place of Snakemake's own function, which it calls for the ``script:`` of each rule.
-script = script_hook.script
+snakemake_patches.apply()
+# Optional: without the package every job is a Python process of its own.
+if find_spec("lesionflow.workflow.processes"):
+    from lesionflow.workflow.processes import script_hook
+
+    script_hook.enter_run(DIGESTS, () if workflow.is_main_process else cluster_steps())
+    script = (
+        script_hook.script
+    )  # Snakemake looks it up here for the `script:` of each rule
 try:
     SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, HOUSE)
     PLANNED = plan_or_reason()
