@@ -1,6 +1,7 @@
 """The log of a job, which records how the job ended."""
 
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Iterator
@@ -38,7 +39,10 @@ def logged(snakemake: Any) -> Iterator[None]:
     try:
         yield
         peak_mb = getrusage(RUSAGE_SELF).ru_maxrss / 1000
-        logging.info("peak memory %.0f MB, %.2f s of CPU time", peak_mb, _cpu_s() - begun_s)
+        cpu_s = _cpu_s() - begun_s
+        logging.info(
+            "process %d, peak memory %.0f MB, %.2f s of CPU time", os.getpid(), peak_mb, cpu_s
+        )
         _close(handler, DONE)
     except BaseException as error:
         reason, kind = " ".join(str(error).split()), type(error).__name__
