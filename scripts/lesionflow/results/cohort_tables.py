@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesionflow.base import json_sidecar
+from lesionflow.base import json_sidecar, layout
 from lesionflow.results import columns
-from lesionflow.results.scan_status import _folder, verdict
+from lesionflow.results.scan_status import scan_status, scan_wildcards
 from lesionflow.results.tables_io import AS_WRITTEN
 
 WHOLE_NUMBERS = ("_count", "nonfinite_voxels", "lesions_dropped")
@@ -78,7 +78,7 @@ def cohort_table(
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
-        verdicts = {m: verdict(record, m, models[m], results, logs) for m in models}
+        verdicts = {m: scan_status(record, m, models[m], results, logs) for m in models}
         bad = {m: v for m, v in verdicts.items() if v[0] != "ok"}
         row["status"] = next((status for status, _ in bad.values()), "ok")
         named = len(models) > 1
@@ -101,7 +101,11 @@ def lesions_table(plan: list[dict[str, Any]], models: Iterable[str], results: Pa
         for record in plan
         for model in models
         if model not in record["problems"]
-        and len(part := _read(_folder(results, model, record) / f"{record['scan']}_lesions.tsv"))
+        and len(
+            part := _read(
+                layout.path(layout.SCAN_LESIONS, results, **scan_wildcards(record, model))
+            )
+        )
     ]
     return pd.concat(parts, ignore_index=True) if parts else empty
 
@@ -111,13 +115,14 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _measured(record: Mapping[str, Any], model: str, results: Path) -> dict[str, Any]:
-    folder = _folder(results, model, record)
+    wildcards = scan_wildcards(record, model)
     row: dict[str, Any] = {}
-    volumes = pd.read_csv(folder / f"{record['scan']}_volumes.tsv", sep="\t", **AS_WRITTEN)
+    path = layout.path(layout.SCAN_VOLUMES, results, **wildcards)
+    volumes = pd.read_csv(path, sep="\t", **AS_WRITTEN)
     for line in volumes.to_dict("records"):
         row |= {
             f"{line['name']}_{key}": value
             for key, value in line.items()
             if key not in ("index", "name")
         }
-    return row | json_sidecar.read(folder / f"{record['scan']}_space-model_dseg.json")
+    return row | json_sidecar.read(layout.path(layout.MODEL_LABELS_SIDECAR, results, **wildcards))
