@@ -124,7 +124,6 @@ def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: 
         If a wildcard has no value.
     """
     folders = {"<results>": results, "<logs>": logs, "<benchmarks>": BENCHMARKS}
-    for variable, folder in folders.items():
-        if pattern.startswith(f"{variable}/"):
-            return folder / path(pattern.removeprefix(f"{variable}/"), **wildcards)
-    return Path(pattern.replace("<scan>", SCAN).format(**wildcards))
+    variable, _, rest = pattern.partition("/")
+    name = (rest if variable in folders else pattern).replace("<scan>", SCAN)
+    return folders.get(variable, Path()) / name.format(**wildcards)
