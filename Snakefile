@@ -44,9 +44,9 @@ localrules:
 rule all:
     default_target: True
     input:
-        "<results>/cohort.csv",
-        "<results>/report.html",
-        collect("<results>/{model}/dataset_description.json", model=CARDS),
+        layout.COHORT,
+        layout.REPORT,
+        collect(layout.DATASET_DESCRIPTION, model=CARDS),
         # what a scan's road ends in, so that a file that was lost is made again
         rules.tabulate.input.tables,
         rules.tabulate.input.maps,
@@ -55,7 +55,7 @@ rule all:
 
 onsuccess:
     if of_cohort():
-        partial_tables.forget()
+        partial_tables.remove()
 
 
 onerror:

@@ -9,7 +9,7 @@ rule check_model:
             for fold in range(1, len(CARDS[model]["folds"]) + 1)
         ],
     log:
-        "<logs>/check_model.log",
+        layout.log("check_model"),
     conda:
         "../envs/networks.yaml"
     params:

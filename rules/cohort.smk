@@ -5,12 +5,12 @@ rule describe:
     input:
         folds=collected(rules.import_fold.output.facts, fold=folds),
     output:
-        description="<results>/{model}/dataset_description.json",
-        labels="<results>/{model}/dseg.tsv",
+        description=layout.DATASET_DESCRIPTION,
+        labels=layout.LABEL_NAMES,
     log:
-        "<logs>/describe/{model}.log",
+        layout.log("describe"),
     benchmark:
-        "<benchmarks>/describe/{model}.tsv"
+        layout.benchmark("describe")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -28,14 +28,14 @@ rule tabulate:
         maps=every_run(rules.restore.output.labels),
         pictures=every_run(rules.draw.output.picture),
     output:
-        cohort="<results>/cohort.csv",
-        cohort_dictionary="<results>/cohort.json",
-        lesions="<results>/lesions.csv",
-        lesions_dictionary="<results>/lesions.json",
+        cohort=layout.COHORT,
+        cohort_dictionary=layout.COHORT_COLUMNS,
+        lesions=layout.LESIONS,
+        lesions_dictionary=layout.LESION_COLUMNS,
     log:
-        "<logs>/tabulate.log",
+        layout.log("tabulate"),
     benchmark:
-        "<benchmarks>/tabulate.tsv"
+        layout.benchmark("tabulate")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -51,11 +51,11 @@ rule report:
         lesions=rules.tabulate.output.lesions,
         pictures=rules.tabulate.input.pictures,
     output:
-        page="<results>/report.html",
+        page=layout.REPORT,
     log:
-        "<logs>/report.log",
+        layout.log("report"),
     benchmark:
-        "<benchmarks>/report.tsv"
+        layout.benchmark("report")
     conda:
         "../envs/imaging.yaml"
     params:

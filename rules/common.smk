@@ -12,6 +12,7 @@ HOUSE = Path(workflow.basedir)
 sys.path.append(str(HOUSE / "scripts"))
 
 import lesionflow
+from lesionflow.base import layout
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
 from lesionflow.cards.fold_spec import import_part, prediction_part
@@ -30,7 +31,7 @@ if Path(lesionflow.__file__).parents[1] != HOUSE.resolve() / "scripts":
         f"{lesionflow.__file__} is another copy of lesionflow than {HOUSE}: take it from PYTHONPATH or uninstall it"
     )
 
-DIGESTS = code_digests(HOUSE / "scripts", Path("work/code.json"))
+DIGESTS = code_digests(HOUSE / "scripts", layout.CODE_DIGESTS)
 
 
 def code_digest(step):
@@ -83,7 +84,7 @@ def planned(wildcards):
     """The plan of the cohort, if it could be listed."""
     if isinstance(PLANNED, CohortError):
         raise WorkflowError(str(PLANNED))
-    return str(run_setup.PLAN)
+    return str(layout.PLAN)
 
 
 def card(wildcards):
@@ -265,9 +266,9 @@ def content(*beside, of=channels):
 
 def kept_if(name, path):
     """An intermediate under work/ that goes when it is used, or under results/ if the user keeps it."""
-    if name in SETTINGS["keep"]:
-        return f"<results>/{path}.nii.gz"
-    return temp(f"work/{path}.nii")
+    kept = name in SETTINGS["keep"]
+    pattern = layout.intermediate(path, kept)
+    return pattern if kept else temp(pattern)
 
 
 def every_run(pattern):

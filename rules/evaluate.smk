@@ -7,12 +7,12 @@ rule compare:
         mask=rules.crop.output.mask,
         truth=lambda wildcards: SCAN[wildcards.scan]["files"]["truth"],
     output:
-        table="<results>/<scan>_desc-truth_comparison.tsv",
-        facts="<results>/<scan>_desc-truth_comparison.json",
+        table=layout.COMPARISON,
+        facts=layout.COMPARISON_SIDECAR,
     log:
-        "<logs>/compare/<scan>.log",
+        layout.log("compare"),
     benchmark:
-        "<benchmarks>/compare/<scan>.tsv"
+        layout.benchmark("compare")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -29,19 +29,19 @@ rule compare:
 rule evaluate:
     input:
         plan=planned,
-        truths=str(run_setup.TRUTHS),
+        truths=str(layout.REFERENCES),
         tables=every_truth(rules.compare.output.table),
         facts=every_truth(rules.compare.output.facts),
     output:
-        evaluation="<results>/evaluation.csv",
-        evaluation_dictionary="<results>/evaluation.json",
-        thresholds="<results>/evaluation_thresholds.csv",
-        thresholds_dictionary="<results>/evaluation_thresholds.json",
-        page="<results>/evaluation.html",
+        evaluation=layout.EVALUATION,
+        evaluation_dictionary=layout.EVALUATION_COLUMNS,
+        thresholds=layout.THRESHOLDS,
+        thresholds_dictionary=layout.THRESHOLD_COLUMNS,
+        page=layout.EVALUATION_PAGE,
     log:
-        "<logs>/evaluate.log",
+        layout.log("evaluate"),
     benchmark:
-        "<benchmarks>/evaluate.tsv"
+        layout.benchmark("evaluate")
     conda:
         "../envs/evaluation.yaml"
     params:

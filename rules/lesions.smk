@@ -5,11 +5,11 @@ rule threshold:
     input:
         probability=final_probability,
     output:
-        labels="<results>/<scan>_space-model_desc-threshold_dseg.nii.gz",
+        labels=layout.THRESHOLDED_LABELS,
     log:
-        "<logs>/threshold/<scan>.log",
+        layout.log("threshold"),
     benchmark:
-        "<benchmarks>/threshold/<scan>.tsv"
+        layout.benchmark("threshold")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -38,15 +38,15 @@ rule count:
             channel=reference_first,
         ),
     output:
-        lesions="<results>/<scan>_space-model_desc-lesions_dseg.nii.gz",
-        labels="<results>/<scan>_space-model_dseg.nii.gz",
-        facts="<results>/<scan>_space-model_dseg.json",
-        table="<results>/<scan>_lesions.tsv",
-        volumes="<results>/<scan>_volumes.tsv",
+        lesions=layout.MODEL_LESIONS,
+        labels=layout.MODEL_LABELS,
+        facts=layout.MODEL_LABELS_SIDECAR,
+        table=layout.SCAN_LESIONS,
+        volumes=layout.SCAN_VOLUMES,
     log:
-        "<logs>/count/<scan>.log",
+        layout.log("count"),
     benchmark:
-        "<benchmarks>/count/<scan>.tsv"
+        layout.benchmark("count")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -69,13 +69,13 @@ rule restore:
         table=rules.count.output.table,
         labels=rules.count.output.labels,
     output:
-        probability="<results>/<scan>_space-orig_probseg.nii.gz",
-        lesions="<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz",
-        labels="<results>/<scan>_space-orig_dseg.nii.gz",
+        probability=layout.ORIG_PROBABILITY,
+        lesions=layout.ORIG_LESIONS,
+        labels=layout.ORIG_LABELS,
     log:
-        "<logs>/restore/<scan>.log",
+        layout.log("restore"),
     benchmark:
-        "<benchmarks>/restore/<scan>.tsv"
+        layout.benchmark("restore")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -97,11 +97,11 @@ rule draw:
         table=rules.count.output.table,
         facts=rules.count.output.facts,
     output:
-        picture="<results>/<scan>_qc.png",
+        picture=layout.QC_FIGURE,
     log:
-        "<logs>/draw/<scan>.log",
+        layout.log("draw"),
     benchmark:
-        "<benchmarks>/draw/<scan>.tsv"
+        layout.benchmark("draw")
     conda:
         "../envs/pictures.yaml"
     params:

@@ -4,13 +4,13 @@
 rule import_fold:
     input:
         weights=own_weights,
-        wanted="work/imports/{model}/fold-{fold}.json",
+        wanted=layout.IMPORT_REQUEST,
     output:
-        facts=f"{SETTINGS['models_dir']}/{{model}}/fold-{{fold}}/fold.json",
+        facts=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}",
     log:
-        "<logs>/import_fold/{model}/fold-{fold}.log",
+        layout.log("import_fold"),
     benchmark:
-        "<benchmarks>/import_fold/{model}/fold-{fold}.tsv"
+        layout.benchmark("import_fold")
     conda:
         "../envs/networks.yaml"
     params:
@@ -26,12 +26,12 @@ rule predict_fold:
         mask=rules.crop.output.mask,
         fold=rules.import_fold.output.facts,
     output:
-        probability="<results>/<scan>_space-model_desc-fold{fold}_probseg.nii.gz",
-        facts="<results>/<scan>_space-model_desc-fold{fold}_probseg.json",
+        probability=layout.FOLD_PROBABILITY,
+        facts=layout.FOLD_SIDECAR,
     log:
-        "<logs>/predict_fold/<scan>_fold-{fold}.log",
+        layout.log("predict_fold"),
     benchmark:
-        "<benchmarks>/predict_fold/<scan>_fold-{fold}.tsv"
+        layout.benchmark("predict_fold")
     conda:
         "../envs/networks.yaml"
     resources:
@@ -54,13 +54,13 @@ rule average_folds:
         mask=rules.crop.output.mask,
         scan=reference,
     output:
-        probability="<results>/<scan>_space-model_probseg.nii.gz",
-        spread="<results>/<scan>_space-model_desc-folds_std.nii.gz",
-        facts="<results>/<scan>_space-model_probseg.json",
+        probability=layout.MODEL_PROBABILITY,
+        spread=layout.FOLD_SPREAD,
+        facts=layout.MODEL_PROBABILITY_SIDECAR,
     log:
-        "<logs>/average_folds/<scan>.log",
+        layout.log("average_folds"),
     benchmark:
-        "<benchmarks>/average_folds/<scan>.tsv"
+        layout.benchmark("average_folds")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -82,11 +82,11 @@ rule clean:
         probability=rules.average_folds.output.probability,
         scan=reference,
     output:
-        probability="<results>/<scan>_space-model_desc-clean_probseg.nii.gz",
+        probability=layout.CLEANED_PROBABILITY,
     log:
-        "<logs>/clean/<scan>.log",
+        layout.log("clean"),
     benchmark:
-        "<benchmarks>/clean/<scan>.tsv"
+        layout.benchmark("clean")
     conda:
         "../envs/imaging.yaml"
     params:

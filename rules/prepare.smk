@@ -6,11 +6,11 @@ rule convert:
         image=lambda wildcards: own_file(wildcards, wildcards.kind),
         reference=lambda wildcards: own_file(wildcards, first_channel(wildcards)),
     output:
-        image="<results>/<scan>_space-orig_desc-source_{kind}.nii.gz",
+        image=layout.CONVERTED_IMAGE,
     log:
-        "<logs>/convert/<scan>_{kind}.log",
+        layout.log("convert"),
     benchmark:
-        "<benchmarks>/convert/<scan>_{kind}.tsv"
+        layout.benchmark("convert")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -26,12 +26,12 @@ rule resample:
         own=own_file,
         reference=reference,
     output:
-        image=kept_if("resampled", "<scan>_space-model_desc-resampled_{channel}"),
-        facts="<results>/<scan>_desc-source_{channel}.json",
+        image=kept_if("resampled", layout.RESAMPLED_IMAGE),
+        facts=layout.SOURCE_SIDECAR,
     log:
-        "<logs>/resample/<scan>_channel-{channel}.log",
+        layout.log("resample"),
     benchmark:
-        "<benchmarks>/resample/<scan>_channel-{channel}.tsv"
+        layout.benchmark("resample")
     priority: -1  # a scan that was begun is finished before another one is: its temporaries are large
     conda:
         "../envs/imaging.yaml"
@@ -53,11 +53,11 @@ rule find_brain:
         # not read: it begins the scan, whose other jobs go before those that begin another one
         begun=ancient(collected(rules.resample.output.image, channel=first_channel)),
     output:
-        probability=temp("work/<scan>_brain.nii"),
+        probability=temp(layout.BRAIN_PROBABILITY),
     log:
-        "<logs>/find_brain/<scan>.log",
+        layout.log("find_brain"),
     benchmark:
-        "<benchmarks>/find_brain/<scan>.tsv"
+        layout.benchmark("find_brain")
     conda:
         "../envs/networks.yaml"
     params:
@@ -77,12 +77,12 @@ rule mask:
         mask=beside("mask"),
         found=found_brain,
     output:
-        mask=temp("work/<scan>_mask.nii"),
-        facts="<results>/<scan>_desc-brain_mask.json",
+        mask=temp(layout.BRAIN_MASK),
+        facts=layout.BRAIN_MASK_SIDECAR,
     log:
-        "<logs>/mask/<scan>.log",
+        layout.log("mask"),
     benchmark:
-        "<benchmarks>/mask/<scan>.tsv"
+        layout.benchmark("mask")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -100,13 +100,13 @@ rule crop:
         images=collected(rules.resample.output.image, channel=channels),
         mask=rules.mask.output.mask,
     output:
-        image=kept_if("cropped", "<scan>_space-model_desc-cropped"),
-        mask="<results>/<scan>_space-model_desc-brain_mask.nii.gz",
-        facts="<results>/<scan>_space-model_desc-brain_mask.json",
+        image=kept_if("cropped", layout.CROPPED_IMAGE),
+        mask=layout.CROPPED_MASK,
+        facts=layout.CROPPED_MASK_SIDECAR,
     log:
-        "<logs>/crop/<scan>.log",
+        layout.log("crop"),
     benchmark:
-        "<benchmarks>/crop/<scan>.tsv"
+        layout.benchmark("crop")
     conda:
         "../envs/imaging.yaml"
     params:
@@ -121,12 +121,12 @@ rule normalize:
         image=rules.crop.output.image,
         mask=rules.crop.output.mask,
     output:
-        image="<results>/<scan>_space-model_desc-preproc_{channel}.nii.gz",
-        facts="<results>/<scan>_space-model_desc-preproc_{channel}.json",
+        image=layout.NORMALIZED_IMAGE,
+        facts=layout.NORMALIZED_SIDECAR,
     log:
-        "<logs>/normalize/<scan>_channel-{channel}.log",
+        layout.log("normalize"),
     benchmark:
-        "<benchmarks>/normalize/<scan>_channel-{channel}.tsv"
+        layout.benchmark("normalize")
     conda:
         "../envs/imaging.yaml"
     params:

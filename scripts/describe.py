@@ -1,41 +1,18 @@
 """Rule describe: make a model's results a BIDS derivatives dataset that says where it comes from."""
 
-import pandas as pd
-
-from lesionflow import __version__
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
+from lesionflow.results.derivatives_dataset import dataset_description, label_names
 from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
     """Write dataset_description.json and the table of label values."""
-    card = snakemake.params.card
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
     with logged(snakemake):
-        json_sidecar.write(
-            snakemake.output.description,
-            {
-                "Name": f"Lesions by {card['name']}",
-                "BIDSVersion": "1.10.0",
-                "DatasetType": "derivative",
-                "License": "the scans' own; no clinical use",
-                "GeneratedBy": [
-                    {"Name": "lesionflow", "Version": __version__},
-                    {
-                        "Name": card["name"],
-                        "Version": card["version"],
-                        "Description": card["description"],
-                        "Source": card["source"],
-                        "Folds": [json_sidecar.read(path) for path in snakemake.input.folds],
-                    },
-                ],
-            },
-        )
-        labels = snakemake.params.labels
-        write_table(
-            snakemake.output.labels,
-            pd.DataFrame({"index": [0, *labels], "name": ["background", *labels.values()]}),
-        )
+        folds = [json_sidecar.read(path) for path in files.folds]
+        json_sidecar.write(output.description, dataset_description(params.card, folds))
+        write_table(output.labels, label_names(params.labels))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Rule tabulate: the tables of the whole cohort, with their data dictionaries."""
+"""Rule tabulate: the tables of the cohort, with their data dictionaries."""
 
 from pathlib import Path
 
@@ -10,16 +10,15 @@ from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
-    """Write a row a scan, whatever its status, and a row a lesion."""
+    """Write one row per scan, whatever its status, and one row per lesion."""
     models, output = snakemake.params.models, snakemake.output
     results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
         plan = json_sidecar.read(snakemake.input.plan)
         write_table(output.cohort, cohort_table(plan, models, results, logs))
         write_table(output.lesions, lesions_table(plan, models, results))
-        json_sidecar.write(
-            output.cohort_dictionary, columns.dictionary(columns.cohort_columns(models))
-        )
+        cohort_columns = columns.cohort_columns(models)
+        json_sidecar.write(output.cohort_dictionary, columns.dictionary(cohort_columns))
         json_sidecar.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
 
 

@@ -12,7 +12,8 @@ from lesionflow.evaluation.reference_lesions import meet, true_lesions
 from lesionflow.evaluation.scan_comparison import known_of
 from lesionflow.imaging.connected_components import centres_mm, components
 from lesionflow.imaging.grids import Grid
-from lesionflow.results.lesions import judge, label_map, measure
+from lesionflow.results.lesion_filters import apply_filters
+from lesionflow.results.lesions import label_map, measure
 from support.card_defaults import default
 from support.volumes import CODES, oriented
 
@@ -124,7 +125,7 @@ def test_random_maps_are_counted_as_the_road_counts_them():
         labels = label_map(probability, "sigmoid", threshold)
         numbers = components(labels, 18, affine)
         rows = measure(numbers, labels, probability, labels[None], affine, brain, {1: "cmb"})
-        kept = judge(rows, {**RULES, **rules}).kept.to_numpy(bool)
+        kept = apply_filters(rows, {**RULES, **rules}).kept.to_numpy(bool)
         own = table[(table.threshold == threshold) & (table.min_volume_mm3 == 2.0)].iloc[0]
         assert 3 < own["count"] == kept.sum() < len(kept)
         assert own.volume_mm3 == pytest.approx(rows.volume_mm3[kept].sum())

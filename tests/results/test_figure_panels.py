@@ -10,13 +10,13 @@ from lesionflow.results.figure_panels import (
     GAP,
     HEAD,
     LINE,
+    TEXT_SIZE,
     WIDTH,
-    WORDS,
     Cell,
     fitted,
     greys,
+    label_left,
     length,
-    mark_left,
     outline,
     panel,
     rings,
@@ -160,12 +160,12 @@ def test_a_line_stays_in_its_place():
     assert columns.min() >= 49 and columns.max() <= 351
     assert rows.min() >= 8 and rows.max() < 30
     picture = black(400, 40)
-    write(picture, (100, 25), "name", 12, "red", 300, middle=False)
+    write(picture, (100, 25), "name", 12, "red", 300, centred=False)
     assert 99 <= inked(picture)[1].min() <= 102
 
 
 def test_the_font_has_what_is_written():
-    font = ImageFont.load_default(WORDS)
+    font = ImageFont.load_default(TEXT_SIZE)
     lacking = bytes(font.getmask("\uffff"))
     for character in string.digits + string.ascii_letters + "-_.,:;%[]()…":
         assert bytes(font.getmask(character)) != lacking, character
@@ -174,8 +174,8 @@ def test_the_font_has_what_is_written():
 
 def test_the_raised_three():
     picture, plain = black(40, 40), black(40, 40)
-    write(picture, (5, 30), "³", 20, "white", 40, middle=False)
-    write(plain, (5, 30), "3", 20, "white", 40, middle=False)
+    write(picture, (5, 30), "³", 20, "white", 40, centred=False)
+    write(plain, (5, 30), "3", 20, "white", 40, centred=False)
     raised, full = inked(picture)[0], inked(plain)[0]
     assert raised.max() < 25 < full.max() and abs(int(raised.min()) - int(full.min())) <= 3
     assert np.ptp(raised) < 0.8 * np.ptp(full)
@@ -226,7 +226,7 @@ def test_the_legend_names_every_colour():
 @pytest.mark.parametrize("grey", [0, 255])
 def test_the_mark_of_the_left_is_read_on_any_ground(grey):
     picture = Image.new("RGB", (100, 100), (grey,) * 3)
-    mark_left(picture)
+    label_left(picture)
     drawn = pixels(picture)[..., 0]
     rows, columns = np.nonzero(drawn != grey)
     assert columns.max() < 16 and rows.min() > 40 and rows.max() < 60

@@ -8,14 +8,8 @@ from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
 
 from lesionflow.imaging.connected_components import components
-from lesionflow.results.lesions import (
-    claim_voxels,
-    elongation,
-    judge,
-    label_map,
-    measure,
-    summarize,
-)
+from lesionflow.results.lesion_filters import apply_filters, summarize
+from lesionflow.results.lesions import claim_voxels, elongation, label_map, measure
 from support.card_defaults import default
 from support.volumes import CODES
 
@@ -23,7 +17,7 @@ RULES = default("postprocess", outside_brain=0.25)
 
 
 def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, regions=None):
-    """Judged lesions of a one-label sigmoid map (x, y, z)."""
+    """Filtered lesions of a one-label sigmoid map (x, y, z)."""
     affine = np.eye(4) if affine is None else affine
     brain = np.ones(probability.shape, bool) if brain is None else brain
     labels = label_map(probability[..., None], "sigmoid", threshold)
@@ -39,7 +33,7 @@ def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, re
         {1: "cmb"},
         regions,
     )
-    return numbered, judge(found, RULES)
+    return numbered, apply_filters(found, RULES)
 
 
 def test_threshold_is_strict():
@@ -134,9 +128,9 @@ def test_filters_drop_with_a_reason_and_keep_the_row():
     brain = np.ones((9, 9, 9), bool)
     brain[5:8, 5:8, 5] = False  # a third of the second lesion
     numbered, table = table_of(probability, brain=brain)
-    judged = judge(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
-    assert judged.kept.tolist() == [False, False]
-    assert judged.dropped_because.tolist() == [
+    filtered = apply_filters(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
+    assert filtered.kept.tolist() == [False, False]
+    assert filtered.dropped_because.tolist() == [
         "33% outside the brain mask",
         "volume under 2 mm3",
     ]
@@ -157,8 +151,8 @@ def test_summary_counts_kept_lesions_only():
     probability = np.zeros((9, 9, 9))
     probability[0, 0, 0] = probability[2, 2, 2:4] = probability[5:8, 5:8, 5:8] = 0.9
     _, table = table_of(probability)
-    judged = judge(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
-    volumes = summarize(judged, probability[..., None], {1: "cmb"}).iloc[0]
+    filtered = apply_filters(table, default("postprocess", min_volume_mm3=2, outside_brain=0.25))
+    volumes = summarize(filtered, probability[..., None], {1: "cmb"}).iloc[0]
     assert volumes["count"] == 2
     assert volumes.volume_mm3 == 29
     assert volumes.mean_volume_mm3 == volumes.median_volume_mm3 == 14.5

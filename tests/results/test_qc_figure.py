@@ -11,9 +11,9 @@ from lesionflow.results.qc_figure import (
     BRAIN,
     DROPPED,
     KEPT,
-    _centres,
-    _colours,
-    draw_scan,
+    central_voxels,
+    distinct_colours,
+    draw_lesions,
     draw_structures,
 )
 
@@ -62,7 +62,7 @@ def test_the_picture_is_seen_from_above():
     image, brain, lesions = scan(value=0)
     image[:20, 25:] = 100  # left front
     image[30:, :10, :] = 50  # right back
-    picture = draw_scan(image, brain, lesions, [], (1, 1, 1), "title")
+    picture = draw_lesions(image, brain, lesions, [], (1, 1, 1), "title")
     assert picture.size == (1266, CLOSE + GAP)
     for number in range(12):
         pixels = overview(picture, number)[..., 0]
@@ -78,14 +78,14 @@ def test_slices_are_evenly_spaced_and_of_the_right_height():
     image, brain, lesions = scan()
     image[:] = np.arange(30)  # a slice has its own grey
     top = np.percentile(image, 99.5)
-    picture = draw_scan(image, brain, lesions, [], (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, [], (1, 1, 1), "")
     seen = [overview(picture, n)[10, 100, 0] for n in range(12)]
     assert seen == [int(height / top * 255) for height in HEIGHTS]
 
 
 def test_anisotropic_voxels_keep_their_proportions():
     image, brain, lesions = scan()
-    picture = draw_scan(image, brain, lesions, [], (1.6, 1, 5), "")  # 64 x 50 mm
+    picture = draw_lesions(image, brain, lesions, [], (1.6, 1, 5), "")  # 64 x 50 mm
     rows, columns = np.nonzero(np.asarray(picture)[HEAD + LINE :, :210, 0][:170] == 255)
     assert (np.ptp(columns) + 1, rows.max() + 1) == (204, 159)  # 50 / 64 of 204
 
@@ -94,7 +94,7 @@ def test_the_box_is_the_brain_and_six_voxels_around_it():
     image, brain, lesions = scan([(32, 36, 9)], shape=(60, 60, 30), brain=False)
     brain[20:36, 30:40] = True  # and so 14:42, 24:46, or 28 x 22 mm in 204 x 160 pixels
     image[14:42, 24:46] = 200
-    picture = draw_scan(image, brain, lesions, [row(1)], (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
     pixels = np.asarray(picture)[HEAD + LINE : HEAD + LINE + 160, GAP : GAP + WIDTH].astype(int)
     assert pixels[..., 0][:, 30:].min() > 70 and (pixels[0, :, 0] == 255).all()
     rows, columns = of_colour(pixels, BRAIN)
@@ -113,7 +113,7 @@ def test_the_box_is_the_brain_and_six_voxels_around_it():
 
 def test_an_empty_mask_shows_the_whole_scan_without_an_outline():
     image, brain, lesions = scan([(10, 40, 9)], brain=False)
-    picture = draw_scan(image, brain, lesions, [row(1)], (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
     assert not len(of_colour(np.asarray(picture).astype(int), BRAIN)[0])
     assert (overview(picture, 5)[..., 0] == 255).all()
 
@@ -121,7 +121,7 @@ def test_an_empty_mask_shows_the_whole_scan_without_an_outline():
 @pytest.mark.parametrize("value", [0, -3])
 def test_an_image_without_light_is_black(value):
     image, brain, lesions = scan(value=value)
-    picture = draw_scan(image, brain, lesions, [], (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, [], (1, 1, 1), "")
     assert not overview(picture, 5).any()
 
 
@@ -131,7 +131,7 @@ def test_an_image_without_light_is_black(value):
 )
 def test_a_ring_is_around_its_lesion_within_three_millimetres(voxel, spacing_z, panels):
     image, brain, lesions = scan([voxel], value=0)
-    picture = draw_scan(image, brain, lesions, [row(1)], (1, 1, spacing_z), "")
+    picture = draw_lesions(image, brain, lesions, [row(1)], (1, 1, spacing_z), "")
     found = [of_colour(overview(picture, n), KEPT, within=40) for n in range(12)]
     assert [n for n, (rows, _) in enumerate(found) if len(rows)] == panels
     for rows, columns in (found[n] for n in panels):
@@ -149,7 +149,7 @@ def test_kept_and_dropped_have_their_colours_and_their_order():
     image[0] = 100
     why = "not the largest of its label; volume under 5 mm3; 100% outside the brain mask"
     table = [row(1, 0.99, why), row(2, 0.6), row(3, 0.5, "volume under 5 mm3"), row(4, 0.8)]
-    picture = draw_scan(image, brain, lesions, table, (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, table, (1, 1, 1), "")
     pixels = overview(picture, 3)
     for voxel, colour in zip(voxels, (DROPPED, KEPT, DROPPED, KEPT), strict=True):
         x, y = (int(4.8 * (voxel[0] + 0.5)), int(240 - 4.8 * (voxel[1] + 0.5)))
@@ -173,7 +173,7 @@ def test_kept_and_dropped_have_their_colours_and_their_order():
 def test_a_close_up_shows_the_lesion_in_its_proportions():
     image, brain, lesions = scan([(50, 40, 5)], shape=(100, 80, 10))
     image[50, 40, 5] = 0
-    picture = draw_scan(image, brain, lesions, [row(1)], (0.5, 2, 3), "")
+    picture = draw_lesions(image, brain, lesions, [row(1)], (0.5, 2, 3), "")
     # 65 x 0.5 mm and 17 x 2 mm in 204 x 213 pixels: 6.28 a millimetre
     top = picture.height - GAP - 2 * GAP - 213
     pixels = close_up(picture, 0, top)[:213]
@@ -191,7 +191,7 @@ def test_a_close_up_shows_the_lesion_in_its_proportions():
 def test_a_close_up_at_the_edge_of_the_scan_is_cut_there():
     image, brain, lesions = scan([(2, 3, 5)], shape=(100, 80, 10))
     image[2, 3, 5] = 0
-    picture = draw_scan(image, brain, lesions, [row(1)], (1, 1, 1), "")
+    picture = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
     pixels = close_up(picture, 0, picture.height - 3 * GAP - 215)  # 0:19 and 0:20 in 204 x 215
     rows, columns = np.nonzero(pixels[:215, :, 0] == 0)
     scale = 204 / 19
@@ -206,12 +206,12 @@ def test_centres_are_voxels_of_their_lesions():
     lesions[4, 5, 2:7] = 1
     lesions[8, 8, 8] = 7
     for order in "CF":
-        centres = _centres(np.array(lesions, order=order), [7, 1, 3])
+        centres = central_voxels(np.array(lesions, order=order), [7, 1, 3])
         assert centres[:2].tolist() == [[8, 8, 8], [4, 5, 4]]
         assert lesions[tuple(centres[2])] == 3
-    assert _centres(lesions, []).shape == (0, 3)
+    assert central_voxels(lesions, []).shape == (0, 3)
     with pytest.raises(KeyError):  # and not the middle of another lesion
-        _centres(lesions, [2])
+        central_voxels(lesions, [2])
 
 
 def test_many_lesions_take_seconds_and_eighteen_close_ups():
@@ -222,9 +222,9 @@ def test_many_lesions_take_seconds_and_eighteen_close_ups():
     image, brain, _ = scan(shape=shape)
     table = [row(n, 1 / n, "" if n % 2 else "volume under 5 mm3") for n in range(1, 25_001)]
     begun = time.process_time()
-    many = draw_scan(image, brain, lesions, table, (1, 1, 1), "many")
+    many = draw_lesions(image, brain, lesions, table, (1, 1, 1), "many")
     assert time.process_time() - begun < 5
-    few = draw_scan(image, brain, lesions, table[:35], (1, 1, 1), "few")  # 18 of them kept
+    few = draw_lesions(image, brain, lesions, table[:35], (1, 1, 1), "few")  # 18 of them kept
     assert many.size == few.size
 
 
@@ -279,7 +279,7 @@ def test_every_structure_is_in_the_legend(count):
 
 @pytest.mark.parametrize("count", [7, 14, 33, 100])
 def test_labels_that_follow_each_other_do_not_look_alike(count):
-    colours = _colours(count)
+    colours = distinct_colours(count)
     assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 200
 
 

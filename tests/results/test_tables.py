@@ -15,7 +15,8 @@ from lesionflow.base.errors import ConfigError, ScanError
 from lesionflow.base.job_log import logged, outcome
 from lesionflow.cards.config import checked
 from lesionflow.results import columns
-from lesionflow.results.cohort_tables import cohort_table, scan_facts
+from lesionflow.results.cohort_tables import cohort_table
+from lesionflow.results.scan_results import quality_and_provenance
 from lesionflow.results.scan_status import STEPS
 from lesionflow.results.tables_io import write_table
 from support.paths import HOUSE
@@ -163,13 +164,15 @@ def test_flags():
     gathered = {name: 0 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
     gathered |= {"brain_volume_ml": 300, "brain_at_edge": 0.5, "brain_outside_box": 0.1}
     gathered |= {"mask_source": "provided", "filled": False}
-    assert scan_facts(gathered, {})["flags"] == "brain-cut-by-box;brain-at-edge;brain-volume"
+    assert (
+        quality_and_provenance(gathered)["flags"] == "brain-cut-by-box;brain-at-edge;brain-volume"
+    )
     none = gathered | {
         "brain_volume_ml": None,
         "brain_at_edge": None,
         "mask_source": "none",
     }
-    assert scan_facts(none, {"brain_outside_box": 0})["flags"] == "no-brain-mask"
+    assert quality_and_provenance(none | {"brain_outside_box": 0})["flags"] == "no-brain-mask"
 
 
 def test_steps_are_the_rules_with_a_scan():

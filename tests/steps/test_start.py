@@ -16,9 +16,9 @@ START = {  # step: what of these it imports before it has read its first file
     "normalize": [],
     "average_folds": [],
     "threshold": [],
-    "restore": [],
+    "restore": ["pandas"],
     "count": ["pandas"],
-    "draw": [],
+    "draw": ["pandas"],
 }
 LOOK = """
 import importlib.util, json, sys
@@ -33,11 +33,11 @@ DRAW = """
 import sys
 sys.path.insert(0, {folder!r})
 import numpy as np
-from lesionflow.results.qc_figure import draw_scan, draw_structures
+from lesionflow.results.qc_figure import draw_lesions, draw_structures
 image = np.ones((20, 20, 20), np.float32)
 lesions = (image.cumsum() == 5).reshape(image.shape).astype(int)
 row = dict(lesion=1, label="cmb", max_probability=0.5, volume_mm3=1.0, kept=True)
-draw_scan(image, image > 0, lesions, [row], (1, 1, 1), "title").save(sys.argv[1], format="PNG")
+draw_lesions(image, image > 0, lesions, [row], (1, 1, 1), "title").save(sys.argv[1], format="PNG")
 draw_structures(image, lesions, {{1: "one"}}, (1, 1, 1), "title")
 print([name for name in {heavy!r} if name in sys.modules])
 """

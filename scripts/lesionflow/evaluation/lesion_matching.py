@@ -12,7 +12,8 @@ from scipy import ndimage
 from lesionflow.evaluation.reference_lesions import Meeting, Truth, meet, nearest_in_truth
 from lesionflow.imaging.connected_components import components
 from lesionflow.imaging.grids import Grid, bounding_box
-from lesionflow.results.lesions import judge, label_map, peak
+from lesionflow.results.lesion_filters import apply_filters
+from lesionflow.results.lesions import label_map, peak
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 SIZES_MM3 = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -150,7 +151,7 @@ def counted(found: Match, truth: Truth, rules: Mapping[str, Any], n_labels: int)
         and their ``true_detections`` and number ``outside_truth``, ``volume_mm3`` and
         ``truth_volume_mm3``, and voxels on the truth's grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
     """
-    kept = judge(found.table, dict(rules)).kept.to_numpy(bool)
+    kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     pairs = found.pairs[kept[found.pairs.predicted - 1]]
     rows = []
     for label in range(1, n_labels + 1):

@@ -11,7 +11,7 @@ from lesionflow.evaluation.lesion_matching import COUNTED, Match
 from lesionflow.evaluation.other_conventions import valdo
 from lesionflow.evaluation.reference_lesions import Truth
 from lesionflow.imaging.grids import Grid, equivalent_diameter_mm
-from lesionflow.results.lesions import judge
+from lesionflow.results.lesion_filters import apply_filters
 
 TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
 
@@ -38,7 +38,7 @@ def known_of(
         ``status``, ``reason``, ``ignored_values`` (of the truth), ``lesions`` (a dict a true one:
         ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``peers``).
     """
-    kept = judge(found.table, dict(rules)).kept.to_numpy(bool)
+    kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     hit = set(found.pairs.true[kept[found.pairs.predicted - 1]])
     diameters = equivalent_diameter_mm(truth.volume_mm3)
     return {

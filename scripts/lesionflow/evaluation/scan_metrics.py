@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesionflow.base import json_sidecar
+from lesionflow.base import json_sidecar, layout
 from lesionflow.base.job_log import outcome
 from lesionflow.evaluation import other_conventions
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
-from lesionflow.results.scan_status import verdict
+from lesionflow.results.scan_status import NOT_STARTED, scan_status, scan_wildcards
 
 Array = np.ndarray
 
@@ -81,8 +81,11 @@ def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
 
 def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tuple[Path, Path]:
     """Where ``compare`` leaves a scan's numbers and what else is known of its truth."""
-    stem = results / model / record["folder"] / f"{record['scan']}_desc-truth_comparison"
-    return stem.with_suffix(".tsv"), stem.with_suffix(".json")
+    wildcards = scan_wildcards(record, model)
+    return (
+        layout.path(layout.COMPARISON, results, **wildcards),
+        layout.path(layout.COMPARISON_SIDECAR, results, **wildcards),
+    )
 
 
 def gathered(
@@ -154,7 +157,7 @@ def _state(
         return "truth-missing", reason, "missing", {}
     if status != "ok":
         return "truth-unusable", reason, "unusable", {}
-    log = logs / "compare" / model / record["folder"] / f"{record['scan']}.log"
+    log = layout.path(layout.log("compare"), logs=logs, **scan_wildcards(record, model))
     if why := outcome(log):
         return "failed:compare", why, "", {}
     table, known = comparison_files(results, record, model)
@@ -166,7 +169,7 @@ def _state(
             "" if found["status"] == "ok" else "unusable",
             found,
         )
-    status, reason = verdict(record, model, parts, results, logs)
+    status, reason = scan_status(record, model, parts, results, logs)
     if status == "ok":
-        status, reason = "failed:compare", "the run ended before this step was begun"
+        status, reason = "failed:compare", NOT_STARTED
     return status, reason, "", {}

@@ -1,7 +1,7 @@
-"""What pictures are put together of: slices, outlines, rings and words, on a black sheet.
+"""Parts of a figure: panels of slices with outlines, rings and text, on a black sheet.
 
-A plane is an axial slice of a volume, an array (x, y) whose axes run to the right and to the front of
-the head. A panel is its picture as seen from above: the left of the head on the left, the front up.
+A plane is an axial slice of a volume, an array (x, y) whose axes run to the right and to the front of the head. A panel is
+the image of a plane as seen from above: the left of the head is on the left, the front at the top.
 """
 
 import re
@@ -13,71 +13,71 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 COLUMNS = 6
-WIDTH, HEIGHT = 204, 240  # most pixels of a panel
+WIDTH, HEIGHT = 204, 240  # largest panel, in pixels
 GAP = 6
-LINE = 14  # pixels from one line of words to the next
-HEAD = 34  # pixels that the title takes
-TITLE, WORDS, SMALLEST = 15, 12, 8  # sizes of type in pixels
+LINE = 14  # pixels from one line of text to the next
+HEAD = 34  # height of the title, in pixels
+TITLE_SIZE, TEXT_SIZE, SMALLEST = 15, 12, 8  # font sizes in pixels
 RADIUS = 6.25  # of a ring, in pixels
-EDGE = 0.45  # how dark the edge of a line is
+EDGE = 0.45  # opacity of the dark edge of a line
 
 
 class Cell(NamedTuple):
-    """A panel, the lines of words above it, and their colour."""
+    """A panel, the lines of text above it, and the colour of the text."""
 
     panel: Image.Image
-    words: list[str]
+    lines: list[str]
     colour: str
 
 
-def greys(plane: np.ndarray, top: float) -> np.ndarray:
-    """A plane (x, y) of intensities as uint8: 0 and below are black, ``top`` and above white."""
-    scaled = plane / top * 255 if top > 0 else np.zeros(plane.shape)
-    return np.fmin(np.fmax(scaled, 0), 255).astype(np.uint8)  # what is no number is black
+def greys(plane: np.ndarray, white: float) -> np.ndarray:
+    """Grey values, uint8, of a plane (x, y): black at 0 and below and for NaN, white at ``white`` and above."""
+    scaled = plane / white * 255 if white > 0 else np.zeros(plane.shape)
+    return np.fmin(np.fmax(scaled, 0), 255).astype(np.uint8)
 
 
 def panel(plane: np.ndarray, spacing_mm: Sequence[float]) -> Image.Image:
-    """The picture of a plane, as large as WIDTH and HEIGHT allow.
+    """The image of a plane, as large as WIDTH and HEIGHT allow.
 
     Parameters
     ----------
     plane
         Grey (x, y) or red, green and blue (x, y, 3), uint8.
     spacing_mm
-        Voxel size along x and y (what follows is not looked at): voxels have these proportions.
+        Voxel size along x and y, which gives the proportions of a voxel; further values are ignored.
 
     Returns
     -------
     PIL.Image.Image
-        RGB. Voxels have sharp edges; where several share a pixel, it is their mean.
+        RGB. Voxels have sharp edges; a pixel that covers several is their mean.
     """
     sides_mm = np.array(plane.shape[:2]) * spacing_mm[:2]
     scale = min(WIDTH / sides_mm[0], HEIGHT / sides_mm[1])
     width, height = np.maximum((sides_mm * scale).round().astype(int), 1)
-    return _seen(plane).convert("RGB").resize((width, height), Image.Resampling.BOX)
+    return _from_above(plane).convert("RGB").resize((width, height), Image.Resampling.BOX)
 
 
-def _seen(plane: np.ndarray) -> Image.Image:
-    """A plane as seen from above, a pixel a voxel: a picture's rows run down, from the front."""
+def _from_above(plane: np.ndarray) -> Image.Image:
+    """A plane as seen from above, one pixel per voxel: rows of an image run down, from the front of the head."""
     return Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)[::-1]))
 
 
 def outline(picture: Image.Image, mask: np.ndarray, colour: str, edged: bool = False) -> None:
-    """Draw a line of one pixel on a panel, around the voxels of a bool plane (x, y).
+    """Draw a line one pixel wide on a panel, around the voxels of a bool plane (x, y).
 
-    It runs along the borders of voxels, outside, so that nothing of a lesion of one voxel is hidden.
-    With ``edged`` the line has a dark edge, without which grey is lost in grey tissue.
+    The line runs just outside of the voxels, so that a lesion of one voxel is not hidden. With ``edged`` it has a dark
+    edge, without which a grey line is hardly seen on grey tissue.
     """
-    shares = _seen(mask.astype(np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
+    shares = _from_above(mask.astype(np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
     inside = np.asarray(shares) > 127
-    line = _grown(inside) & ~inside
+    line = _dilated(inside) & ~inside
     if edged:
-        picture.paste("black", mask=_cover((_grown(line) & ~inside) * EDGE))
-    picture.paste(colour, mask=_cover(line))
+        picture.paste("black", mask=_opacity((_dilated(line) & ~inside) * EDGE))
+    picture.paste(colour, mask=_opacity(line))
 
 
-def _grown(mask: np.ndarray) -> np.ndarray:
-    """A bool plane with the neighbours at its pixels' four sides."""
+def _dilated(mask: np.ndarray) -> np.ndarray:
+    """A bool array of pixels, dilated by one pixel with 4-connectivity."""
     grown = mask.copy()
     grown[1:] |= mask[:-1]
     grown[:-1] |= mask[1:]
@@ -86,8 +86,8 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return grown
 
 
-def _cover(share: np.ndarray) -> Image.Image:
-    """How much of each pixel, from 0 to 1, a colour covers."""
+def _opacity(share: np.ndarray) -> Image.Image:
+    """Opacity of each pixel, from 0 to 1, as a mask for ``Image.paste``."""
     return Image.fromarray((share * 255).astype(np.uint8))
 
 
@@ -98,109 +98,124 @@ def rings(
     colour: str,
     edged: bool = False,
 ) -> None:
-    """Draw rings on the panel of a plane of ``shape``, around voxels (n, 2) of it; ``edged`` as for ``outline``."""
-    reach = np.arange(-int(RADIUS) - 3, int(RADIUS) + 4)
-    away = np.abs(np.hypot(reach, reach[:, None]) - RADIUS)
-    inks = [(colour, _cover(np.clip(1.2 - away, 0, 1)))]
+    """Draw rings around voxels (n, 2) of a plane of ``shape`` on its panel; ``edged`` as for ``outline``."""
+    offsets = np.arange(-int(RADIUS) - 3, int(RADIUS) + 4)
+    distance = np.abs(np.hypot(offsets, offsets[:, None]) - RADIUS)
+    layers = [(colour, _opacity(np.clip(1.2 - distance, 0, 1)))]
     if edged:
-        inks.insert(0, ("black", _cover(np.clip(2.2 - away, 0, 1) * EDGE)))
-    across, up = ((voxels + 0.5) / shape[:2] * picture.size).T
-    corners = np.stack([across, picture.height - up], axis=1) - len(reach) / 2
+        layers.insert(0, ("black", _opacity(np.clip(2.2 - distance, 0, 1) * EDGE)))
+    x, y = ((voxels + 0.5) / shape[:2] * picture.size).T
+    corners = np.stack([x, picture.height - y], axis=1) - len(offsets) / 2
     for left, top in corners.round().astype(int).tolist():
-        for ink, cover in inks:
-            picture.paste(ink, (left, top), cover)
+        for layer_colour, opacity in layers:
+            picture.paste(layer_colour, (left, top), opacity)
 
 
-def mark_left(picture: Image.Image) -> None:
-    """Write an L at the left edge of a panel: the left of the head."""
-    place = 4, picture.height // 2
+def label_left(picture: Image.Image) -> None:
+    """Write an L at the left edge of a panel, for the left of the head."""
+    position = 4, picture.height // 2
     ImageDraw.Draw(picture).text(
-        place, "L", "white", _font(TITLE), "lm", stroke_width=1, stroke_fill="black"
+        position, "L", "white", _font(TITLE_SIZE), "lm", stroke_width=1, stroke_fill="black"
     )
 
 
 def sheet(
     title: str, cells: Sequence[Cell], legend: Sequence[tuple[str, tuple[int, ...]]] = ()
 ) -> Image.Image:
-    """Title, cells in rows of COLUMNS, and names with their colours (red, green and blue), on black.
+    """A title, cells in rows of COLUMNS, and a legend, on black.
 
-    A row is as high as its words and panels; words too long for their place are written smaller, then cut.
+    A row is as high as its text and panels need. Text that is too long is written smaller, then cut.
+
+    Parameters
+    ----------
+    title
+        Of the sheet.
+    cells
+        In reading order.
+    legend
+        Names and their colours (red, green and blue, 0 to 255).
 
     Returns
     -------
     PIL.Image.Image
-        RGB, always of the same width.
+        RGB, of the same width whatever is on it.
     """
     rows = [cells[n : n + COLUMNS] for n in range(0, len(cells), COLUMNS)]
-    lines = [LINE * max(len(cell.words) for cell in row) for row in rows]
-    tall = [max(cell.panel.height for cell in row) + 2 * GAP for row in rows]
-    below = LINE * -(-len(legend) // COLUMNS) + GAP
-    width, height = GAP + COLUMNS * (WIDTH + GAP), HEAD + sum(lines) + sum(tall) + below
+    text_heights = [LINE * max(len(cell.lines) for cell in row) for row in rows]
+    panel_heights = [max(cell.panel.height for cell in row) + 2 * GAP for row in rows]
+    legend_height = LINE * -(-len(legend) // COLUMNS) + GAP
+    width = GAP + COLUMNS * (WIDTH + GAP)
+    height = HEAD + sum(text_heights) + sum(panel_heights) + legend_height
     canvas = Image.new("RGB", (width, height))
-    write(canvas, (width / 2, HEAD / 2 + 5), title, TITLE, "white", width - 2 * GAP)
+    write(canvas, (width / 2, HEAD / 2 + 5), title, TITLE_SIZE, "white", width - 2 * GAP)
     top = HEAD
-    for row, above, under in zip(rows, lines, tall, strict=True):
-        top += above
+    for row, text_height, panel_height in zip(rows, text_heights, panel_heights, strict=True):
+        top += text_height
         for column, cell in enumerate(row):
             middle = GAP + column * (WIDTH + GAP) + WIDTH / 2
             canvas.paste(cell.panel, (int(middle - cell.panel.width / 2), top))
-            for number, words in enumerate(reversed(cell.words)):
-                foot = top - 4 - number * LINE
-                write(canvas, (middle, foot), words, WORDS, cell.colour, WIDTH)
-        top += under
+            for number, line in enumerate(reversed(cell.lines)):
+                baseline = top - 4 - number * LINE
+                write(canvas, (middle, baseline), line, TEXT_SIZE, cell.colour, WIDTH)
+        top += panel_height
     for number, (name, colour) in enumerate(legend):
-        left, foot = GAP + number % COLUMNS * (WIDTH + GAP), top + (number // COLUMNS + 1) * LINE
-        ImageDraw.Draw(canvas).rectangle((left, foot - 12, left + 16, foot - 4), colour)
-        write(canvas, (left + 22, foot - 4), name, WORDS, "white", WIDTH - 22, middle=False)
+        left = GAP + number % COLUMNS * (WIDTH + GAP)
+        bottom = top + (number // COLUMNS + 1) * LINE
+        ImageDraw.Draw(canvas).rectangle((left, bottom - 12, left + 16, bottom - 4), colour)
+        position = left + 22, bottom - 4
+        write(canvas, position, name, TEXT_SIZE, "white", WIDTH - 22, centred=False)
     return canvas
 
 
 def write(
     picture: Image.Image,
-    place: tuple[float, float],
-    words: str,
+    position: tuple[float, float],
+    line: str,
     size: int,
     colour: str,
     width: float,
-    middle: bool = True,
+    centred: bool = True,
 ) -> None:
-    """Write a line on the picture, at most ``width`` pixels long.
+    """Write a line of text on an image.
 
     Parameters
     ----------
-    place
-        Pixels from the left, of the line's middle or its begin, and from the top, of its foot.
+    position
+        Pixels from the left, of the middle of the line or (not ``centred``) of its start, and from the top, of its
+        baseline.
     size
-        Of the type in pixels. A line that is too long is written smaller, then cut.
+        Font size in pixels.
+    width
+        Maximum length in pixels. A line that is too long is written smaller, then cut.
     """
-    words, size = fitted(words, size, width)
-    left, foot = place
-    if middle:
-        left -= length(words, size) / 2
+    line, size = fitted(line, size, width)
+    left, baseline = position
+    if centred:
+        left -= length(line, size) / 2
     draw = ImageDraw.Draw(picture)
-    for text, font, lift in _pieces(words, size):
-        draw.text((left, foot - lift), text, colour, font, "ls")
+    for text, font, raised in _runs(line, size):
+        draw.text((left, baseline - raised), text, colour, font, "ls")
         left += font.getlength(text)
 
 
-def fitted(words: str, size: int, width: float) -> tuple[str, int]:
-    """Words and a size of type (at most ``size``) with which they are no longer than ``width`` pixels."""
-    while size > SMALLEST and length(words, size) > width:
+def fitted(line: str, size: int, width: float) -> tuple[str, int]:
+    """A line, cut if need be, and a font size (at most ``size``) with which it is at most ``width`` pixels long."""
+    while size > SMALLEST and length(line, size) > width:
         size -= 1
-    if length(words, size) <= width:
-        return words, size
-    cuts = (words[:end].rstrip() + "…" for end in range(len(words) - 1, -1, -1))
+    if length(line, size) <= width:
+        return line, size
+    cuts = (line[:end].rstrip() + "…" for end in range(len(line) - 1, -1, -1))
     return next((cut for cut in cuts if length(cut, size) <= width), ""), size
 
 
-def length(words: str, size: int) -> float:
-    """Of a line, in pixels."""
-    return sum(font.getlength(text) for text, font, _ in _pieces(words, size))
+def length(line: str, size: int) -> float:
+    """Length of a line in pixels."""
+    return sum(font.getlength(text) for text, font, _ in _runs(line, size))
 
 
-def _pieces(words: str, size: int) -> Iterator[tuple[str, Any, float]]:
-    """Parts of a line, their fonts and how far they are lifted: Pillow's font lacks the raised three."""
-    for text in re.split("(³)", words):
+def _runs(line: str, size: int) -> Iterator[tuple[str, Any, float]]:
+    """Runs of a line, each with its font and how far it is raised: Pillow's default font has no superscript three."""
+    for text in re.split("(³)", line):
         yield ("3", _font(0.7 * size), 0.35 * size) if text == "³" else (text, _font(size), 0)
 
 

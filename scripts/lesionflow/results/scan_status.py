@@ -1,82 +1,98 @@
-"""What became of a scan, by its results and its logs."""
+"""Status of a scan under a model, from its results and its logs."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lesionflow.base import layout
 from lesionflow.base.job_log import outcome
 from lesionflow.imaging.file_types import MATLAB
 
-STEPS = {  # the road in its order, and where a job of each step logs
-    "import_fold": "{model}/fold-{fold}.log",
-    "convert": "{model}/{folder}/{scan}_{kind}.log",
-    "resample": "{model}/{folder}/{scan}_channel-{channel}.log",
-    "find_brain": "{model}/{folder}/{scan}.log",
-    "mask": "{model}/{folder}/{scan}.log",
-    "crop": "{model}/{folder}/{scan}.log",
-    "normalize": "{model}/{folder}/{scan}_channel-{channel}.log",
-    "predict_fold": "{model}/{folder}/{scan}_fold-{fold}.log",
-    "average_folds": "{model}/{folder}/{scan}.log",
-    "clean": "{model}/{folder}/{scan}.log",
-    "threshold": "{model}/{folder}/{scan}.log",
-    "count": "{model}/{folder}/{scan}.log",
-    "restore": "{model}/{folder}/{scan}.log",
-    "draw": "{model}/{folder}/{scan}.log",
-}
-
-
-RESULTS = (  # what stands at the end of a scan's road
-    "{scan}_lesions.tsv",
-    "{scan}_volumes.tsv",
-    "{scan}_space-model_dseg.json",
-    "{scan}_space-orig_dseg.nii.gz",
-    "{scan}_qc.png",
+STEPS = (  # of one scan, in the order of the pipeline
+    *("import_fold", "convert", "resample", "find_brain", "mask", "crop", "normalize"),
+    *("predict_fold", "average_folds", "clean", "threshold", "count", "restore", "draw"),
 )
+FINAL_RESULTS = (  # without any of these a scan is not finished
+    layout.SCAN_LESIONS,
+    layout.SCAN_VOLUMES,
+    layout.MODEL_LABELS_SIDECAR,
+    layout.ORIG_LABELS,
+    layout.QC_FIGURE,
+)
+NOT_STARTED = "the run ended before this step started"
 
 
-def _folder(results: Path, model: str, record: Mapping[str, Any]) -> Path:
-    return results / model / record["folder"]
+def scan_wildcards(record: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Values of the wildcards in the paths of one scan under one model (``layout.SCAN``)."""
+    return {"model": model, "folder": record["folder"], "scan": record["scan"]}
 
 
-def verdict(
-    record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
+def scan_status(
+    record: Mapping[str, Any], model: str, summary: Mapping[str, Any], results: Path, logs: Path
 ) -> tuple[str, str]:
-    """Status and reason of one scan under one model, by its results and its logs (see ``cohort_table``)."""
+    """Status and reason of one scan under one model.
+
+    Parameters
+    ----------
+    record
+        The scan in the plan of the run.
+    model
+        Name of the model.
+    summary
+        Of the model (``columns.model_summary``).
+    results, logs
+        Folders of the run.
+
+    Returns
+    -------
+    status, reason : str
+        The problem that the plan names; else ``failed:STEP`` for the first step of the pipeline with a job that
+        failed, or, where results are missing without that, for the first step that has not started; else ``ok``
+        without a reason.
+    """
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason
-    names = {"model": model, "folder": record["folder"], "scan": record["scan"]}
-    files = record["files"].items()
+    step_logs = _step_logs(record, model, summary, logs)
+    for step, paths in step_logs.items():
+        for path in paths:
+            if reason := outcome(path):
+                return f"failed:{step}", reason
+    wildcards = scan_wildcards(record, model)
+    if all(layout.path(pattern, results, **wildcards).is_file() for pattern in FINAL_RESULTS):
+        return "ok", ""
+    not_started = (
+        step for step, paths in step_logs.items() if not any(path.is_file() for path in paths)
+    )
+    return f"failed:{next(not_started, 'draw')}", NOT_STARTED
+
+
+def _step_logs(
+    record: Mapping[str, Any], model: str, summary: Mapping[str, Any], logs: Path
+) -> dict[str, list[Path]]:
+    """The logs of a scan's jobs by step, whether they exist or not.
+
+    The jobs follow from the plan and the model, not from the files in the folder: an earlier run may have left logs
+    of jobs that this one does not have.
+    """
+    files, finder = record["files"].items(), record["finder"]
     matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
-    off_road = {"find_brain": not record["finder"], "clean": not parts["cleaned"]}
-    off_road["convert"] = not matlab
-    jobs = {  # by name, not by what lies there: a step that is no more may have left a log
-        step: [
-            logs / step / pattern.format(**names, fold=fold, channel=channel, kind=kind)
-            for fold in (range(1, parts["folds"] + 1) if "{fold}" in pattern else [0])
-            for channel in (parts["channels"] if "{channel}" in pattern else [""])
+    skipped = {"convert": not matlab, "find_brain": not finder, "clean": not summary["cleaned"]}
+    wildcards = scan_wildcards(record, model)
+    step_logs = {}
+    for step in STEPS:
+        if skipped.get(step):
+            continue
+        pattern = layout.log(step)
+        step_logs[step] = [
+            layout.path(pattern, logs=logs, **wildcards, fold=fold, channel=channel, kind=kind)
+            for fold in (range(1, summary["folds"] + 1) if "{fold}" in pattern else [0])
+            for channel in (summary["channels"] if "{channel}" in pattern else [""])
             for kind in (matlab if "{kind}" in pattern else [""])
         ]
-        for step, pattern in STEPS.items()
-        if not off_road.get(step)
-    }
-    if finder := record["finder"]:
-        own = [
-            STEPS["import_fold"].format(model=finder["name"], fold=fold + 1)
-            for fold in range(finder["folds"])
+    if finder:
+        step_logs["import_fold"] += [
+            layout.path(layout.log("import_fold"), logs=logs, model=finder["name"], fold=fold)
+            for fold in range(1, finder["folds"] + 1)
         ]
-        jobs["import_fold"] += [logs / "import_fold" / log for log in own]
-    for step, paths in jobs.items():
-        for log in paths:
-            if reason := outcome(log):
-                return f"failed:{step}", reason
-    missing = [
-        name
-        for name in (pattern.format(**names) for pattern in RESULTS)
-        if not (_folder(results, model, record) / name).is_file()
-    ]
-    if missing:
-        after = [s for s, paths in jobs.items() if not any(path.is_file() for path in paths)]
-        step = after[0] if after else "draw"
-        return f"failed:{step}", "the run ended before this step was begun"
-    return "ok", ""
+    return step_logs

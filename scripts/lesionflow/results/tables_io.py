@@ -1,4 +1,4 @@
-"""Tables as files."""
+"""Tables as files: tab-separated for ``.tsv``, else comma-separated."""
 
 from pathlib import Path
 from typing import Any
@@ -9,30 +9,52 @@ import pandas as pd
 from lesionflow.base.atomic_write import whole
 
 DECIMALS = 4
-
-
-AS_WRITTEN: dict[str, Any] = {
-    "keep_default_na": False,
-    "na_values": [""],
-}  # a label may be called NA
+LESION_TYPES: Any = {  # a table without a row has them as well
+    **dict.fromkeys(("lesion", "i", "j", "k"), int),
+    **dict.fromkeys(("label", "region", "dropped_because"), str),
+    "kept": bool,
+}
 
 
 def write_table(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all: tabs for ``.tsv``, else commas; empty for what is missing.
+    """Write a table atomically, with an empty cell for a missing value.
 
-    Truth values are ``true`` and ``false``; numbers have at most four decimals, small ones (under 0.1,
-    as intensities of some scanners are) four digits.
+    Booleans are ``true`` and ``false``. Numbers have at most four decimals, those below 0.1 (such as the intensities
+    of some scanners) four significant digits.
     """
-    separator = "\t" if str(path).endswith(".tsv") else ","
     shown = table.copy()
     for name in shown.columns:
         if pd.api.types.is_float_dtype(shown[name]):
-            shown[name] = shown[name].map(_short)
+            shown[name] = shown[name].map(_rounded)
         elif shown[name].map(lambda v: isinstance(v, bool | np.bool_)).any():
             shown[name] = shown[name].map({True: "true", False: "false"})
     with whole(path) as partial:
-        shown.to_csv(partial, sep=separator, index=False, lineterminator="\n")
+        shown.to_csv(partial, sep=_separator(path), index=False, lineterminator="\n")
 
 
-def _short(value: float) -> float:
+def read_table(path: Path | str) -> pd.DataFrame:
+    """A table with its numbers as numbers; only an empty cell is missing, since a label may be called NA."""
+    return pd.read_csv(path, sep=_separator(path), keep_default_na=False, na_values=[""])
+
+
+def read_as_text(path: Path | str) -> pd.DataFrame:
+    """A table with every cell as the text in the file."""
+    return pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False)
+
+
+def read_lesions(path: Path | str) -> pd.DataFrame:
+    """The lesions of one scan (``columns.LESION``): ``kept`` as bool, names and reasons as text, else numbers."""
+    return pd.read_csv(
+        path,
+        sep=_separator(path),
+        dtype=LESION_TYPES,
+        keep_default_na=False,
+    )
+
+
+def _separator(path: Path | str) -> str:
+    return "\t" if str(path).endswith(".tsv") else ","
+
+
+def _rounded(value: float) -> float:
     return float(f"{value:.{DECIMALS}g}") if abs(value) < 0.1 else round(value, DECIMALS)

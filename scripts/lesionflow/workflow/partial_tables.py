@@ -1,50 +1,55 @@
-"""What a run that did not come to its end leaves behind: a row for every scan, with the step that failed and why."""
+"""Tables of a run that failed: every scan with its status, the step that failed and why."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from lesionflow.base import layout
 from lesionflow.cohort.plan import Record
-
-RESULTS, LOGS = Path("results"), Path("logs")
-COHORT, EVALUATION = RESULTS / "cohort.partial.csv", RESULTS / "evaluation.partial.csv"
 
 
 def write(
     targets: Iterable[str], scans: list[Record], models: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:
-    """Write the table of a failed run, cohort's or evaluation's, and return what the user is told.
+    """Write the partial table of a failed run: of the evaluation if it was the only target, else of the cohort.
 
     Parameters
     ----------
     targets
-        What Snakemake was asked for.
+        The targets that Snakemake was called with.
     scans
         The plan.
     models
-        What the tables need to know of each model.
-    """
-    from lesionflow.results.cohort_tables import cohort_table  # pandas: only where a run has failed
-    from lesionflow.results.tables_io import write_table  # pandas: only where a run has failed
+        Summary of each model by name (``columns.model_summary``).
 
-    asked = list(targets)
-    if asked and all("evaluat" in str(target) for target in asked):
+    Returns
+    -------
+    list of str
+        Messages for the user, one line each: the scans that failed, and what to do.
+    """
+    # pandas: only a run that failed waits for its import
+    from lesionflow.results.cohort_tables import cohort_table
+    from lesionflow.results.tables_io import write_table
+
+    names = [str(target) for target in targets]
+    if names and all("evaluat" in name for name in names):
         from lesionflow.evaluation.scan_metrics import gathered
 
-        path, table = EVALUATION, gathered(scans, models, RESULTS, LOGS)[0]
+        path = layout.path(layout.PARTIAL_EVALUATION)
+        table = gathered(scans, models, layout.RESULTS, layout.LOGS)[0]
     else:
-        path, table = COHORT, cohort_table(scans, models, RESULTS, LOGS)
+        path = layout.path(layout.PARTIAL_COHORT)
+        table = cohort_table(scans, models, layout.RESULTS, layout.LOGS)
     write_table(path, table)
     failed = table[table.status.str.startswith("failed")]
-    each = failed.drop_duplicates(["scan", "status"])
+    failures = failed.drop_duplicates(["scan", "status"])
     return [
-        *(f"{row.scan}: {row.status}: {row.reason}" for row in each.itertuples()),
-        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has a row for every scan. "
-        "The same command takes up what is missing; exclude a scan to go on without it.",
+        *(f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()),
+        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has every scan with its status. "
+        "Run the same command again to compute what is missing, or exclude a scan to finish without it.",
     ]
 
 
-def forget() -> None:
-    """Remove them: what a whole run leaves behind is cohort.csv, and evaluation.csv where it was asked for."""
-    for path in (COHORT, EVALUATION):
-        path.unlink(missing_ok=True)
+def remove() -> None:
+    """Remove the partial tables, which a run that succeeded has replaced with complete ones."""
+    for pattern in (layout.PARTIAL_COHORT, layout.PARTIAL_EVALUATION):
+        layout.path(pattern).unlink(missing_ok=True)

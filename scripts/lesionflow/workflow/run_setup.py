@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lesionflow.base import layout
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import CohortError
@@ -20,11 +21,6 @@ from lesionflow.cards.model_card import load_cards
 from lesionflow.cohort.header_check import Memory
 from lesionflow.cohort.plan import Record, join_truth, plan_run, split_truth
 from lesionflow.networks.weights.locate import check_available, is_imported
-
-PLAN = Path("work/cohort.json")
-TRUTHS = Path("work/truth.json")  # apart: what the main road reads does not change with a truth
-HEADERS = Path("work/headers.json")
-WISHES = Path("work/imports")
 
 Card = dict[str, Any]
 
@@ -65,10 +61,10 @@ def make_plan(
     for card in [*cards.values(), *([brain] if brain else [])]:
         check_available(card, models_dir, code)
         _wish(card, models_dir, code)
-    memory = Memory(HEADERS)
+    memory = Memory(layout.HEADERS)
     plan = plan_run(settings, cards, memory, brain)
     memory.save()
-    for path, part in zip((PLAN, TRUTHS), split_truth(plan), strict=True):
+    for path, part in zip((layout.PLAN, layout.REFERENCES), split_truth(plan), strict=True):
         _keep(path, part)
 
 
@@ -80,9 +76,10 @@ def read_plan() -> list[Record]:
     CohortError
         If there is none.
     """
-    if not PLAN.is_file():
+    if not layout.PLAN.is_file():
         raise CohortError("there is no plan of a cohort")
-    plain, truths = (json.loads(path.read_text(encoding="utf-8")) for path in (PLAN, TRUTHS))
+    files = layout.PLAN, layout.REFERENCES
+    plain, truths = (json.loads(path.read_text(encoding="utf-8")) for path in files)
     return join_truth(plain, truths)
 
 
@@ -92,8 +89,9 @@ def _wish(card: Card, models_dir: Path, code: str) -> None:
     Other working directories may share the models' folder, and Snakemake remembers params by directory.
     """
     for fold in range(1, len(card["folds"]) + 1):
-        path = WISHES / card["name"] / f"fold-{fold}.json"
-        there = models_dir / card["name"] / f"fold-{fold}" / "fold.json"
+        names: dict[str, Any] = {"model": card["name"], "fold": fold}
+        path = layout.path(layout.IMPORT_REQUEST, **names)
+        there = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
         wish = {**import_part(card, fold), "code": code}
         if is_imported(card, fold, models_dir, code):
             _keep(path, wish)

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from lesionflow.results.lesion_rows import read_lesions
-from lesionflow.results.tables_io import write_table
+from lesionflow.results.tables_io import read_lesions, write_table
 
 
 def test_rows_are_what_was_written(tmp_path):
@@ -19,7 +18,7 @@ def test_rows_are_what_was_written(tmp_path):
         }
     )
     write_table(tmp_path / "t.tsv", table)
-    first, second = read_lesions(tmp_path / "t.tsv")
+    first, second = read_lesions(tmp_path / "t.tsv").to_dict("records")
     assert first == {
         **{"label": "NA", "lesion": 1, "i": 4, "j": 6, "k": 8, "volume_mm3": 12.5},
         **{"max_probability": 0.9877, "kept": True, "dropped_because": ""},
@@ -30,4 +29,4 @@ def test_rows_are_what_was_written(tmp_path):
 
 def test_no_lesion_is_no_row(tmp_path):
     (tmp_path / "t.tsv").write_text("label\tlesion\ti\tj\tk\tvolume_mm3\tmax_probability\tkept\n")
-    assert read_lesions(tmp_path / "t.tsv") == []
+    assert read_lesions(tmp_path / "t.tsv").to_dict("records") == []

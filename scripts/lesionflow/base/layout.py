@@ -1,0 +1,129 @@
+"""Where the files of a run are: results, logs, and what Snakemake and the steps keep under ``work/``.
+
+Patterns hold Snakemake's path variables (``<results>``, ``<logs>``, ``<benchmarks>``, ``<scan>``) and the wildcards of the
+rules (``{model}``, ``{folder}``, ``{scan}``, ``{channel}``, ``{fold}``, ``{kind}``). The rules use them as they are; ``path`` fills
+them in elsewhere.
+"""
+
+from pathlib import Path
+
+RESULTS, LOGS, BENCHMARKS = Path("results"), Path("logs"), Path("benchmarks")
+SCAN = "{model}/{folder}/{scan}"  # the path variable <scan> of the Snakefile
+
+# One scan under one model, in the order of the pipeline.
+CONVERTED_IMAGE = "<results>/<scan>_space-orig_desc-source_{kind}.nii.gz"
+SOURCE_SIDECAR = "<results>/<scan>_desc-source_{channel}.json"
+RESAMPLED_IMAGE = "<scan>_space-model_desc-resampled_{channel}"  # see intermediate
+BRAIN_PROBABILITY = "work/<scan>_brain.nii"
+BRAIN_MASK = "work/<scan>_mask.nii"
+BRAIN_MASK_SIDECAR = "<results>/<scan>_desc-brain_mask.json"
+CROPPED_IMAGE = "<scan>_space-model_desc-cropped"  # see intermediate
+CROPPED_MASK = "<results>/<scan>_space-model_desc-brain_mask.nii.gz"
+CROPPED_MASK_SIDECAR = "<results>/<scan>_space-model_desc-brain_mask.json"
+NORMALIZED_IMAGE = "<results>/<scan>_space-model_desc-preproc_{channel}.nii.gz"
+NORMALIZED_SIDECAR = "<results>/<scan>_space-model_desc-preproc_{channel}.json"
+FOLD_PROBABILITY = "<results>/<scan>_space-model_desc-fold{fold}_probseg.nii.gz"
+FOLD_SIDECAR = "<results>/<scan>_space-model_desc-fold{fold}_probseg.json"
+MODEL_PROBABILITY = "<results>/<scan>_space-model_probseg.nii.gz"
+MODEL_PROBABILITY_SIDECAR = "<results>/<scan>_space-model_probseg.json"
+FOLD_SPREAD = "<results>/<scan>_space-model_desc-folds_std.nii.gz"
+CLEANED_PROBABILITY = "<results>/<scan>_space-model_desc-clean_probseg.nii.gz"
+THRESHOLDED_LABELS = "<results>/<scan>_space-model_desc-threshold_dseg.nii.gz"
+MODEL_LESIONS = "<results>/<scan>_space-model_desc-lesions_dseg.nii.gz"
+MODEL_LABELS = "<results>/<scan>_space-model_dseg.nii.gz"
+MODEL_LABELS_SIDECAR = "<results>/<scan>_space-model_dseg.json"
+SCAN_LESIONS = "<results>/<scan>_lesions.tsv"
+SCAN_VOLUMES = "<results>/<scan>_volumes.tsv"
+ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
+ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
+ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
+QC_FIGURE = "<results>/<scan>_qc.png"
+COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
+COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
+
+# One model.
+DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
+LABEL_NAMES = "<results>/{model}/dseg.tsv"
+IMPORTED_FOLD = "{model}/fold-{fold}/fold.json"  # below the config's models_dir
+IMPORT_REQUEST = "work/imports/{model}/fold-{fold}.json"
+
+# The cohort.
+COHORT = "<results>/cohort.csv"
+COHORT_COLUMNS = "<results>/cohort.json"
+LESIONS = "<results>/lesions.csv"
+LESION_COLUMNS = "<results>/lesions.json"
+REPORT = "<results>/report.html"
+EVALUATION = "<results>/evaluation.csv"
+EVALUATION_COLUMNS = "<results>/evaluation.json"
+THRESHOLDS = "<results>/evaluation_thresholds.csv"
+THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
+EVALUATION_PAGE = "<results>/evaluation.html"
+PARTIAL_COHORT = "<results>/cohort.partial.csv"  # of a run that failed
+PARTIAL_EVALUATION = "<results>/evaluation.partial.csv"
+
+# What a run keeps for itself and for the next one.
+PLAN = Path("work/cohort.json")
+REFERENCES = Path("work/truth.json")  # apart from the plan, which must not change with a reference
+HEADERS = Path("work/headers.json")
+CODE_DIGESTS = Path("work/code.json")
+
+JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline
+    "import_fold": "import_fold/{model}/fold-{fold}",
+    "convert": "convert/<scan>_{kind}",
+    "resample": "resample/<scan>_channel-{channel}",
+    "find_brain": "find_brain/<scan>",
+    "mask": "mask/<scan>",
+    "crop": "crop/<scan>",
+    "normalize": "normalize/<scan>_channel-{channel}",
+    "predict_fold": "predict_fold/<scan>_fold-{fold}",
+    "average_folds": "average_folds/<scan>",
+    "clean": "clean/<scan>",
+    "threshold": "threshold/<scan>",
+    "count": "count/<scan>",
+    "restore": "restore/<scan>",
+    "draw": "draw/<scan>",
+    "compare": "compare/<scan>",
+    "describe": "describe/{model}",
+    "tabulate": "tabulate",
+    "report": "report",
+    "evaluate": "evaluate",
+    "check_model": "check_model",
+}
+
+
+def log(step: str) -> str:
+    """Pattern of the logs of a step."""
+    return f"<logs>/{JOBS[step]}.log"
+
+
+def benchmark(step: str) -> str:
+    """Pattern of the benchmarks of a step."""
+    return f"<benchmarks>/{JOBS[step]}.tsv"
+
+
+def intermediate(name: str, kept: bool) -> str:
+    """Pattern of an intermediate image: compressed among the results if the user keeps it, else under ``work/``."""
+    return f"<results>/{name}.nii.gz" if kept else f"work/{name}.nii"
+
+
+def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: str | int) -> Path:
+    """The path that a pattern stands for.
+
+    Parameters
+    ----------
+    pattern
+        One of this module.
+    results, logs
+        Folders of the run.
+    wildcards
+        A value for each wildcard of the pattern; others are ignored.
+
+    Raises
+    ------
+    KeyError
+        If a wildcard has no value.
+    """
+    folders = {"<results>": results, "<logs>": logs, "<benchmarks>": BENCHMARKS}
+    variable, _, rest = pattern.partition("/")
+    name = (rest if variable in folders else pattern).replace("<scan>", SCAN)
+    return folders.get(variable, Path()) / name.format(**wildcards)

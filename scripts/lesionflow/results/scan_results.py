@@ -1,0 +1,166 @@
+"""Results of one scan under one model: lesion maps, tables and what its row of the cohort table says beside them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from nibabel.affines import apply_affine
+
+from lesionflow.imaging.connected_components import components, with_values
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import channels_last
+from lesionflow.imaging.resampling import resample
+from lesionflow.results import columns
+from lesionflow.results.lesion_filters import apply_filters, label_values, summarize
+from lesionflow.results.lesions import claim_voxels, label_map, measure
+
+EDGE_SHARE = 0.02  # of the brain's surface; more is flagged brain-at-edge
+BRAIN_ML = (600, 2200)  # a volume outside of these is flagged brain-volume
+
+
+@dataclass(frozen=True)
+class ScanResults:
+    """Lesions of one scan, maps on the model's grid.
+
+    Parameters
+    ----------
+    lesion_map : array (x, y, z), int32
+        Number of the lesion in each voxel, 0 for none.
+    labels : array (x, y, z), int16
+        Label value of the kept lesions, 0 elsewhere.
+    lesions : DataFrame
+        One row per lesion, columns ``columns.LESION``.
+    volumes : DataFrame
+        One row per label (``lesions.summarize``).
+    """
+
+    lesion_map: np.ndarray
+    labels: np.ndarray
+    lesions: pd.DataFrame
+    volumes: pd.DataFrame
+
+
+def scan_results(
+    labels: nib.Nifti1Image,
+    probability: nib.Nifti1Image,
+    folds: Iterable[nib.Nifti1Image],
+    brain: nib.Nifti1Image,
+    regions: nib.Nifti1Image | None,
+    scan_grid: Grid,
+    output: Mapping[str, Any],
+    postprocess: Mapping[str, Any],
+) -> ScanResults:
+    """Number, measure and filter the lesions of one scan.
+
+    Parameters
+    ----------
+    labels, probability, brain
+        Thresholded label map, ensemble probabilities and brain mask, on the model's grid.
+    folds
+        Probabilities of each fold on the same grid; read only if there is any lesion.
+    regions
+        Region numbers on any grid.
+    scan_grid
+        Grid of the scan.
+    output, postprocess
+        Sections of the model card.
+
+    Returns
+    -------
+    ScanResults
+        Its table of lesions has no ``scan`` and ``model`` yet.
+    """
+    label_array = np.asanyarray(labels.dataobj)
+    grid = Grid(labels.affine, label_array.shape)
+    background = 1 if output["activation"] == "softmax" else 0  # number of its channels, the first
+    foreground = channels_last(probability)[..., background:]
+    fold_labels = [
+        label_map(channels_last(fold), output["activation"], postprocess["threshold"])
+        for fold in (folds if label_array.any() else [])
+    ]
+    lesion_map = components(label_array, postprocess["connectivity"], grid.affine)
+    measured = measure(
+        lesion_map,
+        label_array,
+        foreground,
+        fold_labels,
+        grid.affine,
+        np.asanyarray(brain.dataobj) > 0,
+        dict(enumerate(output["labels"].values(), start=1)),
+        None if regions is None else _regions_on(grid, regions),
+    )
+    lesions = apply_filters(measured, postprocess)
+    peaks = apply_affine(grid.affine, np.array(lesions.peak.tolist()).reshape(-1, 3))
+    strengths = lesions.max_probability.to_numpy()
+    voxels = claim_voxels(peaks, strengths, scan_grid.affine, scan_grid.shape)
+    soft = (grid.voxel_mm3, output["total"]) if output["soft_volumes"] else ()
+    return ScanResults(
+        lesion_map,
+        with_values(lesion_map, label_values(lesions, output["labels"])),
+        lesions.assign(i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2]),
+        summarize(lesions, foreground, output["labels"], *soft),
+    )
+
+
+def _regions_on(grid: Grid, regions: nib.Nifti1Image) -> np.ndarray:
+    numbers = np.rint(np.asanyarray(regions.dataobj)).astype(np.int32)
+    return resample(numbers, regions.affine, grid, "nearest")
+
+
+def lesion_rows(lesions: pd.DataFrame, scan: str, model: str) -> pd.DataFrame:
+    """Rows of lesions.csv from the lesions of ``scan_results``."""
+    return lesions.assign(scan=scan, model=model)[columns.names(columns.LESION)]
+
+
+def merge_sidecars(
+    sidecars: Sequence[Mapping[str, Any]], channel_sidecars: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """One dict of the JSON sidecars of a scan's images.
+
+    Parameters
+    ----------
+    sidecars
+        Of the images that a scan has once.
+    channel_sidecars
+        Of the images of each channel, the reference channel first: where channels differ, its value is taken.
+        ``nonfinite_voxels`` are summed over channels; ``filled`` is true if any is.
+    """
+    merged: dict[str, Any] = {}
+    for sidecar in [*sidecars, *reversed(channel_sidecars)]:
+        merged |= sidecar
+    merged["nonfinite_voxels"] = sum(s.get("nonfinite_voxels", 0) for s in channel_sidecars)
+    merged["filled"] = any(s.get("filled") for s in channel_sidecars)
+    return merged
+
+
+def quality_and_provenance(sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """Quality, flags and provenance of one scan: the columns of the cohort table beside its lesions.
+
+    Parameters
+    ----------
+    sidecar
+        Of ``merge_sidecars``, with ``lesions_dropped`` and the versions.
+
+    Raises
+    ------
+    KeyError
+        If the value of a column is missing.
+    """
+    values = dict(sidecar)
+    if values["mask_source"] == "none":
+        values["brain_outside_box"] = None
+    volume_ml, edge_share = values["brain_volume_ml"], values["brain_at_edge"]
+    low, high = BRAIN_ML
+    raised = {
+        "no-brain-mask": values["mask_source"] == "none",
+        "brain-cut-by-box": (values["brain_outside_box"] or 0) > 0,
+        "brain-at-edge": edge_share is not None and edge_share > EDGE_SHARE,
+        "brain-volume": volume_ml is not None and not low <= volume_ml <= high,
+        "nonfinite-voxels": values["nonfinite_voxels"] > 0,
+        "channel-filled": values["filled"],
+    }
+    values["flags"] = ";".join(flag for flag in columns.FLAGS if raised[flag])
+    return {name: values[name] for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
