@@ -33,7 +33,7 @@ def test_scans_with_their_status_counts_and_figures():
     )
     assert '<td class="num">3</td>' in page
     assert "&lt;broken&gt; &amp; cut" in page and "<broken>" not in page
-    assert "mean_volume" not in page and "device" not in page
+    assert "mean_volume" not in page and ">device<" not in page
 
 
 def test_figures_are_grouped_by_scan_relative_to_the_page(tmp_path):
