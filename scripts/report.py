@@ -1,26 +1,21 @@
-"""Rule report: one page for the cohort."""
+"""Rule report: the page of the cohort."""
 
-import os
 from pathlib import Path
-
-import pandas as pd
 
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.job_log import logged
-from lesionflow.results.cohort_page import cohort_page
+from lesionflow.results.cohort_page import cohort_page, figures_by_scan
+from lesionflow.results.tables_io import read_as_text
 
 
 def main(snakemake):
-    """Write the page beside the tables, with links to the pictures."""
-    page = Path(snakemake.output.page)
+    """Write the page beside the tables, with links to the figures."""
+    files, output = snakemake.input, Path(snakemake.output.page)
     with logged(snakemake):
-        cohort = pd.read_csv(snakemake.input.cohort, dtype=str, keep_default_na=False)
-        pictures: dict[str, list[str]] = {}
-        for path in map(Path, snakemake.input.get("pictures", [])):
-            scan = path.name.removesuffix("_qc.png")
-            pictures.setdefault(scan, []).append(os.path.relpath(path, page.parent))
-        with whole(page) as partial:
-            partial.write_text(cohort_page(cohort, pictures, snakemake.params.models), "utf-8")
+        figures = figures_by_scan(map(Path, files.get("pictures", [])), output.parent)
+        page = cohort_page(read_as_text(files.cohort), figures, snakemake.params.models)
+        with whole(output) as partial:
+            partial.write_text(page, "utf-8")
 
 
 if __name__ == "__main__":

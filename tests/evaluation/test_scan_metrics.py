@@ -14,7 +14,7 @@ from lesionflow.evaluation.cohort_metrics import (
     threshold_table,
 )
 from lesionflow.evaluation.lesion_matching import COUNTED
-from lesionflow.evaluation.page import evaluation_page, shown
+from lesionflow.evaluation.page import cell, evaluation_page
 from lesionflow.evaluation.scan_metrics import detection, dice, ratio, scan_figures
 from lesionflow.results import evaluation_columns as held
 from lesionflow.results.columns import names
@@ -227,7 +227,7 @@ def test_several_labels_share_a_table_and_a_picture():
 
 
 def test_cells_are_short():
-    assert [shown(v) for v in (None, np.nan, 3.0, 0.12345, "a", 0.5, pd.NA)] == [
+    assert [cell(v) for v in (None, np.nan, 3.0, 0.12345, "a", 0.5, pd.NA)] == [
         *("", "", "3", "0.123", "a"),
         *("0.5", ""),
     ]

@@ -1,6 +1,7 @@
-"""The page of the evaluation: definitions in words, pictures, the best thresholds, others' readings."""
+"""The page of the evaluation: tables and plots of each label, other conventions, definitions, scans."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,72 +9,12 @@ import pandas as pd
 from lesionflow.evaluation.cohort_metrics import RESAMPLES, by_size
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
+from lesionflow.results.html_page import render
 
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>lesionflow: {{ evaluated }} scans against truth</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222 }
-table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; margin: 1rem 0 }
-th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left; white-space: nowrap }
-.num { text-align: right; white-space: pre; font-variant-numeric: tabular-nums } th { vertical-align: bottom } td.why { white-space: normal; min-width: 20rem }
-tr.bad td { background: #fff3e6 } img { max-width: 100% } .warn { background: #fff3e6; padding: .6rem 1rem }
-dt { font-weight: 600 } dd { margin: 0 0 .6rem 1.5rem }
-</style></head><body>
-<h1>{{ evaluated }} of {{ scans }} scans held against truth</h1>
-<p>Tables: <a href="evaluation.csv">evaluation.csv</a> (a row a scan, model and label),
-<a href="evaluation_thresholds.csv">evaluation_thresholds.csv</a> (all scans together, at every threshold and
-smallest size); their columns: <a href="evaluation.json">evaluation.json</a>,
-<a href="evaluation_thresholds.json">evaluation_thresholds.json</a>.</p>
-<p class="warn">A threshold that is chosen on the same scans on which it is then measured looks better than it is.
-Choose it on some scans and report it on others.</p>
-{% macro table(rows, columns) %}<table><tr>{% for c in columns %}<th{% if c in numbers %} class="num"{% endif %}>{{ columns[c] }}</th>{% endfor %}</tr>
-{% for row in rows %}<tr{% if row.bad %} class="bad"{% endif %}>{% for c in columns -%}
-<td{% if c == "reason" %} class="why"{% elif c in numbers %} class="num"{% endif %}>{{ row[c] }}</td>
-{%- endfor %}</tr>
-{% endfor %}</table>{% endmacro %}
-{% macro one(part) %}<p>{{ part.words }}</p>
-{{ table(part.points, point_columns) }}
-<img src="{{ part.picture }}" alt="{{ part.label }}: figures by threshold, FROC, sizes, counts, volumes, Dice">
-<p>Others' conventions on the same predictions at the card's operating point; means over the scans that have the figure:</p>
-{{ table(part.peers, peer_columns) }}
-{% endmacro %}
-{% for model in models %}<h2>{{ model.name }} ({{ model.version }}){% if model.parts | length == 1 %}: {{ model.parts[0].label }}{% endif %}</h2>
-{% if model.parts | length == 1 %}{{ one(model.parts[0]) }}{% else %}
-{{ table(model.rows, label_columns) }}
-<img src="{{ model.picture }}" alt="{{ model.name }}: Dice and volume error of each label">
-{% for part in model.parts %}<details><summary>{{ part.label }}</summary>
-{{ one(part) }}</details>
-{% endfor %}{% endif %}{% endfor %}
-<h2>Definitions</h2>
-<dl>
-<dt>True lesion</dt><dd>A connected component of the truth image, on its own grid ({{ connectivity }}). For a
-model with one label every value above 0 is that label: lesions that touch are one, also where the image
-numbers them apart. For a model with several labels the image holds the card's label values; other values are ignored, and
-evaluation.csv names them. No true lesion is left out for its size.</dd>
-<dt>Predicted lesion</dt><dd>As in cohort.csv: probabilities above the threshold, connected components on the model's grid,
-after the card's filters (smallest size, share outside the brain mask).</dd>
-<dt>Overlap</dt><dd>On the truth's grid, through the affines: a voxel of the truth takes the predicted lesion of the model's voxel
-that is nearest to its centre. A predicted lesion so small that no truth voxel is nearest to it has the one at its peak.</dd>
-<dt>Found, missed</dt><dd>A true lesion counts as found when any of its voxels overlaps a predicted lesion of its label, else as missed:
-also one that lies outside of what the model saw.</dd>
-<dt>False positive</dt><dd>A predicted lesion none of whose voxels overlaps a true lesion of its label. One outside of the
-truth image's field of view is one too; evaluation.csv counts them in outside_truth.</dd>
-<dt>Sensitivity, precision, F1</dt><dd>Found of the true lesions; of the predicted ones, those that overlap a true one; their harmonic
-mean. One prediction may find several lesions, and several predictions one. Over all scans: of the sums.</dd>
-<dt>Dice</dt><dd>Of all voxels of a label on the truth's grid; over all scans the mean of those that have one.</dd>
-<dt>Nothing there</dt><dd>Truth and prediction both empty: no figure is defined, and the cells are empty. Truth empty and
-prediction not: precision, F1 and Dice are 0, sensitivity is not defined. Prediction empty and truth not: sensitivity, F1 and Dice are 0,
-precision is not defined. Nothing undefined becomes 0 or 1.</dd>
-<dt>Intervals</dt><dd>95 % percentile bootstrap over scans, {{ resamples }} resamples. A resample without the figure is left out, and
-evaluation_thresholds.csv counts them; a single scan has no interval.</dd>
-{% for name, text in conventions.items() %}<dt>{{ name }}</dt><dd>{{ text }}</dd>
-{% endfor %}</dl>
-<h2>Scans</h2>
-{{ table(scan_rows, scan_columns) }}
-</body></html>
-"""
-POINTS = {
+TEMPLATES = Path(__file__).parent / "templates"
+
+# Headings of the tables by column.
+OPERATING_POINT = {
     "name": "",
     "threshold": "threshold",
     "min_volume_mm3": "smallest\nsize (mm³)",
@@ -87,8 +28,8 @@ POINTS = {
     "false_positives_a_scan": "false positives\na scan",
     "mean_dice": "mean Dice",
 }
-WITH_ENDS = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
-PEERS = {
+WITH_INTERVAL = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
+CONVENTION = {
     "name": "",
     "sensitivity": "sensitivity",
     "precision": "precision",
@@ -97,8 +38,8 @@ PEERS = {
     "count_difference": "count difference",
     "volume_difference_mm3": "volume difference (mm³)",
 }
-LABELS = {"label": "label", **{key: POINTS[key] for key in list(POINTS)[3:]}}
-SCANS = {
+LABEL = {"label": "label", **{key: OPERATING_POINT[key] for key in list(OPERATING_POINT)[3:]}}
+SCAN = {
     "scan": "scan",
     "model": "model",
     "label": "label",
@@ -112,6 +53,7 @@ SCANS = {
     "volume_mm3": "predicted mm³",
     "reason": "reason",
 }
+NUMBERS = [*list(OPERATING_POINT)[1:], *list(CONVENTION)[1:], *list(SCAN)[4:-1]]  # right-aligned
 
 
 def evaluation_page(
@@ -120,7 +62,7 @@ def evaluation_page(
     lesions: pd.DataFrame,
     models: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """HTML of the evaluation, with its pictures inside.
+    """HTML page of the evaluation, with its plots embedded.
 
     Parameters
     ----------
@@ -129,113 +71,123 @@ def evaluation_page(
     thresholds
         Of ``cohort_metrics.threshold_table``.
     models
-        By model: ``version`` and ``postprocess``.
+        ``version`` and ``postprocess`` of each model by name.
     """
-    from jinja2 import Environment
-
-    good = evaluation[evaluation.status == "ok"]
-    shown_models = [
-        _model(
+    evaluated = evaluation[evaluation.status == "ok"]
+    model_sections = [
+        _model_section(
             str(model),
-            good[good.model == model],
-            swept,
-            lesions[lesions.model == model],
             models[str(model)]["version"],
+            evaluated[evaluated.model == model],
+            of_model,
+            lesions[lesions.model == model],
         )
-        for model, swept in thresholds.groupby("model", sort=False)
+        for model, of_model in thresholds.groupby("model", sort=False)
     ]
-    kinds = {model: card["postprocess"]["connectivity"] for model, card in models.items()}
-    words = "; ".join(f"{model}: {kind} neighbours" for model, kind in kinds.items())
-    rows: list[dict[str, Any]] = [
-        {
-            "bad": row["status"] != "ok",
-            **{key: shown(row[key]) for key in SCANS},
-        }
+    neighbours = {model: card["postprocess"]["connectivity"] for model, card in models.items()}
+    scan_rows: list[dict[str, Any]] = [
+        {"bad": row["status"] != "ok", **{key: cell(row[key]) for key in SCAN}}
         for row in evaluation.to_dict("records")
     ]
-    template = Environment(autoescape=True, trim_blocks=True).from_string(TEMPLATE)
-    return template.render(
-        evaluated=good.scan.nunique(),
+    return render(
+        TEMPLATES,
+        "evaluation_page.html",
+        evaluated=evaluated.scan.nunique(),
         scans=evaluation.scan.nunique(),
-        models=shown_models,
-        label_columns=LABELS,
-        point_columns=POINTS,
-        peer_columns=PEERS,
-        scan_columns=SCANS,
-        scan_rows=rows,
-        numbers=[*list(POINTS)[1:], *list(PEERS)[1:], *list(SCANS)[4:-1]],
-        connectivity=words,
+        models=model_sections,
+        label_columns=LABEL,
+        point_columns=OPERATING_POINT,
+        convention_columns=CONVENTION,
+        scan_columns=SCAN,
+        scan_rows=scan_rows,
+        numbers=NUMBERS,
+        connectivity="; ".join(f"{model}: {n} neighbours" for model, n in neighbours.items()),
         resamples=RESAMPLES,
         conventions=CONVENTIONS,
     )
 
 
-def _model(
-    name: str, rows: pd.DataFrame, swept: pd.DataFrame, lesions: pd.DataFrame, version: str
+def _model_section(
+    name: str,
+    version: str,
+    evaluated: pd.DataFrame,
+    thresholds: pd.DataFrame,
+    lesions: pd.DataFrame,
 ) -> dict[str, Any]:
-    parts = [
-        _part(rows[rows.label == label], own, lesions[lesions.label == label])
-        for label, own in swept.groupby("label", sort=False)
+    sections = [
+        _label_section(
+            evaluated[evaluated.label == label], of_label, lesions[lesions.label == label]
+        )
+        for label, of_label in thresholds.groupby("label", sort=False)
     ]
-    at_card = swept[swept.card].to_dict("records")
+    at_card = thresholds[thresholds.card].to_dict("records")
     return {
         "name": name,
         "version": version,
-        "parts": parts,
-        "rows": [{**_point("", pd.Series(row)), "label": row["label"]} for row in at_card],
-        "picture": as_image(draw_labels(rows)) if len(parts) > 1 else "",
+        "labels": sections,
+        "rows": [
+            {**_operating_point("", pd.Series(row)), "label": row["label"]} for row in at_card
+        ],
+        "plot": as_image(draw_labels(evaluated)) if len(sections) > 1 else "",
     }
 
 
-def _part(rows: pd.DataFrame, swept: pd.DataFrame, lesions: pd.DataFrame) -> dict[str, Any]:
-    empty = rows.truth_count == 0
-    silent = empty & (rows["count"] == 0)
-    label = str(rows.label.iloc[0])
-    words = (
-        f"Scans: {len(rows)}. True lesions: {int(rows.truth_count.sum())}. Scans without a true "
-    )
-    words += f"lesion: {int(empty.sum())}; of these, without a predicted one as well: {int(silent.sum())}."
-    points = [_point("the card's own", swept[swept.card].iloc[0])]
-    if swept.best.any():
-        points.append(_point("best by F1 on these scans", swept[swept.best].iloc[0]))
+def _label_section(
+    evaluated: pd.DataFrame, thresholds: pd.DataFrame, lesions: pd.DataFrame
+) -> dict[str, Any]:
+    without_lesion = evaluated.truth_count == 0
+    both_without = without_lesion & (evaluated["count"] == 0)
+    label = str(evaluated.label.iloc[0])
+    points = [_operating_point("the card's own", thresholds[thresholds.card].iloc[0])]
+    if thresholds.best.any():
+        best = thresholds[thresholds.best].iloc[0]
+        points.append(_operating_point("best by F1 on these scans", best))
+    dice = {label: evaluated.dice.dropna()}
     return {
         "label": label,
-        "words": words,
+        "summary": (
+            f"Scans: {len(evaluated)}. True lesions: {int(evaluated.truth_count.sum())}. Scans without a true "
+            f"lesion: {int(without_lesion.sum())}; of these, without a predicted one as well: {int(both_without.sum())}."
+        ),
         "points": points,
-        "picture": as_image(draw_label(rows, swept, by_size(lesions), {label: rows.dice.dropna()})),
-        "peers": _peers(rows),
+        "plot": as_image(draw_label(evaluated, thresholds, by_size(lesions), dice)),
+        "conventions": _convention_rows(evaluated),
     }
 
 
-def _point(name: str, row: pd.Series) -> dict[str, str]:
-    cells = {key: shown(row[key]) for key in POINTS if key != "name"}
-    for key in WITH_ENDS:
+def _operating_point(name: str, row: pd.Series) -> dict[str, str]:
+    """Cells of a row of the thresholds table, with its intervals."""
+    cells = {key: cell(row[key]) for key in OPERATING_POINT if key != "name"}
+    for key in WITH_INTERVAL:
         if cells[key] and pd.notna(row[f"{key}_low"]):
-            cells[key] += f"\n({shown(row[f'{key}_low'])} to {shown(row[f'{key}_high'])})"
+            cells[key] += f"\n({cell(row[f'{key}_low'])} to {cell(row[f'{key}_high'])})"
     return {"name": name, **cells}
 
 
-def _peers(rows: pd.DataFrame) -> list[dict[str, str]]:
-    known: dict[str, dict[str, Any]] = {
+def _convention_rows(evaluated: pd.DataFrame) -> list[dict[str, str]]:
+    """Means over scans by each convention, lesionflow's own first."""
+    means: dict[str, dict[str, Any]] = {
         "here": {
-            **{key: rows[key].mean() for key in ("sensitivity", "precision", "f1", "dice")},
-            "count_difference": rows.count_error.abs().mean(),
-            "volume_difference_mm3": rows.volume_error_mm3.abs().mean(),
+            **{key: evaluated[key].mean() for key in ("sensitivity", "precision", "f1", "dice")},
+            "count_difference": evaluated.count_error.abs().mean(),
+            "volume_difference_mm3": evaluated.volume_error_mm3.abs().mean(),
         }
     }
     for name in CONVENTIONS:
-        prefix = f"{name.lower()}_"
-        known[name] = {
-            key: rows[prefix + key].mean() for key in PEERS if prefix + key in rows.columns
+        columns = {key: f"{name.lower()}_{key}" for key in CONVENTION}
+        means[name] = {
+            key: evaluated[column].mean()
+            for key, column in columns.items()
+            if column in evaluated.columns
         }
     return [
-        {"name": name, **{key: shown(own.get(key)) for key in PEERS if key != "name"}}
-        for name, own in known.items()
+        {"name": name, **{key: cell(values.get(key)) for key in CONVENTION if key != "name"}}
+        for name, values in means.items()
     ]
 
 
-def shown(value: Any) -> str:
-    """A cell's text: three decimals at most, empty for what is missing."""
+def cell(value: Any) -> str:
+    """Text of a table cell: at most three decimals, empty for a missing value."""
     if isinstance(value, str):
         return value
     if value is None or pd.isna(value):
