@@ -18,7 +18,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from doc_pages import card_page, config_page, outputs_page
+from doc_pages import card_page, config_page, json_schema, outputs_page
+from lesionflow.cards.card_schema import ModelCard
+from lesionflow.cards.config import Config
 
 EDGE = re.compile(r"(\d+) -> (\d+)")
 NODE = re.compile(r'(\d+)\[\s*label\s*=\s*"([a-z_]+)"')
@@ -188,11 +190,13 @@ def main() -> None:
     )
     check = parser.parse_args().check
     edges = road()
-    docs, schemas = REPOSITORY / "docs", REPOSITORY / "config/schemas"
+    docs = REPOSITORY / "docs"
     pages = {
         "outputs.md": outputs_page(),
-        "config.md": config_page(schemas),
-        "cards.md": card_page(schemas),
+        "config.md": config_page(),
+        "cards.md": card_page(),
+        "../config/schemas/config.schema.yaml": json_schema(Config),
+        "../config/schemas/card.schema.yaml": json_schema(ModelCard),
         "demo.md": demo_page(),
         "brainmask.md": mask_page(),
         "road.md": road_page(edges),

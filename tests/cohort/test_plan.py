@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesionflow.cohort.header_check import Memory
-from lesionflow.cohort.plan import join_truth, paths_of_runs, plan_run, split_truth
+from lesionflow.cohort.plan import join_references, paths_of_runs, plan_run, split_references
 from support.card_defaults import default
 from support.volumes import noise, save_scan
 
@@ -112,9 +112,9 @@ def test_the_truth_is_kept_apart_from_what_the_road_reads(cohort):
     record = plan(cohort)
     assert record["truth"] == ["ok", ""]
     assert record["content"]["truth"]
-    (plain,), truths = split_truth([record])
-    assert ([plain], without["truth"][0]) == (split_truth([without])[0], "missing-input")
-    assert join_truth([plain], truths) == [record]
+    (plain,), truths = split_references([record])
+    assert ([plain], without["truth"][0]) == (split_references([without])[0], "missing-input")
+    assert join_references([plain], truths) == [record]
 
 
 def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):

@@ -70,7 +70,7 @@ def test_a_run_without_masks_is_flagged(tmp_path, tiny, models_dir):
 
 
 def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, tiny):
-    from lesionflow.cohort.header_check import Memory
+    from lesionflow.cohort.header_check import HeaderCache
     from lesionflow.cohort.plan import plan_run
 
     one = save_scan(tmp_path / "one.nii.gz", noise()).read_bytes()
@@ -84,9 +84,9 @@ def test_a_thousand_scans_are_listed_in_seconds_and_headers_read_once(tmp_path, 
 
     def seconds():
         start = time.monotonic()
-        memory = Memory(tmp_path / "memory.json")
-        assert len(plan_run(config, cards, memory)) == 1000
-        memory.save()
+        headers = HeaderCache(tmp_path / "headers.json")
+        assert len(plan_run(config, cards, headers)) == 1000
+        headers.save()
         return time.monotonic() - start
 
     first, second = seconds(), seconds()

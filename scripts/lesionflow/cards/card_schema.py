@@ -1,0 +1,343 @@
+"""What a model card may say: its keys, their types, defaults and meanings.
+
+config/schemas/card.schema.yaml and docs/cards.md are generated from here (``make docs``).
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from lesionflow.cards.sections import (
+    AS_WRITTEN,
+    DISTINCT,
+    WHOLE,
+    Count,
+    Fraction,
+    Index,
+    NotNegative,
+    Number,
+    Pair,
+    Percentile,
+    Positive,
+    Section,
+    Some,
+    Text,
+    Threshold,
+    Triple,
+)
+
+
+def _label_value(value: Any) -> Any:
+    """The value of a label as int; the keys of a JSON file are strings."""
+    text = isinstance(value, str) and re.fullmatch("[1-9][0-9]{0,3}", value)
+    return int(value) if text else value
+
+
+def _distinct_labels(labels: Any) -> Any:
+    if isinstance(labels, dict):
+        for texts in (map(str, labels), map(str, labels.values())):
+            if len(set(texts)) < len(labels):
+                raise PydanticCustomError("repeated", "Labels should differ in value and in name")
+    return labels
+
+
+def _ascending(values: list[float]) -> list[float]:
+    if values[0] >= values[1]:
+        raise PydanticCustomError("order", "Pair should have the lower number first")
+    return values
+
+
+ORIENTATION = "(?=.*[RL])(?=.*[AP])(?=.*[SI])[RLAPSI]{3}"
+Orientation = Annotated[str, StringConstraints(pattern=f"^{ORIENTATION}$")]
+Channel = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9]*$")]
+LabelValue = Annotated[int, Field(ge=1, le=9999), BeforeValidator(_label_value)]
+LabelName = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
+Format = Literal[
+    "savedmodel",
+    "keras-h5",
+    "keras",
+    "onnx",
+    "synthseg-h5",
+    "intel-unet3d-h5",
+    "torch-unet2d",
+    "livianet-pickle",
+    "livianet-npy",
+]
+Connectivity = Annotated[Literal[6, 18, 26], WHOLE]
+UNSET: Any = Field(default_factory=lambda: None)  # absent from the step unless the card has it
+
+
+class Source(Section):
+    """Where the weights come from."""
+
+    url: Text | None = None
+    """Page where the weights can be downloaded or are described"""
+    archive: Annotated[str, StringConstraints(pattern=r"^[^/\\]+\.zip$")] | None = None
+    """File name of the zip in models_dir that holds the folds; null: they are beside the card"""
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{64}$", to_lower=True)] | None = (
+        None
+    )
+    """SHA-256 of the archive, 64 hexadecimal digits; an archive with this digest may have any name"""
+    licence: Text | None = None
+    """Licence of the weights, as an SPDX identifier where there is one"""
+    citation: Text | None = None
+    """DOI of the paper to cite"""
+
+
+class Network(Section):
+    """Of formats whose network is rebuilt: where it differs from the published one."""
+
+    features: Some[Count] | None = None
+    """Filters of each level of a U-Net, or of each convolution of a LiviaNET, integers above 0; null: as published"""
+    dense: Some[Count] | None = None
+    """Filters of LiviaNET's 1x1x1 layers, integers above 0; null: as published"""
+    skips: list[Index] | None = None
+    """LiviaNET's convolutions, from 0, whose outputs are cropped and concatenated to the output of the last one; null: as published"""
+    keep: list[Annotated[float, Field(gt=0, le=1), AS_WRITTEN]] | None = None
+    """Factors by which LiviaNET multiplies the input of each 1x1x1 layer, the classifier's last (1 minus its dropout), above 0 up to 1; null: as published"""
+    bn_epsilon: Positive | None = None
+    """What batch normalization adds to the variance, above 0: 1e-3 in Keras, 1e-5 in PyTorch, the smallest float32 in LiviaNET; null: as published"""
+    kernel_flip: bool | None = None
+    """Whether kernels are flipped along all axes: true where the framework convolves (Theano), false where it correlates (Keras, PyTorch); null: as published"""
+    prefix: Text | None = None
+    """Prefix that the names in the file have and those of the network do not, e.g. module.; null: none"""
+    layers: Count | None = None
+    """Number of layers with weights that the file must match; null: as many as the network has"""
+
+
+class Fold(Section):
+    """The weights of one fold."""
+
+    path: Text
+    """File or SavedModel folder: inside the archive, or relative to the card if there is no archive"""
+    md5: Annotated[str, StringConstraints(pattern="^[0-9a-fA-F]{32}$", to_lower=True)] | None = None
+    """MD5 of the file, or of the contents of a folder's files in the order of their paths, 32 hexadecimal digits; null (your own network): computed and recorded"""
+
+
+class Matlab(Section):
+    """How MATLAB images are stored."""
+
+    variable: Text = "vol"
+    """Name of the array in the file"""
+    orientation: Orientation
+    """Where the three axes of the array point: three letters, one each of R or L, A or P, S or I"""
+    spacing_mm: Triple[Positive] = [1, 1, 1]
+    """Voxel size in mm along each axis of the array, three numbers above 0"""
+
+
+class Step(Section):
+    """One operation of the intensity normalization, and over which voxels its statistics are computed."""
+
+    clip_below: Number = UNSET
+    """Raise lower values to this one"""
+    clip_above: Number = UNSET
+    """Reduce higher values to this one"""
+    clip_percentiles: Annotated[Pair[Percentile], AfterValidator(_ascending)] = UNSET
+    """Clip to these two percentiles, from 0 to 100, the lower first"""
+    divide_by: Positive = UNSET
+    """Divide by this number, above 0"""
+    divide_by_percentile: Percentile = UNSET
+    """Divide by this percentile, from 0 to 100"""
+    min_max: Pair[Number] = UNSET
+    """Scale linearly so that the lowest and highest values become these two"""
+    z_score: Literal[True] = UNSET
+    """true: subtract the mean and divide by the standard deviation (ddof 0)"""
+    zero_below_fraction_of_max: Fraction = UNSET
+    """Set to 0 what is lower than this fraction, from 0 to 1, of the highest value"""
+    within: Literal["brain"] = UNSET
+    """brain: compute the statistics over the voxels of the brain mask; without this key: over all voxels"""
+    per_channel: bool = UNSET
+    """true: compute the statistics of each channel separately; otherwise of all channels together"""
+
+    @model_validator(mode="after")
+    def _one_operation(self) -> Self:
+        operations = len(self.model_fields_set - {"within", "per_channel"})
+        if operations != 1:
+            error = "Step should have one operation, not {operations}"
+            raise PydanticCustomError("operations", error, {"operations": operations})
+        return self
+
+    @model_serializer
+    def _only_set(self) -> dict[str, Any]:
+        return {key: value for key, value in self if key in self.model_fields_set}
+
+
+class Padding(Section):
+    """Zeros around the normalized image."""
+
+    multiple_of: Count = 1
+    """Sides become multiples of this integer"""
+    at_least: Count = 1
+    """Minimum length of the sides"""
+
+
+class Tiles(Section):
+    """Where the tiles lie."""
+
+    size: Triple[Count]
+    """Voxels of the network's input along each axis, three integers above 0; the output may be smaller"""
+    stride: Triple[Count] | None = None
+    """Voxels from one tile to the next along each axis; overlapping tiles are averaged; null: the size of the network's output"""
+    edge: Literal["zero", "reflect"] = "zero"
+    """What tiles contain beyond the image: zero, or reflect, the image mirrored at its outer voxels"""
+    skip_outside_brain: bool = False
+    """true: tiles without a voxel of the brain mask are background and skip the network"""
+
+
+class Input(Section):
+    """What the network expects."""
+
+    channels: Annotated[Some[Channel], Field(json_schema_extra={"uniqueItems": True}), DISTINCT]
+    """The images of a scan in the network's order, by their names in the cohort (small letters and digits); the first is the reference. any: in the card of a brain mask, the reference of the model that it is used for"""
+    reference: Text | None = None
+    """Channel whose grid the others are resampled to and in which results are written; null: the first"""
+    fill_missing: Text | None = None
+    """Channel that replaces those that a scan lacks; null: a scan that lacks one is missing-input"""
+    echo: Count | None = None
+    """Volume, from 1, of a 4-D multi-echo file; null: 4-D files are refused"""
+    matlab: Matlab | None = None
+    """How MATLAB images (.mat) are stored, which have no geometry; null: they are refused"""
+    orientation: Annotated[str, StringConstraints(pattern=f"^(stored|{ORIENTATION})$")] = "RAS"
+    """Where the three axes point: three letters, one each of R or L, A or P, S or I, in any order; or stored: the array as it is in the file"""
+    quarter_turns: Annotated[int, Field(ge=0, le=3), WHOLE] = 0
+    """Quarter turns of the array in the plane of its first two axes after that, as by NumPy's rot90, 0 to 3"""
+    spacing_mm: Triple[Positive] | None = [1, 1, 1]
+    """Voxel size in mm along each axis, three numbers above 0; null: that of the scan"""
+    spacing_tolerance_mm: NotNegative = 0
+    """The voxel size of the scan is kept if no axis differs from spacing_mm by more than this, at least 0"""
+    align: Literal["centre", "corner"] = "centre"
+    """centre: the network's grid has the same centre as the scan's field of view; corner: it starts where the scan's first voxel starts"""
+    blur: NotNegative = 0
+    """Gaussian blur before resampling, along axes that do not become finer: sigma in voxels of the network's grid, at least 0; 0: none"""
+    interpolation: Literal["nearest", "linear", "bspline", "welch"] = "linear"
+    """How intensities are resampled to that grid: nearest, linear, bspline (cubic) or welch (windowed sinc)"""
+    outside: Literal["zero", "edge"] = "zero"
+    """Values outside the field of view: zero, or edge, that of the nearest voxel (with interpolation linear)"""
+    drop_slices: Pair[Index] = [0, 0]
+    """Number of slices to drop at the start and at the end of the third axis"""
+    before_crop: list[Step] = []
+    """Steps of the intensity normalization before the crop, in order, one operation each"""
+    crop: Literal["brain", "centre", "foreground", None] = "brain"
+    """Where the box is placed: brain, on the rounded-up centre of mass of the brain mask, moved up if it would cut the top of the mask; centre, on the centre of the field of view; foreground, around all voxels that are not 0 in any channel; null: the whole field of view"""
+    shape: Triple[Count] | None = None
+    """Voxels of the box along each axis, three integers above 0; null with crop foreground or null"""
+    snap_start: Index = 0
+    """A centred box that would start below this voxel of an axis starts at the first one (Intel's topologies: 5); 0: never"""
+    padding: Literal["before", "after"] = "before"
+    """Where the box extends beyond the scan it is filled with zeros: before the normalization, whose statistics then include them; or after it"""
+    resize: Pair[Annotated[int, Field(ge=2), WHOLE]] | None = None
+    """Voxels, two integers above 1, to which the first two axes are resized by splines after the crop, once both have been padded with zeros to the same length; null: no resizing"""
+    resize_order: Annotated[int, Field(ge=0, le=5), WHOLE] = 2
+    """Degree of these splines, 0 (nearest) to 5"""
+    pad: Padding = Field(default_factory=Padding)
+    """Zeros around the normalized image, equally many on both sides, until it fits the network"""
+    normalize: list[Step] = []
+    """Steps of the intensity normalization after the crop, in order, one operation each"""
+    mask: Literal["brain", None] = None
+    """brain: set the normalized image to 0 outside the brain mask; null: leave it"""
+    view: Literal["volume", "tiles", "slices"] = "volume"
+    """What the network sees of a scan at a time: volume, all of it; tiles, boxes of equal size; slices, each plane of the first two axes (2-D networks)"""
+    tiles: Tiles | None = None
+    """With view tiles: where the tiles lie; null with other views"""
+    layout: Literal["channels_last", "channels_first"] = "channels_last"
+    """Order of the network's own axes: channels_last (TensorFlow) or channels_first (PyTorch, most ONNX files)"""
+
+
+class Flip(Section):
+    """Test-time augmentation by a mirror image."""
+
+    axis: Annotated[int, Field(ge=0, le=2), WHOLE] = 0
+    """Axis of the network's grid, from 0, along which the image is mirrored"""
+    swap: list[Pair[Count]] = []
+    """Pairs of label values that the mirror image exchanges, e.g. left and right"""
+
+
+class Output(Section):
+    """What the network returns."""
+
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    """sigmoid: one probability per label; softmax: background first, then the labels, with sum 1"""
+    labels: Annotated[
+        dict[LabelValue, LabelName], Field(min_length=1), BeforeValidator(_distinct_labels)
+    ]
+    """Value (an integer from 1 to 9999) and name of each label (a letter, then letters, digits, _ and -; columns of the tables start with it), in the order of the network's channels"""
+    logits: bool = False
+    """true: the network ends before its activation, which is added when it is imported"""
+    flip: Flip | None = None
+    """Test-time augmentation: the mean of the probabilities of the image and of its mirror image, mirrored back; null: none"""
+    blur: NotNegative = 0
+    """Gaussian blur of each label's probabilities, with zeros outside: sigma in voxels, at least 0; 0: none. It precedes the mean with the mirror image"""
+    floor: Threshold = 0
+    """Probabilities of a fold below this become 0, from 0 to below 1"""
+    soft_volumes: bool = False
+    """true: add volumes that are sums of probabilities"""
+    total: LabelName | None = None
+    """Name of the soft volume of all labels together, e.g. intracranial; null: none"""
+    mask: Literal["brain", None] = None
+    """brain: multiply the probabilities of each fold by the brain mask; null: leave them"""
+    tolerance: Annotated[float, Field(gt=0, le=0.01), AS_WRITTEN] = 1.0e-5
+    """Largest difference of OpenVINO's probabilities from TensorFlow's (where TensorFlow's own rounding error is larger, twice that error, at most 1e-4); beyond it TensorFlow predicts. A brain mask tolerates more than lesions do"""
+
+
+class Components(Section):
+    """Which components of the probabilities are kept."""
+
+    threshold: Threshold = 0.25
+    """Probability, from 0 to below 1, above which (not at which) a voxel belongs to a component"""
+    connectivity: Connectivity = 6
+    """Neighbours of a voxel that belong to its component: 6, 18 or 26"""
+    overall: bool = True
+    """true: of the labels' summed probability only the largest component is kept"""
+    classes: list[Some[Count]] = []
+    """Groups of label values; of each group's highest probability only the largest component is kept"""
+
+
+class Postprocess(Section):
+    """From probabilities to lesions."""
+
+    threshold: Threshold = 0.5
+    """Probability, from 0 to below 1, above which (not at which) a voxel is lesion; with softmax over several labels a voxel takes its most probable channel instead"""
+    connectivity: Connectivity = 26
+    """Neighbours of a voxel that belong to its lesion: 6 (faces), 18 (and edges) or 26 (and corners)"""
+    min_volume_mm3: NotNegative = 0
+    """Smallest lesion to keep, in mm3, at least 0"""
+    outside_brain: Fraction = 1
+    """Largest fraction, from 0 to 1, of a lesion's voxels outside the brain mask; 1 keeps all lesions"""
+    keep_largest: bool = False
+    """true: of each label only the largest component counts"""
+    components: Components | None = None
+    """With several labels: what is removed from the probabilities before the labels are chosen; null: nothing. Probabilities are then scaled to the sum 1 again"""
+
+
+class ModelCard(Section):
+    """A model card: where a network's weights come from, what it expects, and what it returns."""
+
+    name: Annotated[str, StringConstraints(pattern="^[a-z0-9]+([.-][a-z0-9]+)*$")]
+    """Name of the model: small letters and digits, separated by hyphens or full stops; its folders have this name"""
+    version: Text
+    """Version of the weights, as their authors call it"""
+    description: str = ""
+    """What the model finds, in whose scans, and who made it; a sentence or two"""
+    source: Source = Field(default_factory=Source)
+    """Where the weights come from"""
+    format: Format
+    """How the weights are stored. The file contains its network: savedmodel (a TensorFlow SavedModel folder), keras-h5 (a full-model Keras H5 file), keras (a Keras 3 .keras file), onnx (one file; runs in OpenVINO). The network is rebuilt and its weights are loaded by name: synthseg-h5, intel-unet3d-h5, torch-unet2d (a PyTorch state_dict), livianet-pickle, livianet-npy (a folder)"""
+    network: Network = Field(default_factory=Network)
+    """Of formats whose network is rebuilt: where it differs from the published one"""
+    folds: Some[Fold]
+    """The networks of the ensemble, one per fold; the position in this list, from 1, is the number of the fold"""
+    input: Input
+    """What the network expects"""
+    output: Output
+    """What the network returns"""
+    postprocess: Postprocess = Field(default_factory=Postprocess)
+    """From probabilities to lesions"""
