@@ -27,7 +27,7 @@ def outputs_page() -> str:
     parts = [
         "# Columns of the tables",
         "",
-        "Made by `make docs` from scripts/lesionflow/columns.py and evaluation_columns.py.",
+        "Made by `make docs` from lesionflow.results.columns and lesionflow.results.evaluation_columns.",
         "",
     ]
     chapters = {

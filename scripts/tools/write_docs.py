@@ -1,7 +1,8 @@
 """Write the pages and pictures of docs/ that come from the code; ``--check`` tells whether they do.
 
 The road's rules and arrows are read off a dry run of the workflow, the columns off
-``lesionflow.columns`` and ``lesionflow.evaluation_columns``, the config keys off the schema.
+``lesionflow.results.columns`` and ``lesionflow.results.evaluation_columns``, the keys of the config and of the
+cards, with their JSON Schemas, off ``lesionflow.cards``.
 """
 
 from library_path import REPOSITORY  # isort: skip

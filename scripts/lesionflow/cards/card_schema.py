@@ -94,22 +94,22 @@ class Source(Section):
 
 
 class Network(Section):
-    """Of formats whose network is rebuilt: where it differs from the published one."""
+    """Of formats whose network is rebuilt: where it differs from the published one; null: as published."""
 
     features: Some[Count] | None = None
-    """Filters of each level of a U-Net, or of each convolution of a LiviaNET, integers above 0; null: as published"""
+    """Filters of each level of a U-Net, or of each convolution of a LiviaNET, integers above 0"""
     dense: Some[Count] | None = None
-    """Filters of LiviaNET's 1x1x1 layers, integers above 0; null: as published"""
+    """Filters of LiviaNET's 1x1x1 layers, integers above 0"""
     skips: list[Index] | None = None
-    """LiviaNET's convolutions, from 0, whose outputs are cropped and concatenated to the output of the last one; null: as published"""
+    """LiviaNET's convolutions, from 0, whose outputs are cropped and concatenated to the output of the last one"""
     keep: list[Annotated[float, Field(gt=0, le=1), AS_WRITTEN]] | None = None
-    """Factors by which LiviaNET multiplies the input of each 1x1x1 layer, the classifier's last (1 minus its dropout), above 0 up to 1; null: as published"""
+    """Factors by which LiviaNET multiplies the input of each 1x1x1 layer, the classifier's last (1 minus its dropout), above 0 up to 1"""
     bn_epsilon: Positive | None = None
-    """What batch normalization adds to the variance, above 0: 1e-3 in Keras, 1e-5 in PyTorch, the smallest float32 in LiviaNET; null: as published"""
+    """What batch normalization adds to the variance, above 0: 1e-3 in Keras, 1e-5 in PyTorch, the smallest float32 in LiviaNET"""
     kernel_flip: bool | None = None
-    """Whether kernels are flipped along all axes: true where the framework convolves (Theano), false where it correlates (Keras, PyTorch); null: as published"""
+    """Whether kernels are flipped along all axes: true where the framework convolves (Theano), false where it correlates (Keras, PyTorch)"""
     prefix: Text | None = None
-    """Prefix that the names in the file have and those of the network do not, e.g. module.; null: none"""
+    """Prefix that the names in the file have and those of the network do not, e.g. module."""
     layers: Count | None = None
     """Number of layers with weights that the file must match; null: as many as the network has"""
 
@@ -332,7 +332,7 @@ class ModelCard(Section):
     format: Format
     """How the weights are stored. The file contains its network: savedmodel (a TensorFlow SavedModel folder), keras-h5 (a full-model Keras H5 file), keras (a Keras 3 .keras file), onnx (one file; runs in OpenVINO). The network is rebuilt and its weights are loaded by name: synthseg-h5, intel-unet3d-h5, torch-unet2d (a PyTorch state_dict), livianet-pickle, livianet-npy (a folder)"""
     network: Network = Field(default_factory=Network)
-    """Of formats whose network is rebuilt: where it differs from the published one"""
+    """Of formats whose network is rebuilt: where it differs from the published one; null: as published"""
     folds: Some[Fold]
     """The networks of the ensemble, one per fold; the position in this list, from 1, is the number of the fold"""
     input: Input

@@ -107,7 +107,7 @@ def _inspect_matlab(path: Path, variable: str | None) -> None:
 
 def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
-        raise ScanError(f"{path} has neither the extension .nii nor .nii.gz")
+        raise ScanError(f"{path} ends in neither .nii nor .nii.gz")
     compressed = path.name.endswith(".gz")
     with path.open("rb") as raw:
         if compressed and raw.read(2) != GZIP:
