@@ -10,8 +10,9 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-from lesionflow.cards.card_schema import ModelCard, Step
+from lesionflow.cards.card_schema import ModelCard
 from lesionflow.cards.config import Config
+from lesionflow.cards.input_schema import Step
 from lesionflow.cards.sections import Section, section_of
 from lesionflow.results import columns, evaluation_columns
 

@@ -1,4 +1,4 @@
-"""Plan of a run: every scan of the cohort, its files, and why it cannot be run if so."""
+"""Plan of a run: every scan of the cohort, its files, and what keeps it from being run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
