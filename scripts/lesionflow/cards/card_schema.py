@@ -25,7 +25,6 @@ from lesionflow.cards.sections import (
     Threshold,
 )
 
-
 LABEL_VALUE = "^[1-9][0-9]{0,3}$"
 
 

@@ -93,7 +93,7 @@ class Padding(Section):
 
 
 class Tiles(Section):
-    """Where the tiles lie."""
+    """Position of the tiles."""
 
     size: Triple[Count]
     """Voxels of the network's input along each axis, three integers above 0; the output may be smaller"""
@@ -159,6 +159,6 @@ class Input(Section):
     view: Literal["volume", "tiles", "slices"] = "volume"
     """What the network sees of a scan at a time: volume, all of it; tiles, boxes of equal size; slices, each plane of the first two axes (2-D networks)"""
     tiles: Tiles | None = None
-    """With view tiles: where the tiles lie; null with other views"""
+    """With view tiles: their size and position; null with other views"""
     layout: Literal["channels_last", "channels_first"] = "channels_last"
     """Order of the network's own axes: channels_last (TensorFlow) or channels_first (PyTorch, most ONNX files)"""
