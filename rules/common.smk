@@ -23,8 +23,8 @@ from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
 from lesionflow.cards.fold_spec import import_part, prediction_part
 from lesionflow.cards.model_card import ANY
-from lesionflow.cards.model_card import reference as reference_of
-from lesionflow.cohort.plan import paths_of_runs, paths_with_truth
+from lesionflow.cards.model_card import reference_channel as reference_of
+from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
@@ -287,7 +287,7 @@ def all_references(pattern):
 
     def paths(wildcards):
         try:
-            return paths_with_truth(pattern, SCANS, CARDS)
+            return paths_with_reference(pattern, SCANS, CARDS)
         except CohortError as error:
             raise WorkflowError(str(error))
 

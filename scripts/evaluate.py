@@ -5,7 +5,7 @@ from pathlib import Path
 from lesionflow.base import json_sidecar
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.job_log import logged
-from lesionflow.cohort.plan import join_truth
+from lesionflow.cohort.plan import join_references
 from lesionflow.evaluation.cohort_metrics import threshold_table
 from lesionflow.evaluation.page import evaluation_page
 from lesionflow.evaluation.scan_metrics import gathered
@@ -18,7 +18,7 @@ def main(snakemake):
     params, output = snakemake.params, snakemake.output
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = join_truth(
+        plan = join_references(
             json_sidecar.read(snakemake.input.plan), json_sidecar.read(snakemake.input.truths)
         )
         evaluation, sweeps, lesions = gathered(plan, params.models, results, logs)

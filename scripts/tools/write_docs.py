@@ -1,7 +1,8 @@
 """Write the pages and pictures of docs/ that come from the code; ``--check`` tells whether they do.
 
 The road's rules and arrows are read off a dry run of the workflow, the columns off
-``lesionflow.columns`` and ``lesionflow.evaluation_columns``, the config keys off the schema.
+``lesionflow.results.columns`` and ``lesionflow.results.evaluation_columns``, the keys of the config and of the
+cards, with their JSON Schemas, off ``lesionflow.cards``.
 """
 
 from library_path import REPOSITORY  # isort: skip
@@ -18,7 +19,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from doc_pages import card_page, config_page, outputs_page
+from doc_pages import card_page, config_page, json_schema, outputs_page
+from lesionflow.cards.card_schema import ModelCard
+from lesionflow.cards.config import Config
 
 EDGE = re.compile(r"(\d+) -> (\d+)")
 NODE = re.compile(r'(\d+)\[\s*label\s*=\s*"([a-z_]+)"')
@@ -188,11 +191,13 @@ def main() -> None:
     )
     check = parser.parse_args().check
     edges = road()
-    docs, schemas = REPOSITORY / "docs", REPOSITORY / "config/schemas"
+    docs = REPOSITORY / "docs"
     pages = {
         "outputs.md": outputs_page(),
-        "config.md": config_page(schemas),
-        "cards.md": card_page(schemas),
+        "config.md": config_page(),
+        "cards.md": card_page(),
+        "../config/schemas/config.schema.yaml": json_schema(Config),
+        "../config/schemas/card.schema.yaml": json_schema(ModelCard),
         "demo.md": demo_page(),
         "brainmask.md": mask_page(),
         "road.md": road_page(edges),

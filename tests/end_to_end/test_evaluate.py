@@ -142,5 +142,5 @@ def test_without_a_truth_evaluate_says_so(again):
     _, run = again
     status, text = run("evaluate", "--dry-run")
     assert status != 0
-    assert "no scan that can be run has a truth image" in text
+    assert "no scan that can be run has a reference segmentation" in text
     assert "column truth" in text

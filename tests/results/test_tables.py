@@ -6,14 +6,12 @@ from types import SimpleNamespace as NS
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from lesionflow.base import digests
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.digests import code_digest, sources
-from lesionflow.base.errors import ConfigError, ScanError
+from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged, outcome
-from lesionflow.cards.config import checked
 from lesionflow.results import columns
 from lesionflow.results.cohort_tables import cohort_table
 from lesionflow.results.scan_results import quality_and_provenance
@@ -21,7 +19,6 @@ from lesionflow.results.scan_status import STEPS
 from lesionflow.results.tables_io import write_table
 from support.paths import HOUSE
 
-SCHEMA = HOUSE / "config/schemas/config.schema.yaml"
 MODELS = {"m": {"labels": ["cmb"], "channels": ["swi"], "folds": 3, "cleaned": False, "soft": []}}
 
 
@@ -226,39 +223,6 @@ def test_marks_are_kept_until_a_file_changes(tmp_path, monkeypatch):
     assert digests.code_digests(tmp_path, store) == {"step": other}
 
 
-def test_config_defaults_and_schema_agree():
-    page = yaml.safe_load((HOUSE / "config/config.yaml").read_text())
-    schema = yaml.safe_load(SCHEMA.read_text())
-    assert set(page) == set(schema["properties"])
-    for key, rule in schema["properties"].items():
-        assert rule["description"]
-        if key != "patterns":
-            assert page[key] == rule["default"], key
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"modle": 3}, "unknown key 'modle'.*models"),
-        ({"threshold": 2}, "threshold: 2"),
-        ({"threshold": "high"}, "threshold: 'high'"),
-        ({"device": "tpu"}, "device: 'tpu' is not one of.*auto.*cpu"),
-        ({"keep": ["all"]}, "keep"),
-        ({"models": []}, "models: name at least one"),
-        ({"patterns": {"swi": "x"}}, "patterns.swi"),
-    ],
-)
-def test_bad_config_in_one_line(config, message):
-    with pytest.raises(ConfigError, match=message) as error:
-        checked(config, SCHEMA)
-    assert "\n" not in str(error.value)
-
-
-def test_names_may_be_one_or_a_list():
-    assert checked({"models": "a"}, SCHEMA)["models"] == ["a"]
-    assert checked({"models": ["a", "b"]}, SCHEMA)["models"] == ["a", "b"]
-
-
 def test_a_log_of_a_job_that_is_no_more_decides_nothing(tmp_path):
     finished(tmp_path)
     old = ["import_fold/m/fold-4.log", "import_fold/mask/fold-1.log"]
@@ -268,15 +232,6 @@ def test_a_log_of_a_job_that_is_no_more_decides_nothing(tmp_path):
         (tmp_path / "logs" / name).write_text("FAILED: of old\n")
     table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
     assert table.status[0] == "ok"
-
-
-@pytest.mark.parametrize(
-    "key, value", [("threshold", float("nan")), ("min_volume_mm3", float("inf"))]
-)
-def test_config_numbers_are_numbers(key, value):
-    with pytest.raises(ConfigError, match=f"{key}: .* is no number"):
-        checked({key: value}, SCHEMA)
-    assert checked({"echo": 2.0}, SCHEMA)["echo"] == 2
 
 
 def test_numbers_are_short_and_small_ones_stay_what_they_are(tmp_path):

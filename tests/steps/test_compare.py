@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesionflow.cohort.plan import split_truth
+from lesionflow.cohort.plan import split_references
 from lesionflow.imaging.nifti import save
 from lesionflow.results import evaluation_columns as held
 from lesionflow.results.columns import names
@@ -82,7 +82,7 @@ def record(scan, truth=("ok", ""), problems=None):
 
 
 def run_evaluate(folder, plan):
-    plain, truths = split_truth(plan)
+    plain, truths = split_references(plan)
     (folder / "plan.json").write_text(json.dumps(plain))
     (folder / "truths.json").write_text(json.dumps(truths))
     results, logs = folder / "results", folder / "logs"
