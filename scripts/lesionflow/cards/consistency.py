@@ -5,7 +5,7 @@ from typing import Any
 
 from lesionflow.base.safe_path import is_inside
 from lesionflow.cards.network_shape import network_shape
-from lesionflow.results.columns import about, cohort_columns, names
+from lesionflow.results.columns import cohort_columns, model_summary, names
 
 EXTRAS = {"mask", "regions", "truth"}  # files beside a scan
 MODES = ("within", "per_channel")  # keys of a normalize step that are no operation
@@ -89,7 +89,7 @@ def _of_labels(output: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[
 
 
 def _of_columns(card: Mapping[str, Any]) -> Iterator[str]:
-    columns = names(cohort_columns({card["name"]: about(card)}))
+    columns = names(cohort_columns({card["name"]: model_summary(card)}))
     if twice := [column for column in columns if columns.count(column) > 1]:
         yield f"output.labels: two columns of the table would be called {twice[0]}: rename a label"
 
