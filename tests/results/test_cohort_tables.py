@@ -4,7 +4,6 @@ import pandas as pd
 
 from lesionflow.results import columns
 from lesionflow.results.cohort_tables import cohort_table
-from lesionflow.results.scan_results import quality_and_provenance
 from lesionflow.results.tables_io import write_table
 from support.finished_scans import MODELS, finish, record
 
@@ -58,14 +57,3 @@ def test_every_column_has_a_description():
         assert column["LongName"]
         assert column["Description"]
     assert len(set(columns.names(columns.LESION))) == len(columns.LESION)
-
-
-def test_flags():
-    sidecar = {name: 0 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
-    sidecar |= {"brain_volume_ml": 300, "brain_at_edge": 0.5, "brain_outside_box": 0.1}
-    sidecar |= {"mask_source": "provided", "filled": False}
-    flags = quality_and_provenance(sidecar)["flags"]
-    assert flags == "brain-cut-by-box;brain-at-edge;brain-volume"
-    sidecar |= {"brain_volume_ml": None, "brain_at_edge": None, "mask_source": "none"}
-    sidecar |= {"brain_outside_box": 0}
-    assert quality_and_provenance(sidecar)["flags"] == "no-brain-mask"
