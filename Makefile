@@ -22,6 +22,7 @@ lint: env
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) mypy scripts
+	cd scripts && $(abspath $(UV)) run --no-sync --quiet --project .. lint-imports --config ../pyproject.toml --no-cache
 	$(RUN) python scripts/tools/write_docs.py --check
 	d=$$(mktemp -d) && $(RUN) snakemake --lint --directory $$d --config cohort=$(CURDIR)/config/scans.example.tsv; s=$$?; rm -rf $$d; exit $$s
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from lesionflow.workflow import sockets
-from lesionflow.workflow.sockets import CODE, RUN
+from lesionflow.workflow.processes import sockets
+from lesionflow.workflow.processes.sockets import CODE, RUN
 from support.cohorts import add_scan, blobs, save_network, write_card
 from support.paths import HOUSE
 from support.runs import snakemake
@@ -60,7 +60,6 @@ def run(tmp_path, monkeypatch):
     stand_in = subprocess.Popen(["sleep", "60"])
     monkeypatch.setenv(RUN, str(stand_in.pid))
     monkeypatch.setenv(CODE, "v1")
-    monkeypatch.setenv("PYTHONPATH", str(HOUSE / "tests"))
     monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
     monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(sockets, "LONGEST", 200)

@@ -41,16 +41,14 @@ def text_of(path, within=30):
     raise AssertionError(f"nothing came to {path}")
 
 
-def client(code, temporary, *words, **how):
-    """A process of a test's own code, whose sockets lie in the folder ``temporary``."""
-    paths = ":".join(str(HOUSE / name) for name in ("scripts", "tests", "tests/unit"))
+def client(code, temporary, *words, executable=sys.executable, **options):
+    """A process that runs a test's code, with its sockets in the folder ``temporary``."""
+    start = (
+        f"import sys; sys.path.insert(0, {str(HOUSE / 'tests')!r}); import support\n"
+        "from lesionflow.workflow.processes import sockets; sockets.LONGEST = 200\n"
+    )
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"from lesionflow.workflow import sockets; sockets.LONGEST = 200\n{code}",
-            *words,
-        ],
-        env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(temporary)},
-        **how,
+        [executable, "-c", start + code, *words],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        **options,
     )

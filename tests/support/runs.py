@@ -7,11 +7,15 @@ import sys
 from support.paths import HOUSE
 
 
-def snakemake(directory, *args, house=HOUSE, **config):
-    """Run the workflow as a user would; returns (exit status, all that it said)."""
+def snakemake(directory, *args, house=HOUSE, profile=None, **config):
+    """Run the workflow as a user would; returns (exit status, stdout and stderr).
+
+    Python profiles the main process into the file ``profile``, if one is given.
+    """
     pairs = [f"{key}={value}" for key, value in config.items()]
     command = [
         sys.executable,
+        *(["-m", "cProfile", "-o", str(profile)] if profile else []),
         "-m",
         "snakemake",
         "--snakefile",

@@ -1,63 +1,64 @@
+"""Patches of Snakemake: nothing that it does changes, and each is used by the release that is installed."""
+
 import asyncio
 import atexit
 import gc
 import hashlib
 import importlib
-import inspect
+import json
 import os
+import subprocess
 import sys
+import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import snakemake.common
 import snakemake.io
-import snakemake.jobs
 import snakemake.rules
 import snakemake.sourcecache
-from snakemake.iocontainers import Wildcards
 from snakemake.ioutils.subpath import subpath
 
 from lesionflow.workflow import snakemake_patches
-
-WILDCARDS = Wildcards(fromdict={"step": "mask"})
+from support import SCRIPTS
 
 
 @pytest.fixture
-def prepared(monkeypatch):
-    """The libraries after ``prepare``, until the test ends; and what they were before."""
-    before = snakemake.sourcecache.parse_uri, snakemake.common.get_function_params
-    monkeypatch.setattr(snakemake.io._IOFile, "checksum", snakemake.io._IOFile.checksum)
-    monkeypatch.setattr(snakemake.sourcecache, "parse_uri", before[0])
-    for module in (snakemake.common, snakemake.rules):
-        monkeypatch.setattr(module, "get_function_params", before[1])
-    # Its name is that of a step here, whose script lies in the tests' path.
-    monkeypatch.setitem(sys.modules, "tabulate", SimpleNamespace(tabulate=None))
-    importlib.import_module("snakemake.cli")  # which imports all of it
-    processor = sys.modules["snakemake.dag"].ScriptProcessor
-    monkeypatch.setattr(processor, "process_job", processor.process_job)
-    monkeypatch.setattr(snakemake.jobs.Job, "conda_env_spec", snakemake.jobs.Job.conda_env_spec)
+def unpatched(monkeypatch):
+    """``parse_uri`` and ``get_function_params`` as Snakemake has them; all is patched until the test ends."""
+    importlib.import_module("snakemake.cli")  # which imports all of Snakemake
+    functions = snakemake.sourcecache.parse_uri, snakemake.common.get_function_params
+    scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
+    for owner, name in (
+        (snakemake.io._IOFile, "checksum"),
+        (snakemake.sourcecache, "parse_uri"),
+        (snakemake.common, "get_function_params"),
+        (snakemake.rules, "get_function_params"),
+        (scheduler, "_schedule_reevalutation"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
     thresholds, at_exit = gc.get_threshold(), []
     monkeypatch.setattr(atexit, "register", at_exit.append)
-    snakemake_patches.prepare()
-    snakemake_patches.prepare()
+    snakemake_patches.apply()
+    patched = snakemake.io._IOFile.checksum, scheduler._schedule_reevalutation
+    snakemake_patches.apply()
+    assert patched == (snakemake.io._IOFile.checksum, scheduler._schedule_reevalutation)
     assert gc.freeze in at_exit
-    yield before
+    yield functions
     gc.set_threshold(*thresholds)
 
 
-def test_a_path_is_parsed_as_before_and_once(prepared):
-    own = prepared[0]
-    for uri in ("/data/house/scripts/mask.py", "scripts/mask.py", "https://a.org/b.py?c=1"):
-        assert snakemake.sourcecache.parse_uri(uri)._asdict() == own(uri)._asdict()
+def test_a_uri_is_parsed_as_before_and_once(unpatched):
+    parse_uri = unpatched[0]
+    for uri in ("/data/repository/scripts/mask.py", "scripts/mask.py", "https://a.org/b.py?c=1"):
+        assert snakemake.sourcecache.parse_uri(uri)._asdict() == parse_uri(uri)._asdict()
     assert snakemake.sourcecache.parse_uri("/a.py") is snakemake.sourcecache.parse_uri("/a.py")
 
 
-def test_snakemake_finds_its_scripts_that_way(prepared):
-    """Fails when another release of Snakemake looks otherwise: then the memory of paths can go."""
+def test_snakemake_parses_the_paths_of_scripts_with_it(unpatched):
     before = snakemake.sourcecache.parse_uri.cache_info()
-    snakemake.sourcecache.LocalSourceFile("/data/house/scripts/of this test.py").get_cache_path()
+    snakemake.sourcecache.LocalSourceFile("/data/scripts/of this test.py").get_cache_path()
     after = snakemake.sourcecache.parse_uri.cache_info()
     assert (after.hits, after.misses) == (before.hits, before.misses + 1)
 
@@ -67,116 +68,38 @@ def test_snakemake_finds_its_scripts_that_way(prepared):
     [
         lambda wildcards: None,
         lambda wildcards, input, **rest: None,
-        subpath(lambda wildcards, attempt: "a/b", parent=True),  # which says itself what it takes
+        subpath(lambda wildcards, attempt: "a/b", parent=True),  # declares its own parameters
         max,
     ],
 )
-def test_what_a_function_takes_is_said_as_before(prepared, function):
-    own = prepared[1]
-    if function is max:  # has no signature: an error, and the same one at every call
+def test_parameters_of_a_function_are_those_of_before(unpatched, function):
+    get_function_params = unpatched[1]
+    if function is max:  # has no signature: the same error at every call
         for _ in range(2):
             with pytest.raises(ValueError, match="signature"):
                 snakemake.rules.get_function_params(function)
         return
-    assert snakemake.rules.get_function_params(function) == own(function)
-    assert snakemake.common.get_function_params(function) == own(function)
-
-
-def test_snakemake_asks_input_functions_that_way(prepared):
-    """Fails when another release of Snakemake asks otherwise: then the memory of signatures can go."""
-    asking = inspect.getsource(snakemake.rules.Rule.apply_input_function)
-    assert "get_function_params(func)" in asking
-
-
-class Cache:
-    """Snakemake's cache of sources, which notes what is read."""
-
-    exists, get_path = staticmethod(lambda source: True), staticmethod(str)
-
-    def __init__(self):
-        self.read = []
-
-    def open(self, source):
-        self.read.append(source)
-        return Path(source.get_path_or_uri(secret_free=True)).open()
-
-
-class Rule(SimpleNamespace):
-    """Of Snakemake's rules what is asked of them; no two are the same."""
-
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
-
-
-@pytest.mark.parametrize(("path", "reads"), [("mask.py", 1), ("{wildcards.step}.py", 3)])
-def test_a_rules_script_is_looked_for_once(prepared, tmp_path, path, reads):
-    (tmp_path / "mask.py").touch()
-    job = SimpleNamespace(is_script=True, wildcards=WILDCARDS, params=[])
-    for script in (path, "missing.py", path):
-        cache = Cache()
-        dag = SimpleNamespace(workflow=SimpleNamespace(sourcecache=cache))
-        job.rule = Rule(basedir=str(tmp_path), script=script)
-        for _ in range(3):
-            look = sys.modules["snakemake.dag"].ScriptProcessor(dag).process_job
-            if script == "missing.py":
-                with pytest.raises(FileNotFoundError):
-                    look(job)
-            else:
-                look(job)
-        assert len(cache.read) == (3 if script == "missing.py" else reads)
-
-
-def test_snakemake_looks_for_scripts_that_way(prepared):
-    """Fails when another release of Snakemake looks otherwise: then the memory of rules can go."""
-    dag = sys.modules["snakemake.dag"]
-    assert "self.process_job(job)" in inspect.getsource(dag.DAGProcessorBase.process)
-    assert "script.get_source" in inspect.getsource(dag.ScriptProcessor.process_job)
-
-
-@pytest.mark.parametrize("env", ["envs/a.yaml", "envs/{step}.yaml", lambda wildcards: "a", None])
-def test_a_rules_environment_is_found_out_once(prepared, env):
-    asked = []
-
-    def expand_conda_env(wildcards, params, input):
-        asked.append(wildcards)
-        return env and f"environment of {wildcards}"
-
-    rule = Rule(conda_env=env, expand_conda_env=expand_conda_env)
-    same = env in (None, "envs/a.yaml")
-    for n in range(3):
-        job = snakemake.jobs.Job.__new__(snakemake.jobs.Job)
-        job.rule, job._wildcards, job._conda_env_spec = rule, None, None
-        job.wildcards_dict, job._params, job.input = n, [], []
-        assert job.conda_env_spec == (env and f"environment of {0 if same else n}")
-    assert asked == ([0] if same else [0, 1, 2])
-
-
-def test_snakemake_asks_for_environments_that_way(prepared):
-    """Fails when another release of Snakemake asks otherwise: then the memory of environments can go."""
-    dag = sys.modules["snakemake.dag"]
-    assert "job.conda_env_spec" in inspect.getsource(dag.DAG.update_conda_envs)
-    own = inspect.getsource(snakemake.jobs.Job.conda_env_spec.fget)
-    assert "self.rule.expand_conda_env(" in own
-    assert "self.params" in own
+    assert snakemake.rules.get_function_params(function) == get_function_params(function)
+    assert snakemake.common.get_function_params(function) == get_function_params(function)
 
 
 @pytest.fixture
-def hashed(prepared, tmp_path, monkeypatch):
-    """A file; a function that gives Snakemake's checksum of it; and the names of files that were read for one."""
-    path, read, own = tmp_path / "scan.nii", [], hashlib.file_digest
+def hashed(unpatched, tmp_path, monkeypatch):
+    """A file, a function that returns Snakemake's checksum of it, and the names of the files that were read."""
+    path, read, digest = tmp_path / "scan.nii", [], hashlib.file_digest
     path.write_text("first")
 
     def file_digest(file, algorithm):
         read.append(file.name)
-        return own(file, algorithm)
+        return digest(file, algorithm)
 
     monkeypatch.setattr(hashlib, "file_digest", file_digest)
     workflow = SimpleNamespace(iocache=SimpleNamespace(active=False))
 
-    def checksum(*args, **said):
+    def checksum(*args, **kwargs):
         file = snakemake.io.IOFile(str(path), rule=None)
         file.rule = SimpleNamespace(workflow=workflow)
-        return asyncio.run(file.checksum(*args, **said))
+        return asyncio.run(file.checksum(*args, **kwargs))
 
     return path, checksum, read
 
@@ -185,7 +108,7 @@ def sha256(content):
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def test_a_file_is_hashed_once_as_long_as_it_stays_the_same(hashed):
+def test_a_file_is_hashed_once_while_it_stays_the_same(hashed):
     path, checksum, read = hashed
     assert [checksum(100) for _ in range(3)] == 3 * [sha256("first")]
     assert read == [str(path)]
@@ -194,24 +117,24 @@ def test_a_file_is_hashed_once_as_long_as_it_stays_the_same(hashed):
     assert checksum(100) == sha256("first")
 
 
-def test_a_file_elsewhere_is_always_asked_for(prepared, tmp_path, monkeypatch):
-    """A local copy says nothing of it."""
+def test_the_checksum_of_a_file_in_remote_storage_is_never_cached(unpatched, tmp_path, monkeypatch):
+    """The local copy may be older."""
     (tmp_path / "scan.nii").write_text("copy")
-    there = iter(["sha256:1", "sha256:2"])
+    remote = iter(["sha256:1", "sha256:2"])
 
-    class Elsewhere:
+    class Remote:
         async def managed_checksum(self):
-            return next(there)
+            return next(remote)
 
     monkeypatch.setattr(snakemake.io._IOFile, "is_storage", True)
-    monkeypatch.setattr(snakemake.io._IOFile, "storage_object", Elsewhere())
+    monkeypatch.setattr(snakemake.io._IOFile, "storage_object", Remote())
     file = snakemake.io.IOFile(str(tmp_path / "scan.nii"), rule=None)
     file.rule = SimpleNamespace(workflow=SimpleNamespace(iocache=SimpleNamespace(active=False)))
     assert [asyncio.run(file.checksum(100)) for _ in "12"] == ["sha256:1", "sha256:2"]
 
 
-@pytest.mark.parametrize("how", ["written", "written, its time set back", "replaced", "removed"])
-def test_a_file_that_has_changed_is_hashed_again(hashed, how):
+@pytest.mark.parametrize("how", ["written", "written, mtime restored", "replaced", "removed"])
+def test_a_changed_file_is_hashed_again(hashed, how):
     path, checksum, _ = hashed
     checksum(100)
     time.sleep(0.05)  # file systems count time in steps of some milliseconds
@@ -228,16 +151,108 @@ def test_a_file_that_has_changed_is_hashed_again(hashed, how):
         new.replace(path)
     else:
         path.write_text("other")
-    if how == "written, its time set back":
+    if how == "written, mtime restored":
         os.utime(path, ns=times)
     assert checksum(100) == sha256("other")
 
 
-def test_another_release_without_these_names_is_left_alone(prepared, monkeypatch):
+MANY_JOBS = """
+import json
+import sys
+import threading
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+sys.path.append(config["scripts"])
+from lesionflow.workflow import snakemake_patches
+
+snakemake_patches.apply()
+selector = JobScheduler.job_selector
+
+
+def job_selector(self, jobs):
+    with open("looks", "a") as looks:
+        looks.write("x")
+    return selector(self, jobs)
+
+
+JobScheduler.job_selector = job_selector
+
+
+rule all:
+    input:
+        [f"{n}.txt" for n in range(20)],
+
+
+rule one:
+    input:
+        lambda wildcards: [],
+    output:
+        "{n}.txt",
+    shell:
+        "sleep 0.2; touch {output}"
+
+
+onsuccess:
+    caches = [snakemake.common.get_function_params, snakemake.rules.get_function_params]
+    with open("caches.json", "w") as file:
+        json.dump([cache.cache_info().hits for cache in caches], file)
+"""
+
+
+def many_jobs(folder, *args):
+    """How often Snakemake looks for jobs in a run of 20 small ones, and the seconds that the run takes."""
+    (folder / "Snakefile").write_text(MANY_JOBS)
+    command = [sys.executable, "-m", "snakemake", "--scheduler", "greedy", *args]
+    begun = time.monotonic()
+    subprocess.run([*command, "--config", f"scripts={SCRIPTS}"], cwd=folder, check=True, timeout=90)
+    assert len(list(folder.glob("*.txt"))) == 20
+    return len((folder / "looks").read_text()), time.monotonic() - begun
+
+
+@pytest.mark.slow
+def test_snakemake_looks_for_jobs_when_one_has_ended_and_inspects_functions_once(tmp_path):
+    looks, _ = many_jobs(tmp_path, "--cores", "2")
+    assert looks <= 20 + 2  # some 60 with a timer for each look
+    assert max(json.loads((tmp_path / "caches.json").read_text())) > 0
+
+
+@pytest.mark.slow
+def test_jobs_held_back_by_the_rate_limit_start_when_it_allows_them(tmp_path):
+    """No running job is left whose end would make Snakemake look: only a timer does."""
+    looks, seconds = many_jobs(tmp_path, "--cores", "20", "--max-jobs-per-timespan", "5/1s")
+    assert looks > 3
+    assert seconds > 3  # by the limit itself: 20 jobs at 5 a second
+
+
+@pytest.mark.parametrize(
+    ("limit", "delay", "set_again"),
+    [
+        pytest.param(None, 1, True, id="no limit"),
+        pytest.param(SimpleNamespace(timespan=1, get_free_jobs=lambda: 0), 1, True, id="reached"),
+        pytest.param(SimpleNamespace(timespan=1, get_free_jobs=lambda: 9), 1, False, id="free"),
+        pytest.param(SimpleNamespace(timespan=1, get_free_jobs=lambda: 9), 10, True, id="other"),
+    ],
+)
+def test_a_timer_is_set_where_the_rate_limit_is_reached(unpatched, limit, delay, set_again):
+    scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
+    ended = threading.Semaphore(0)
+    waiting = SimpleNamespace(job_rate_limiter=limit, _open_jobs=ended)
+    scheduler._schedule_reevalutation(waiting, delay)
+    timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+    for timer in timers:
+        timer.cancel()
+        timer.join()
+    assert [timer.interval for timer in timers] == [delay] * set_again
+
+
+def test_another_release_without_these_names_is_left_alone(unpatched, monkeypatch):
+    scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     monkeypatch.delattr(snakemake.rules, "get_function_params")
     monkeypatch.delattr(snakemake.io._IOFile, "checksum")
-    monkeypatch.delattr(snakemake.jobs.Job, "conda_env_spec")
-    monkeypatch.delitem(sys.modules, "snakemake.dag")
-    snakemake_patches.prepare()
+    monkeypatch.delattr(scheduler, "_schedule_reevalutation")
+    snakemake_patches.apply()
     assert not hasattr(snakemake.rules, "get_function_params")
     assert not hasattr(snakemake.io._IOFile, "checksum")
+    assert not hasattr(scheduler, "_schedule_reevalutation")
+    monkeypatch.delitem(sys.modules, "snakemake.scheduling.job_scheduler")
+    snakemake_patches.apply()

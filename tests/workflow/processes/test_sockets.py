@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lesionflow.base.errors import WorkerLost
-from lesionflow.workflow.sockets import (
+from lesionflow.workflow.processes.sockets import (
     CLUSTER_JOB,
     CODE,
     RUN,
+    WorkerLost,
     enter_run,
     private_folder,
     short_folder,

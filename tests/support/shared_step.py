@@ -1,0 +1,52 @@
+"""A step whose main does what a test asks of it; the shared processes run it as they run a script."""
+
+import json
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+from lesionflow.base.errors import ScanError
+from lesionflow.base.job_log import logged
+
+CALLS = []
+
+
+def main(job):
+    """Write which process this is and how many jobs it has run, and do ``job.params.what``."""
+    CALLS.append(job.params.what)
+    if job.log:
+        with logged(job):
+            do(job)
+    else:
+        do(job)
+
+
+def do(job):
+    logging.warning("asked to %s", job.params.what)
+    in_server = os.getpid() != int(os.environ["LESIONFLOW_TEST_PARENT"])
+    print("written to stdout in", Path.cwd().name, os.environ.get("LESIONFLOW_TEST_WORD"))
+    path = Path(job.params.path)
+    path.write_text(f"{os.getpid()} {len(CALLS)}")
+    taken = b"1" * (4 * 10**8) if job.params.what == "take memory" else b""
+    time.sleep(job.params.seconds)
+    del taken
+    match job.params.what:
+        case "refuse":
+            raise ScanError("this scan is no scan")
+        case "crash":
+            raise ValueError("operands do not fit")
+        case "environment":
+            path.with_suffix(".done").write_text(json.dumps(dict(os.environ)))
+            return
+        case "threads":
+            path.with_suffix(".done").write_text(str(job.threads))
+            return
+        case "die" if in_server:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stop" if in_server:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "run out of memory" if in_server:
+            raise MemoryError("not enough")
+    path.with_suffix(".done").touch()
