@@ -74,7 +74,7 @@ except LesionflowError as error:
     raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLAN_OR_ERROR, CohortError) else PLAN_OR_ERROR
 SCAN = {record["scan"]: record for record in SCANS}
-MODELS = {model: columns.about(card) for model, card in CARDS.items()}
+MODELS = {model: columns.model_summary(card) for model, card in CARDS.items()}
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
 )

@@ -87,7 +87,7 @@ def test_counts_are_those_of_the_cohort_table(evaluated):
     assert row.false_positives_a_scan == pytest.approx(1 / 3, abs=1e-4)
     assert thresholds.best.sum() == 1
     page = (evaluated / "results/evaluation.html").read_text()
-    assert "3 of 3 scans held against truth" in page
+    assert "3 of 3 scans compared with the reference" in page
 
 
 def test_dice_is_that_of_the_scans_own_map(evaluated):

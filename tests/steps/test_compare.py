@@ -154,7 +154,10 @@ def test_every_scan_keeps_a_row(tmp_path):
     assert list(json.loads((tmp_path / "results/evaluation_thresholds.json").read_text())) == list(
         thresholds.columns
     )
-    assert "2 of 7 scans held against truth" in (tmp_path / "results/evaluation.html").read_text()
+    assert (
+        "2 of 7 scans compared with the reference"
+        in (tmp_path / "results/evaluation.html").read_text()
+    )
 
 
 def test_no_truth_that_can_be_used_gives_rows_with_reasons(tmp_path):

@@ -21,7 +21,7 @@ from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
 from lesionflow.networks.weights.locate import check_available, is_imported
-from lesionflow.results.columns import about, cohort_columns, names
+from lesionflow.results.columns import cohort_columns, model_summary, names
 
 Card = dict[str, Any]
 
@@ -51,7 +51,7 @@ def check_column_names(cards: Mapping[str, Card]) -> None:
         If two columns would have the same name.
     """
     for model, card in cards.items():
-        columns = names(cohort_columns({model: about(card)}))
+        columns = names(cohort_columns({model: model_summary(card)}))
         if repeated := [column for column in columns if columns.count(column) > 1]:
             raise CardError(
                 f"card {model}: output.labels: two columns of the table would be called {repeated[0]}: "
