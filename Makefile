@@ -1,23 +1,23 @@
-# The two commands of a newcomer are `make demo` and `make test`.
+# Begin with `make demo` and `make test`.
 
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --no-sync --quiet
-# Python's bytecode is written once, here: a job's start then costs a third, also where the environment is read-only.
+# Bytecode is compiled here: a job then starts in a third of the time, even if the environment is read-only.
 SYNC := $(UV) sync --frozen --quiet --compile-bytecode
 CORES ?= all
 
 .PHONY: demo test lint env uv docs benchmark demo-weights brainmask-weights
 
-demo: uv  ## a small simulated cohort through the whole road
+demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
 	$(RUN) python scripts/tools/simulate_cohort.py demo/bids
 	$(RUN) snakemake --directory demo --cores $(CORES)
 	@$(RUN) python scripts/tools/show_results.py demo/results
 
-test: env  ## every test that needs neither root nor a cluster
+test: env  ## run every test that needs neither root nor a cluster
 	$(RUN) pytest
 
-lint: env
+lint: env  ## check code, rules, imports, types and generated pages
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
@@ -26,18 +26,18 @@ lint: env
 	$(RUN) python scripts/tools/write_docs.py --check
 	d=$$(mktemp -d) && $(RUN) snakemake --lint --directory $$d --config cohort=$(CURDIR)/config/scans.example.tsv; s=$$?; rm -rf $$d; exit $$s
 
-docs: env  ## the pages and pictures that come from the code
+docs: env  ## write the generated pages and figures of docs/
 	$(RUN) python scripts/tools/write_docs.py
 
-benchmark: env  ## the road against the plain way and the floor, on this machine; writes docs/speed.md
+benchmark: env  ## compare the workflow with a baseline and a lower bound on this machine; writes docs/speed.md
 	PYTHONPATH=tests $(RUN) python scripts/tools/benchmark.py benchmark
 
-demo-weights: env  ## train the demo ensemble again, from its seed; anatomies=DIR: on heads of label maps too
+demo-weights: env  ## train the demo ensemble again from its seed; anatomies=DIR adds heads from label maps
 	$(RUN) python scripts/tools/train_demo.py --out resources/demo-cmb --seed 1 $(if $(anatomies),--anatomies "$(anatomies)")
 	$(RUN) python scripts/tools/evaluate_demo.py --ensemble resources/demo-cmb --seed 2 $(if $(anatomies),--anatomies "$(anatomies)")
 
-brainmask-weights: env  ## train the brain mask again, on a folder of whole-head label maps: anatomies=DIR
-	@test -d "$(anatomies)" || { echo "say where the label maps are: make brainmask-weights anatomies=DIR"; exit 1; }
+brainmask-weights: env  ## train the brain mask again on a folder of whole-head label maps: anatomies=DIR
+	@test -d "$(anatomies)" || { echo "anatomies is not a folder of label maps: make brainmask-weights anatomies=DIR"; exit 1; }
 	$(RUN) python scripts/tools/train_brainmask.py "$(anatomies)" --seed 1
 	$(RUN) python scripts/tools/evaluate_brainmask.py "$(anatomies)"
 

@@ -1,9 +1,9 @@
-"""Measure the road against the plain way and the floor, and write docs/speed.md; see ``make benchmark``.
+"""Compare the workflow with a baseline and a lower bound on this machine, and write docs/speed.md; see ``make benchmark``.
 
-On one machine, in one run, in turns: (a) the plain way (``benchmark_plain``) on prepared images, at its best
-number of processes side by side; (b) the road from raw scans to cohort.csv, both backends; (c) the floor
-(``benchmark_floor``), both backends. Then dry runs of large cohorts (``benchmark_graph``). The networks are
-three residual U-Nets of the published size with random weights; the scans are simulated and bring no masks.
+Each round measures in turn: (a) the baseline (``benchmark_baseline``) on prepared images, with its best number of
+processes at a time; (b) the whole workflow from raw scans to cohort.csv, with both backends; (c) the lower bound
+(``benchmark_lower_bound``), with both backends. Then dry runs of large cohorts (``benchmark_dry_run``). The networks are
+three residual U-Nets of the published size with random weights; the scans are simulated and have no masks.
 """
 
 from library_path import REPOSITORY  # isort: skip
@@ -29,15 +29,16 @@ from lesionflow.simulation.bids_files import write_scan
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from lesionflow.training.microbleed_examples import HeadJob, simulated_example
 
-NAME = "benchmark"
+MODEL = "benchmark"
 FOLDS = 3
 DRY_RUNS = 3
-WAYS = {"OpenVINO": ("openvino", "cpu"), "TensorFlow": ("tensorflow", "cpu")}
-GPU_WAY = {"GPU": ("tensorflow", "gpu")}  # where there is one
+BACKENDS = {"OpenVINO": ("openvino", "cpu"), "TensorFlow": ("tensorflow", "cpu")}
+GPU_BACKEND = {"GPU": ("tensorflow", "gpu")}  # if there is a GPU
+TOOLS = REPOSITORY / "scripts/tools"
 
 
 def simulate(number: int, folder: Path) -> None:
-    """One raw scan, without its mask."""
+    """Write one simulated scan without its mask and reference."""
     name = f"sub-{number:02d}"
     scan = simulated_scan(simulated_head(7000 + number, 6, 1.0), number)
     paths = write_scan(scan, folder / name / "anat", name, "swi")
@@ -46,8 +47,8 @@ def simulate(number: int, folder: Path) -> None:
             path.unlink()
 
 
-def small_cohort(folder: Path, scans: int) -> None:
-    """Scans that are only listed."""
+def write_small_cohort(folder: Path, scans: int) -> None:
+    """Write small scans for a dry run."""
     image = nib.Nifti1Image(np.zeros((24, 24, 24), np.int16), np.eye(4))
     image.set_sform(np.eye(4), 1)
     for name in (f"sub-{number:05d}" for number in range(1, scans + 1)):
@@ -57,7 +58,7 @@ def small_cohort(folder: Path, scans: int) -> None:
 
 
 def build_folds(folder: Path) -> None:
-    """Networks of the published size whose few highest voxels are lesions, as SavedModels."""
+    """Write SavedModels of the published size, scaled so that only their highest outputs exceed the threshold."""
     from lesionflow.networks.inference.backends import tensorflow
 
     tensorflow(os.cpu_count() or 1)
@@ -74,36 +75,36 @@ def build_folds(folder: Path) -> None:
         head = model.layers[-2]
         kernel, bias = head.get_weights()
         logits = stand_ins.head_outputs(model, head, image).numpy()[0, ..., 0]
-        low, high = np.quantile(logits[example.brain], [0.5, 0.9998])
-        scale = 8 / (high - low)  # the middle of the brain far below the threshold
+        median, high = np.quantile(logits[example.brain], [0.5, 0.9998])
+        scale = 8 / (high - median)  # the median voxel of the brain gets a logit of -8
         head.set_weights([kernel * scale, (bias - high) * scale])
         model.export(str(folder / f"fold-{number}"), verbose=False)
 
 
 def write_card(folder: Path) -> Path:
-    """The demo's card with the folds of the benchmark."""
+    """Write the card of the demo with the folds of the benchmark."""
     card = yaml.safe_load((REPOSITORY / "config/models/demo-cmb.yaml").read_text("utf-8"))
     card |= {
-        "name": NAME,
+        "name": MODEL,
         "description": "For measurements: random weights.",
         "format": "savedmodel",
     }
     card["folds"] = [{"path": f"fold-{n}"} for n in range(1, FOLDS + 1)]
-    path = folder / f"{NAME}.yaml"
+    path = folder / f"{MODEL}.yaml"
     path.write_text(yaml.safe_dump(card, sort_keys=False), encoding="utf-8")
     return path
 
 
 class Bench:
-    """What is measured, in a folder."""
+    """The measurements, with their data in one folder."""
 
     def __init__(self, folder: Path, scans: int, cores: int) -> None:
         self.folder, self.cores = folder, cores
         self.scans = [f"sub-{n:02d}" for n in range(1, scans + 1)]
-        self.cohort, self.card = folder / "bids", folder / "weights" / f"{NAME}.yaml"
+        self.cohort, self.card = folder / "bids", folder / "weights" / f"{MODEL}.yaml"
 
     def prepare(self) -> float:
-        """Scans, networks, imported folds and prepared images; the seconds that the imports took."""
+        """Make scans, networks, imported folds and prepared images; returns the seconds of the import."""
         (self.folder / "weights").mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(self.scans, start=1):
             if not (self.cohort / name).is_dir():
@@ -111,28 +112,28 @@ class Bench:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        shutil.rmtree(self.folder / "models", ignore_errors=True)  # or nothing would be imported
-        begun = time.perf_counter()
+        shutil.rmtree(self.folder / "models", ignore_errors=True)  # so that folds are imported
+        start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
-        imports = time.perf_counter() - begun
+        import_s = time.perf_counter() - start
         self.snakemake("prepared", "auto", "cpu")
-        paths = [self.folder / "prepared/results" / NAME / s / "anat" for s in self.scans]
-        self.images = [next(path.glob("*_desc-preproc_swi.nii.gz")) for path in paths]
+        folders = [self.folder / "prepared/results" / MODEL / s / "anat" for s in self.scans]
+        self.images = [next(folder.glob("*_desc-preproc_swi.nii.gz")) for folder in folders]
         (self.folder / "images.txt").write_text("\n".join(map(str, self.images)))
-        return imports
+        return import_s
 
-    def snakemake(self, where: str, backend: str, device: str, *more: str) -> None:
-        """The workflow on the cohort; its own output goes to a file."""
-        folder = self.folder / where
+    def snakemake(self, name: str, backend: str, device: str, *options: str) -> None:
+        """Run the workflow on the cohort; its output goes to a file."""
+        folder = self.folder / name
         folder.mkdir(exist_ok=True)
         with (folder / "snakemake.txt").open("a") as log:
-            command = self.command(folder, self.cohort, backend, device, *more)
+            command = self.command(folder, self.cohort, backend, device, *options)
             subprocess.run(command, stdout=log, stderr=log, check=True)
 
     def command(
-        self, folder: Path, cohort: Path, backend: str, device: str, *more: str
+        self, folder: Path, cohort: Path, backend: str, device: str, *options: str
     ) -> list[str]:
-        """What is typed for the workflow on a cohort."""
+        """The command that runs the workflow on a cohort."""
         config = [
             f"cohort={cohort}",
             f"models={self.card}",
@@ -141,90 +142,87 @@ class Bench:
             f"device={device}",
         ]
         command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
-        command += ["--directory", folder, "--cores", self.cores, *more, "--config", *config]
-        return [str(c) for c in command]
+        command += ["--directory", folder, "--cores", self.cores, *options, "--config", *config]
+        return [str(word) for word in command]
 
-    def plain(self, processes: int, device: str) -> float:
-        """Seconds a scan of the plain way, so many processes side by side."""
-        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    def baseline(self, processes: int, device: str) -> float:
+        """Seconds per scan of the baseline, with this many processes at a time."""
+        hidden_gpu = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         folds = [str(self.folder / "weights" / f"fold-{n}") for n in range(1, FOLDS + 1)]
         threads = max(1, self.cores // processes)
 
-        def one(path: Path) -> None:
-            out = self.folder / "plain" / path.name
-            command = [
-                sys.executable,
-                REPOSITORY / "scripts/tools/benchmark_plain.py",
-                path,
-                out,
-                threads,
-            ]
+        def predict(image: Path) -> None:
+            out = self.folder / "baseline" / image.name
+            command = [sys.executable, TOOLS / "benchmark_baseline.py", image, out, threads]
             subprocess.run(
-                [str(c) for c in [*command, *folds]],
-                env={**os.environ, **hidden},
+                [str(word) for word in [*command, *folds]],
+                env={**os.environ, **hidden_gpu},
                 check=True,
                 capture_output=True,
             )
 
-        (self.folder / "plain").mkdir(exist_ok=True)
-        begun = time.perf_counter()
+        (self.folder / "baseline").mkdir(exist_ok=True)
+        start = time.perf_counter()
         with ThreadPoolExecutor(processes) as pool:
-            list(pool.map(one, self.images))
-        return (time.perf_counter() - begun) / len(self.images)
+            list(pool.map(predict, self.images))
+        return (time.perf_counter() - start) / len(self.images)
 
-    def road(
+    def workflow(
         self, name: str, backend: str, device: str
     ) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
-        """Seconds a scan of the whole road, what each step took, and MB of the scan that took most."""
-        where = self.folder / name
-        shutil.rmtree(where, ignore_errors=True)
-        begun = time.perf_counter()
-        with benchmark_page.watched(where / "work", self.scans) as temporary:
+        """Seconds per scan of the whole workflow, figures of each step, and the largest MB of a scan."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        start = time.perf_counter()
+        with benchmark_page.largest_sizes(folder / "work", self.scans) as temporary:
             self.snakemake(name, backend, device)
-        taken = (time.perf_counter() - begun) / len(self.scans)
-        kept = benchmark_page.sizes(where / "results", self.scans)
+        seconds = (time.perf_counter() - start) / len(self.scans)
+        kept = benchmark_page.sizes(folder / "results", self.scans)
         disk = {"temporary": max(temporary.values()), "kept": max(kept.values())}
-        return taken, benchmark_page.steps(where, len(self.scans)), disk
+        return seconds, benchmark_page.steps(folder, len(self.scans)), disk
 
-    def graph(self, scans: int) -> dict[str, float]:
-        """What a dry run of so many small scans takes, the middle one of several by its time.
+    def dry_run(self, scans: int) -> dict[str, float]:
+        """Figures of a dry run with this many small scans: of several, the one with the median time.
 
-        By a small process: the peaks of its children are not its own.
+        Each runs in a small process without other children: the system reports the peak memory of all children together.
         """
-        where = self.folder / f"graph-{scans}"
-        small_cohort(where / "bids", scans)
-        dry_run = self.command(where, where / "bids", "auto", "cpu", "--dry-run")
-        command = [
-            sys.executable,
-            REPOSITORY / "scripts/tools/benchmark_graph.py",
-            where / "snakemake.txt",
-        ]
-        both = [str(c) for c in [*command, *dry_run]]
+        folder = self.folder / f"graph-{scans}"
+        write_small_cohort(folder / "bids", scans)
+        dry_run = self.command(folder, folder / "bids", "auto", "cpu", "--dry-run")
+        program = [sys.executable, TOOLS / "benchmark_dry_run.py", folder / "snakemake.txt"]
+        command = [str(word) for word in [*program, *dry_run]]
         runs = []
         for _ in range(DRY_RUNS):
-            done = subprocess.run(both, capture_output=True, text=True, check=True)
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
             runs.append(json.loads(done.stdout))
-        middle = sorted(runs, key=itemgetter("seconds"))[DRY_RUNS // 2]
-        return {"scans": scans, **middle}
+        median_run = sorted(runs, key=itemgetter("seconds"))[DRY_RUNS // 2]
+        return {"scans": scans, **median_run}
 
-    def floor(self, backend: str, device: str) -> float:
-        """Seconds a scan of warm calls."""
-        folds = [self.folder / "models" / NAME / f"fold-{n}" for n in range(1, FOLDS + 1)]
-        command = [sys.executable, REPOSITORY / "scripts/tools/benchmark_floor.py", backend, device]
+    def lower_bound(self, backend: str, device: str) -> float:
+        """Seconds per scan of calls of loaded folds."""
+        folds = [self.folder / "models" / MODEL / f"fold-{n}" for n in range(1, FOLDS + 1)]
+        command = [sys.executable, TOOLS / "benchmark_lower_bound.py", backend, device]
         command += [self.cores, self.folder / "images.txt", *folds]
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
+        words = [str(word) for word in command]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
         return float(done.stdout.split()[-1])
 
 
 def main() -> None:
-    """Measure in turns, keep every figure, and write the page."""
+    """Measure in rounds, save all figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="where to work; what is there is used again")
-    parser.add_argument("--scans", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "folder", type=Path, help="working folder; scans and networks in it are reused"
+    )
+    parser.add_argument("--scans", type=int, default=16, help="simulated scans")
+    parser.add_argument("--rounds", type=int, default=3, help="times that everything is measured")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
-        "--graphs", type=int, nargs="*", default=[100, 1000], help="scans of dry runs"
+        "--graphs",
+        type=int,
+        nargs="*",
+        default=[100, 1000],
+        help="numbers of scans of the dry runs",
     )
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs/speed.md")
     args = parser.parse_args()
@@ -237,19 +235,27 @@ def main() -> None:
         "import_s": bench.prepare(),
         "rounds": [],
     }
-    ways = WAYS | (GPU_WAY if nvidia_device() else {})
+    backends = BACKENDS | (GPU_BACKEND if nvidia_device() else {})
     for _ in range(args.rounds):
-        found: dict = {"plain": {}, "road": {}, "steps": {}, "disk": {}, "floor": {}}
-        for device in dict.fromkeys(device for _, device in ways.values()):
+        measured: dict = {
+            "baseline": {},
+            "workflow": {},
+            "steps": {},
+            "disk": {},
+            "lower_bound": {},
+        }
+        for device in dict.fromkeys(device for _, device in backends.values()):
             counts = range(1, args.cores + 1) if device == "cpu" else [1]
-            found["plain"][device] = {str(n): bench.plain(n, device) for n in counts}
-        for name, way in ways.items():
-            found["road"][name], found["steps"][name], found["disk"][name] = bench.road(name, *way)
-            found["floor"][name] = bench.floor(*way)
-        figures["rounds"].append(found)
-        print(json.dumps(found), flush=True)
-    figures["graphs"] = [bench.graph(scans) for scans in args.graphs]
-    figures["same"] = benchmark_page.compared(*(bench.folder / name for name in WAYS))
+            measured["baseline"][device] = {str(n): bench.baseline(n, device) for n in counts}
+        for name, backend in backends.items():
+            seconds, steps, disk = bench.workflow(name, *backend)
+            measured["workflow"][name] = seconds
+            measured["steps"][name], measured["disk"][name] = steps, disk
+            measured["lower_bound"][name] = bench.lower_bound(*backend)
+        figures["rounds"].append(measured)
+        print(json.dumps(measured), flush=True)
+    figures["graphs"] = [bench.dry_run(scans) for scans in args.graphs]
+    figures["difference"] = benchmark_page.difference(*(bench.folder / name for name in BACKENDS))
     (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
     args.page.write_text(benchmark_page.page(figures), encoding="utf-8")
 

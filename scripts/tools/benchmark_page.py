@@ -1,4 +1,4 @@
-"""What ``make benchmark`` measured, as a table and as a page."""
+"""Figures of ``make benchmark`` from the files of a run, and the page docs/speed.md."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -17,72 +17,72 @@ import pandas as pd
 from lesionflow.imaging.nifti import load
 from lesionflow.results.scan_status import STEPS
 
-ONCE = ("import_fold",)  # steps that a cohort does not pay for again
+ONCE = ("import_fold",)  # steps that do not run again for another cohort
 
 
 def cpu_name() -> str:
-    """What the system calls its processor."""
-    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    return found[1] if found else "unknown"
+    """Name of the processor."""
+    name = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    return name[1] if name else "unknown"
 
 
 def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
-    """Seconds, core-seconds and peak memory of each step of a run.
+    """Time and peak memory of each step of a run.
 
     Parameters
     ----------
     folder
-        A working directory, with ``benchmarks/`` and ``logs/``.
+        Working directory with ``benchmarks/`` and ``logs/``.
     scans
-        How many were run.
+        Number of scans of the run.
 
     Returns
     -------
     dict
-        By step: ``jobs``, ``seconds`` (of all jobs) and ``seconds_a_scan``, ``peak_mb`` (the largest
-        job's, or that of the process that worked for it, as the jobs' logs have it).
+        For each step: ``jobs``, ``seconds`` (sum over jobs), ``seconds_per_scan`` and ``peak_mb`` (largest job; if
+        the logs of the jobs have a peak memory, as for jobs in a process with loaded networks, the largest of those).
     """
-    found: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, float]] = {}
     for path in sorted((folder / "benchmarks").rglob("*.tsv")):
         step = path.relative_to(folder / "benchmarks").parts[0].removesuffix(".tsv")
         row = pd.read_csv(path, sep="\t").iloc[0]
-        told = found.setdefault(step, {"jobs": 0, "seconds": 0.0, "peak_mb": 0.0})
-        told["jobs"] += 1
-        told["seconds"] += float(row["s"])
-        peak = pd.to_numeric(row["max_rss"], errors="coerce")  # "NA": shorter than a look at it
-        told["peak_mb"] = max(told["peak_mb"], 0.0 if np.isnan(peak) else float(peak))
-    for step, told in found.items():
+        figure = figures.setdefault(step, {"jobs": 0, "seconds": 0.0, "peak_mb": 0.0})
+        figure["jobs"] += 1
+        figure["seconds"] += float(row["s"])
+        peak = pd.to_numeric(row["max_rss"], errors="coerce")  # "NA": too short to be sampled
+        figure["peak_mb"] = max(figure["peak_mb"], 0.0 if np.isnan(peak) else float(peak))
+    for step, figure in figures.items():
         logs = (folder / "logs" / step).rglob("*.log")
         peaks = [re.findall(r"peak (?:memory )?(\d+) MB", log.read_text()) for log in logs]
-        known = [float(peak) for each in peaks for peak in each]
-        told["peak_mb"] = max(known, default=told["peak_mb"])
-        told["seconds_a_scan"] = told["seconds"] / scans
-    return found
+        logged = [float(peak) for in_log in peaks for peak in in_log]
+        figure["peak_mb"] = max(logged, default=figure["peak_mb"])
+        figure["seconds_per_scan"] = figure["seconds"] / scans
+    return figures
 
 
 def sizes(folder: Path, scans: Collection[str]) -> dict[str, float]:
-    """MB of the files below a folder that belong to a scan, by scan: those in a folder of its name.
+    """MB of the files of each scan: those below a folder of its name.
 
-    Files that go while they are counted do not count.
+    Files that are removed while they are counted do not count.
     """
-    found = dict.fromkeys(scans, 0.0)
-    for where, _, names in os.walk(folder):
-        for scan in found.keys() & set(Path(where).relative_to(folder).parts):
+    megabytes = dict.fromkeys(scans, 0.0)
+    for parent, _, names in os.walk(folder):
+        for scan in megabytes.keys() & set(Path(parent).relative_to(folder).parts):
             for name in names:
                 with suppress(FileNotFoundError):
-                    found[scan] += Path(where, name).stat().st_size / 1e6
-    return found
+                    megabytes[scan] += Path(parent, name).stat().st_size / 1e6
+    return megabytes
 
 
 @contextmanager
-def watched(
-    folder: Path, scans: Collection[str], every_s: float = 0.1
+def largest_sizes(
+    folder: Path, scans: Collection[str], interval_s: float = 0.1
 ) -> Iterator[dict[str, float]]:
-    """The largest ``sizes`` that each scan has while the context lasts; they grow in the dict that is given."""
-    largest, over = dict.fromkeys(scans, 0.0), threading.Event()
+    """Largest ``sizes`` of each scan while the context lasts; the dict is updated in place."""
+    largest, finished = dict.fromkeys(scans, 0.0), threading.Event()
 
     def watch() -> None:
-        while not over.wait(every_s):
+        while not finished.wait(interval_s):
             for scan, size in sizes(folder, scans).items():
                 largest[scan] = max(largest[scan], size)
 
@@ -91,131 +91,134 @@ def watched(
     try:
         yield largest
     finally:
-        over.set()
+        finished.set()
         watcher.join()
 
 
-def compared(one: Path, other: Path) -> dict[str, Any]:
-    """How far the results of two working directories are apart.
+def difference(first: Path, second: Path) -> dict[str, Any]:
+    """Difference between the results in two working directories.
 
     Returns
     -------
     dict
-        ``probability``: the largest difference of any stored map of a fold; ``lesions``: how many the
-        tables have; ``apart``: rows of lesions.csv that differ in anything but probabilities.
+        ``probability``: largest difference of any stored probability map; ``lesions``: rows of lesions.csv;
+        ``rows``: rows of lesions.csv that differ in anything but probabilities.
     """
     largest = 0.0
-    for path in sorted((one / "results").rglob("*_probseg.nii.gz")):
-        maps = [np.asanyarray(load(p).dataobj) for p in (path, other / path.relative_to(one))]
+    for path in sorted((first / "results").rglob("*_probseg.nii.gz")):
+        maps = [np.asanyarray(load(p).dataobj) for p in (path, second / path.relative_to(first))]
         largest = max(largest, float(np.abs(maps[0] - maps[1]).max()))
-    tables = [pd.read_csv(folder / "results/lesions.csv", dtype=str) for folder in (one, other)]
-    same = [t[[c for c in t.columns if "probability" not in c]].fillna("") for t in tables]
-    rows = [set(map(tuple, table.to_numpy())) for table in same]
-    return {"probability": largest, "lesions": len(tables[0]), "apart": len(rows[0] ^ rows[1])}
+    tables = [pd.read_csv(folder / "results/lesions.csv", dtype=str) for folder in (first, second)]
+    compared = [t[[c for c in t.columns if "probability" not in c]].fillna("") for t in tables]
+    rows = [set(map(tuple, table.to_numpy())) for table in compared]
+    return {"probability": largest, "lesions": len(tables[0]), "rows": len(rows[0] ^ rows[1])}
 
 
-def ratios(figures: Mapping[str, Any], way: str) -> dict[str, float]:
-    """The figures that the goals are about, for one way to predict: medians over the rounds.
+def ratios(figures: Mapping[str, Any], backend: str) -> dict[str, float]:
+    """Times and ratios of one backend: medians over the rounds.
 
     Parameters
     ----------
     figures
-        What ``make benchmark`` measured.
-    way
+        The measurements of ``make benchmark``.
+    backend
         ``OpenVINO``, ``TensorFlow`` or ``GPU``.
 
     Returns
     -------
     dict
-        ``plain`` (a) at its best number of ``processes`` side by side, ``road`` (b), ``floor`` (c), and of
-        these, each measured in one round, ``road_to_plain``, ``road_to_floor`` and ``predict_to_floor``
-        (the seconds of a scan's prediction jobs, by how many of them run side by side, against the calls).
+        Seconds per scan: ``baseline`` (a) at its best number of ``processes`` at a time, ``workflow`` (b) and
+        ``lower_bound`` (c). Ratios, each within one round: ``workflow_to_baseline``, ``workflow_to_lower_bound`` and
+        ``predict_to_lower_bound`` (seconds of a scan's prediction jobs, divided by the number of jobs that run at a
+        time, to those of the calls).
     """
-    rounds, device = figures["rounds"], "gpu" if way == "GPU" else "cpu"
-    side_by_side = figures["cores"] if device == "cpu" else 1
-    plain = {n: median(r["plain"][device][n] for r in rounds) for n in rounds[0]["plain"][device]}
-    best = min(plain, key=lambda n: plain[n])
-    each = [
+    rounds, device = figures["rounds"], "gpu" if backend == "GPU" else "cpu"
+    jobs_at_a_time = figures["cores"] if device == "cpu" else 1
+    baselines = {
+        n: median(r["baseline"][device][n] for r in rounds) for n in rounds[0]["baseline"][device]
+    }
+    best = min(baselines, key=lambda n: baselines[n])
+    times = [
         (
-            r["plain"][device][best],
-            r["road"][way],
-            r["floor"][way],
-            r["steps"][way]["predict_fold"]["seconds_a_scan"] / side_by_side,
+            r["baseline"][device][best],
+            r["workflow"][backend],
+            r["lower_bound"][backend],
+            r["steps"][backend]["predict_fold"]["seconds_per_scan"] / jobs_at_a_time,
         )
         for r in rounds
     ]
     return {
-        "plain": plain[best],
+        "baseline": baselines[best],
         "processes": int(best),
-        "road": median(road for _, road, _, _ in each),
-        "floor": median(floor for _, _, floor, _ in each),
-        "road_to_plain": median(road / a for a, road, _, _ in each),
-        "road_to_floor": median(road / floor for _, road, floor, _ in each),
-        "predict_to_floor": median(predict / floor for _, _, floor, predict in each),
+        "workflow": median(workflow for _, workflow, _, _ in times),
+        "lower_bound": median(bound for _, _, bound, _ in times),
+        "workflow_to_baseline": median(workflow / base for base, workflow, _, _ in times),
+        "workflow_to_lower_bound": median(workflow / bound for _, workflow, bound, _ in times),
+        "predict_to_lower_bound": median(predict / bound for _, _, bound, predict in times),
     }
 
 
-def step_table(figures: Mapping[str, Any], way: str) -> str:
-    """Rows of a Markdown table: each step's jobs, seconds a scan and peak memory, in the road's order."""
-    rounds = [r["steps"][way] for r in figures["rounds"]]
-    lines = ["| step | jobs | seconds a scan | peak MB |", "|---|---|---|---|"]
+def step_table(figures: Mapping[str, Any], backend: str) -> str:
+    """Markdown table of each step's jobs, seconds per scan and peak memory, in the order of the workflow."""
+    rounds = [r["steps"][backend] for r in figures["rounds"]]
+    lines = ["| step | jobs | seconds per scan | peak MB |", "|---|---|---|---|"]
     for step in [*STEPS, *sorted(set(rounds[0]) - set(STEPS))]:
         if step in rounds[0] and step not in ONCE:
-            seconds = median(r[step]["seconds_a_scan"] for r in rounds)
+            seconds = median(r[step]["seconds_per_scan"] for r in rounds)
             peak = max(r[step]["peak_mb"] for r in rounds)
             lines.append(f"| {step} | {rounds[0][step]['jobs']:.0f} | {seconds:.2f} | {peak:.0f} |")
     return "\n".join(lines)
 
 
-GOALS = (  # of the ratios, by the figure that they are about
-    ("road_to_plain", 0.5, "the whole road (b) by the plain way's inference alone (a)"),
-    ("road_to_floor", 3.0, "the whole road (b) by the floor (c)"),
-    ("predict_to_floor", 1.3, "the prediction jobs of a scan by the floor (c)"),
+GOALS = (  # ratio, largest value, description
+    ("workflow_to_baseline", 0.5, "whole workflow (b) to the inference alone of the baseline (a)"),
+    ("workflow_to_lower_bound", 3.0, "whole workflow (b) to the lower bound (c)"),
+    ("predict_to_lower_bound", 1.3, "prediction jobs of a scan to the lower bound (c)"),
 )
 PAGE = """\
 # Speed
 
-Written by `make benchmark`; do not edit. Rounds in which everything was measured in turns: {rounds}; figures are their
-medians (machines are noisy: trust the ratios). {scans} simulated scans without masks, {folds} residual 3-D U-Nets of the
+Written by `make benchmark`; do not edit. Figures are medians over {rounds} rounds, each of which measured everything in turn
+(machines are noisy: trust the ratios). {scans} simulated scans without masks, {folds} residual 3-D U-Nets of the
 published size (first filters 8, growth 1.5, nine levels, input 160x214x176) with random weights, float32.
 Machine: {cpu}, {cores} cores.
 
-- **(a) the plain way**: for every scan a process that imports TensorFlow, loads the folds, calls each and averages,
-  on images that are already prepared; at its best number of processes side by side (on the CPU {processes} of 1 to
+- **(a) baseline**: for every scan a process that imports TensorFlow, loads the folds, calls each and averages,
+  on images that are already prepared; with the best number of processes at a time (on the CPU {processes} of 1 to
   {cores}).
-- **(b) the road**: from raw scans to cohort.csv, pictures and report, Snakemake's start included; the brain masks are
-  computed. Importing the folds, once for all cohorts, is not in it: {imports:.0f} s.
-- **(c) the floor**: the same folds called in one warm process, images in memory.
+- **(b) whole workflow**: from raw scans to cohort.csv, figures and report, including the start of Snakemake; brain masks are
+  computed. The import of the folds, once for all cohorts, is not included: {import_s:.0f} s.
+- **(c) lower bound**: calls of the same folds, loaded in one process, on images in memory.
 
-| seconds a scan |{ways}
+| seconds per scan |{backends}
 |---|{rule}
 {seconds}
 
-| ratio | goal |{ways}
+| ratio | goal |{backends}
 |---|---|{rule}
 {goals}
 
-OpenVINO's and TensorFlow's maps of a fold differ by at most {probability:.1e}; of {lesions} lesions, {apart} rows of
+Probability maps of OpenVINO and TensorFlow differ by at most {probability:.1e}; of {lesions} lesions, {rows} rows of
 lesions.csv differ in anything but probabilities.
 
 ## Each step
 
-Seconds are those of the jobs' processes, start and end included, of one thread each: {cores} run side by side, and
-predictions wait in it for their turn. Peak memory is the largest job's; that of find_brain and predict_fold is their
-warm worker's, all folds loaded.
+Seconds are those of the jobs' processes with one thread each, including start and end: {cores} run at a time, and
+those of predictions include waiting for their turn. Peak memory is that of the largest job; for find_brain and predict_fold, that of
+the process that holds the networks, with all folds loaded.
 {steps}
 ## Disk
 
-| MB of a scan, at most |{ways}
+| largest MB of a scan |{backends}
 |---|{rule}
 {disk}
 
-Temporaries are those under work/ at one time, looked at ten times a second. Of what is kept, the maps of random networks
-are noise all over, which does not pack; those of trained ones do.
+Temporaries are the files under work/ at one time, sampled ten times per second. The maps of random networks are noise
+everywhere, which does not compress; those of trained networks do.
 
-## The graph
+## Large cohorts
 
-A dry run of small scans with these three folds, Snakemake's start included; the middle one of three by its time.
+A dry run with small scans and these three folds, including the start of Snakemake; of three runs, the one with the median time.
 
 | scans | jobs | seconds | CPU seconds | peak MB |
 |---|---|---|---|---|
@@ -226,44 +229,51 @@ A dry run of small scans with these three folds, Snakemake's start included; the
 {gpu}
 """
 NO_GPU = """\
-No GPU was at hand when this page was written, so there are no figures. The code is that of TensorFlow above, and is
-tested on the CPU: the warm worker, memory growth, the choice of the device, XLA and mixed precision."""
-WITH_GPU = "The column GPU above: TensorFlow in float32, one prediction at a time; (a) in one process at a time."
+No GPU was available when this page was written, so there are no figures. The code is that of TensorFlow above, and is
+tested on the CPU: loaded networks, memory growth, the choice of the device, XLA and mixed precision."""
+WITH_GPU = (
+    "Column GPU above: TensorFlow in float32, one prediction at a time; (a) one process at a time."
+)
 
 
 def page(figures: Mapping[str, Any]) -> str:
-    """The page of a benchmark, in Markdown."""
-    ways = list(figures["rounds"][0]["road"])
-    found = {way: ratios(figures, way) for way in ways}
+    """The page in Markdown."""
+    backends = list(figures["rounds"][0]["workflow"])
+    by_backend = {backend: ratios(figures, backend) for backend in backends}
 
     def row(*start: str, key: str, digits: int) -> str:
-        return "| " + " | ".join([*start, *(f"{found[w][key]:.{digits}f}" for w in ways)]) + " |"
+        values = [f"{by_backend[backend][key]:.{digits}f}" for backend in backends]
+        return "| " + " | ".join([*start, *values]) + " |"
 
-    def most(way: str, kind: str) -> float:
-        return max(r["disk"][way][kind] for r in figures["rounds"])
+    def largest(backend: str, kind: str) -> float:
+        return max(r["disk"][backend][kind] for r in figures["rounds"])
 
-    seconds = {"plain": "(a) plain way", "road": "(b) road", "floor": "(c) floor"}
+    times = {
+        "baseline": "(a) baseline",
+        "workflow": "(b) whole workflow",
+        "lower_bound": "(c) lower bound",
+    }
     return PAGE.format(
         rounds=len(figures["rounds"]),
         scans=figures["scans"],
         folds=figures["folds"],
         cpu=figures["cpu"],
         cores=figures["cores"],
-        processes=found[ways[0]]["processes"],
-        imports=figures["import_s"],
-        ways="".join(f" {way} |" for way in ways),
-        rule="---|" * len(ways),
-        seconds="\n".join(row(about, key=key, digits=1) for key, about in seconds.items()),
-        goals="\n".join(row(about, f"{goal:g}", key=key, digits=2) for key, goal, about in GOALS),
-        steps="".join(f"\n### {way}\n\n{step_table(figures, way)}\n" for way in ways),
+        processes=by_backend[backends[0]]["processes"],
+        import_s=figures["import_s"],
+        backends="".join(f" {backend} |" for backend in backends),
+        rule="---|" * len(backends),
+        seconds="\n".join(row(text, key=key, digits=1) for key, text in times.items()),
+        goals="\n".join(row(text, f"{goal:g}", key=key, digits=2) for key, goal, text in GOALS),
+        steps="".join(f"\n### {b}\n\n{step_table(figures, b)}\n" for b in backends),
         disk="\n".join(
-            f"| {about} | " + " | ".join(f"{most(way, key):.0f}" for way in ways) + " |"
-            for key, about in (("temporary", "temporaries"), ("kept", "kept results"))
+            f"| {text} | " + " | ".join(f"{largest(b, key):.0f}" for b in backends) + " |"
+            for key, text in (("temporary", "temporaries"), ("kept", "kept results"))
         ),
         graphs="\n".join(
             "| {scans} | {jobs} | {seconds:.1f} | {cpu_seconds:.1f} | {peak_mb:.0f} |".format(**g)
             for g in figures["graphs"]
         ),
-        gpu=WITH_GPU if "GPU" in ways else NO_GPU,
-        **figures["same"],
+        gpu=WITH_GPU if "GPU" in backends else NO_GPU,
+        **figures["difference"],
     )

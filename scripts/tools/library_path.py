@@ -1,6 +1,6 @@
-"""Makes ``lesionflow`` importable for the programs here, which import this module first.
+"""Makes ``lesionflow`` importable for the programs in this folder, which import this module first.
 
-The library comes last on Python's path, so that no step of the workflow stands for a package of its name.
+``scripts/`` is appended to Python's path, so that no step hides an installed package of the same name.
 """
 
 import sys

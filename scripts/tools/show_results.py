@@ -1,26 +1,22 @@
-"""Print the table of a finished cohort, and where its results are."""
+"""Print the main columns of a cohort table and the paths of the results: ``show_results.py RESULTS``."""
 
 import sys
 from pathlib import Path
 
 import pandas as pd
 
+COLUMNS = (
+    *("scan", "status", "cmb_count", "cmb_volume_mm3", "brain_volume_ml"),
+    *("backend", "reason"),
+)
+
 
 def main(results: Path) -> None:
-    """Print what a newcomer looks at first."""
+    """Print the table of ``make demo``."""
     cohort = pd.read_csv(results / "cohort.csv", dtype=str, keep_default_na=False)
-    wanted = [
-        "scan",
-        "status",
-        "cmb_count",
-        "cmb_volume_mm3",
-        "brain_volume_ml",
-        "backend",
-        "reason",
-    ]
-    shown = cohort[[name for name in wanted if name in cohort.columns]].copy()
-    shown["reason"] = shown["reason"].str.slice(0, 60)
-    print(shown.to_string(index=False))
+    table = cohort[[name for name in COLUMNS if name in cohort.columns]].copy()
+    table["reason"] = table["reason"].str.slice(0, 60)
+    print(table.to_string(index=False))
     print()
     for name in ("cohort.csv", "lesions.csv", "report.html"):
         print((results / name).resolve())

@@ -1,15 +1,14 @@
-"""The plain way to predict a scan, for ``make benchmark``: one process imports TensorFlow, loads every fold, averages.
+"""The baseline of ``make benchmark``: predict one prepared image as the scripts of published ensembles do.
 
-``benchmark_plain.py IMAGE OUT THREADS FOLD...``: as scripts that come with published ensembles do it, on an
-image that is already prepared.
+``benchmark_baseline.py IMAGE OUT THREADS FOLD...``: one process imports TensorFlow, loads and calls each fold, and
+averages.
 """
 
 import os
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-# TensorFlow leaves it off on some CPUs, at twice the time.
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # off by default on some CPUs, which doubles the time
 
 from typing import Any
 

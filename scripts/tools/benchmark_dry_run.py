@@ -1,0 +1,35 @@
+"""One dry run for ``make benchmark``: its time, its memory and its number of jobs.
+
+``benchmark_dry_run.py LOG COMMAND...`` prints them as JSON and writes the output of the command to LOG.
+"""
+
+import json
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def main(log: str, *command: str) -> None:
+    """Run the command and print what it took."""
+    start = time.perf_counter()
+    with Path(log).open("w") as file:
+        subprocess.run(command, stdout=file, stderr=file, check=True)
+    seconds = time.perf_counter() - start
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    total = re.search(r"^total +(\d+)", Path(log).read_text(), re.M)
+    if not total:
+        raise SystemExit(f"{log} has no total number of jobs")
+    measurement = {
+        "jobs": int(total[1]),
+        "seconds": seconds,
+        "peak_mb": usage.ru_maxrss / 1000,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+    }
+    print(json.dumps(measurement))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
