@@ -1,4 +1,4 @@
-"""From a cohort of brain scans to a table of lesions: the table of contents."""
+"""From a directory of brain scans to a table of lesions: the table of contents."""
 
 import re
 
@@ -23,7 +23,7 @@ include: "rules/evaluate.smk"
 include: "rules/check.smk"
 
 
-# After the rules: where a path holds a pathvar, constraints set before it are not seen (Snakemake 9.27).
+# After the rules: Snakemake 9.27 does not apply constraints set before a path with a pathvar.
 wildcard_constraints:
     model="|".join(
         re.escape(name)
@@ -47,17 +47,17 @@ rule all:
         layout.COHORT,
         layout.REPORT,
         collect(layout.DATASET_DESCRIPTION, model=CARDS),
-        # what a scan's road ends in, so that a file that was lost is made again
+        # the last results of each scan, so that a file that was lost is made again
         rules.tabulate.input.tables,
         rules.tabulate.input.maps,
         rules.tabulate.input.pictures,
 
 
 onsuccess:
-    if of_cohort():
+    if is_cohort_run():
         partial_tables.remove()
 
 
 onerror:
-    if of_cohort():
+    if is_cohort_run():
         write_partial_table()

@@ -1,4 +1,4 @@
-"""A model by itself, without a cohort: what its card says, and whether its networks do it."""
+"""Check a model without a cohort: print its card, and run its networks on a random volume."""
 
 
 rule check_model:

@@ -1,9 +1,9 @@
-"""From the lesions of each scan to the tables and the page of the cohort."""
+"""From the lesions of each scan to the tables and the report of the cohort."""
 
 
 rule describe:
     input:
-        folds=collected(rules.import_fold.output.facts, fold=folds),
+        folds=collect_for_model(rules.import_fold.output.facts, fold=folds),
     output:
         description=layout.DATASET_DESCRIPTION,
         labels=layout.LABEL_NAMES,
@@ -15,18 +15,18 @@ rule describe:
         "../envs/imaging.yaml"
     params:
         code=code_digest("describe"),
-        card=lambda wildcards: about(wildcards.model),
-        labels=of_card("output", "labels"),
+        card=lambda wildcards: model_description(wildcards.model),
+        labels=card_entry("output", "labels"),
     script:
         "../scripts/describe.py"
 
 
 rule tabulate:
     input:
-        plan=planned,
-        tables=every_run(rules.count.output.table),
-        maps=every_run(rules.restore.output.labels),
-        pictures=every_run(rules.draw.output.picture),
+        plan=plan_file,
+        tables=all_scans(rules.count.output.table),
+        maps=all_scans(rules.restore.output.labels),
+        pictures=all_scans(rules.draw.output.picture),
     output:
         cohort=layout.COHORT,
         cohort_dictionary=layout.COHORT_COLUMNS,
@@ -60,6 +60,6 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
-        models=[about(model) for model in CARDS],
+        models=[model_description(model) for model in CARDS],
     script:
         "../scripts/report.py"

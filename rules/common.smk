@@ -1,4 +1,4 @@
-"""The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
+"""The only file with functions: config, model cards, plan of the cohort, input and params functions of the rules."""
 
 import sys
 from importlib.util import find_spec
@@ -7,18 +7,24 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-HOUSE = Path(workflow.basedir)
-# Behind all else, as Snakemake does it for scripts: no step may stand for a package of its name.
-sys.path.append(str(HOUSE / "scripts"))
+REPOSITORY = Path(workflow.basedir)
+# Last on the path, as Snakemake puts it for scripts: no step shadows an installed package of its name.
+sys.path.append(str(REPOSITORY / "scripts"))
 
 import lesionflow
+
+if Path(lesionflow.__file__).parents[1] != REPOSITORY.resolve() / "scripts":
+    raise WorkflowError(
+        f"{lesionflow.__file__} is not the lesionflow of {REPOSITORY}: remove it from PYTHONPATH, or uninstall it"
+    )
+
 from lesionflow.base import layout
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
 from lesionflow.cards.fold_spec import import_part, prediction_part
 from lesionflow.cards.model_card import ANY
-from lesionflow.cards.model_card import reference as reference_channel
-from lesionflow.cohort.plan import paths_of_runs, paths_with_truth
+from lesionflow.cards.model_card import reference_channel as reference_of
+from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
@@ -26,12 +32,7 @@ from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns
 from lesionflow.workflow import partial_tables, run_setup, snakemake_patches
 
-if Path(lesionflow.__file__).parents[1] != HOUSE.resolve() / "scripts":
-    raise WorkflowError(
-        f"{lesionflow.__file__} is another copy of lesionflow than {HOUSE}: take it from PYTHONPATH or uninstall it"
-    )
-
-DIGESTS = code_digests(HOUSE / "scripts", layout.CODE_DIGESTS)
+DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
 
 
 def code_digest(step):
@@ -44,80 +45,79 @@ def cluster_steps():
     return {word.split(":")[0] for word in sys.argv}
 
 
-def plan_or_reason():
-    """The plan of the cohort; or why there is none, where that may be: a model is checked without one."""
-    first = workflow.is_main_process
+def read_plan():
+    """The plan of the cohort; the error where there is none and only a model is checked."""
+    main_process = workflow.is_main_process
     try:
-        if first:
+        if main_process:
             code = code_digest("import_fold")
             run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code)
         return run_setup.read_plan()
     except CohortError as error:
-        if first and "check_model" not in sys.argv:
+        if main_process and "check_model" not in sys.argv:
             raise
         return error
 
 
 snakemake_patches.apply()
-# Optional: without the package every job is a Python process of its own.
+# Optional: without this package every job is a Python process of its own.
 if find_spec("lesionflow.workflow.processes"):
     from lesionflow.workflow.processes import script_hook
 
     script_hook.enter_run(DIGESTS, () if workflow.is_main_process else cluster_steps())
-    script = (
-        script_hook.script
-    )  # Snakemake looks it up here for the `script:` of each rule
+    # Snakemake looks up `script` here to run the `script:` of a rule.
+    script = script_hook.script
 try:
-    SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, HOUSE)
-    PLANNED = plan_or_reason()
+    SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, REPOSITORY)
+    PLAN_OR_ERROR = read_plan()
 except LesionflowError as error:
     raise WorkflowError(str(error))
-SCANS = [] if isinstance(PLANNED, CohortError) else PLANNED
+SCANS = [] if isinstance(PLAN_OR_ERROR, CohortError) else PLAN_OR_ERROR
 SCAN = {record["scan"]: record for record in SCANS}
-MODELS = {model: columns.about(card) for model, card in CARDS.items()}
+MODELS = {model: columns.model_summary(card) for model, card in CARDS.items()}
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
 )
 
 
-def planned(wildcards):
-    """The plan of the cohort, if it could be listed."""
-    if isinstance(PLANNED, CohortError):
-        raise WorkflowError(str(PLANNED))
+def plan_file(wildcards):
+    """The plan of the cohort; an error where the cohort could not be listed."""
+    if isinstance(PLAN_OR_ERROR, CohortError):
+        raise WorkflowError(str(PLAN_OR_ERROR))
     return str(layout.PLAN)
 
 
 def card(wildcards):
-    """The card of a job's model, or of the brain mask."""
+    """The card of a job's model, or that of the brain mask."""
     return CARDS.get(wildcards.model, MASK_CARD)
 
 
-def about(model):
-    """What a reader is told of a model."""
+def model_description(model):
+    """What the report and dataset_description.json say of a model."""
     return {
         key: CARDS[model][key] for key in ("name", "version", "description", "source")
     }
 
 
 def channels(wildcards):
-    """The channels of a job's model, in the network's order."""
+    """The channels of a job's model, in the order of the network."""
     return card(wildcards)["input"]["channels"]
 
 
-def first_channel(wildcards):
-    """The channel of a job's model whose grid all go by."""
-    return reference_channel(card(wildcards)["input"])
+def reference_channel(wildcards):
+    """The channel that defines the grid of a job's model."""
+    return reference_of(card(wildcards)["input"])
 
 
-def reference_first(wildcards):
-    """The channels of a job's model, the one whose grid all go by before the others."""
-    first = first_channel(wildcards)
-    return sorted(channels(wildcards), key=lambda channel: channel != first)
+def channels_reference_first(wildcards):
+    """The channels of a job's model, the reference channel first."""
+    reference = reference_channel(wildcards)
+    return sorted(channels(wildcards), key=lambda channel: channel != reference)
 
 
 def channel_and_reference(wildcards):
-    """The channel of a job, and the one whose grid it goes by."""
-    return [wildcards.channel, first_channel(wildcards)]
+    """The channel of a job, and the reference channel of its model."""
+    return [wildcards.channel, reference_channel(wildcards)]
 
 
 def folds(wildcards):
@@ -125,109 +125,113 @@ def folds(wildcards):
     return range(1, len(card(wildcards)["folds"]) + 1)
 
 
-def own_weights(wildcards):
-    """The files of a fold that lies beside its card; new ones are imported anew."""
+def weight_files(wildcards):
+    """The weight files of a fold beside its card: if they change, the fold is imported again."""
     return fold_files(card(wildcards), int(wildcards.fold))
 
 
-def collected(pattern, **values):
-    """Input function: ``pattern`` with all values that these functions give for a model, found once a model."""
-    known = {}
+def collect_for_model(pattern, **functions):
+    """Input function: ``pattern`` for all values that the functions return for a model, computed once per model."""
+    patterns = {}
 
     def paths(wildcards):
-        if wildcards.model not in known:
-            given = {name: value(wildcards) for name, value in values.items()}
-            known[wildcards.model] = collect(pattern, allow_missing=True, **given)
-        return known[wildcards.model]
+        model = wildcards.model
+        if model not in patterns:
+            values = {name: function(wildcards) for name, function in functions.items()}
+            patterns[model] = collect(pattern, allow_missing=True, **values)
+        return patterns[model]
 
     return paths
 
 
-def of_card(*keys, some=None):
-    """Params function: the entry of a job's card that these keys lead to; of a section, all or ``some`` keys."""
+def card_entry(*keys, only=None):
+    """Params function: the entry of a job's card under these keys; of a section all keys, or ``only`` these."""
 
     def entry(wildcards):
-        found = card(wildcards)
+        value = card(wildcards)
         for key in keys:
-            found = found[key]
-        return found if some is None else {key: found[key] for key in some}
+            value = value[key]
+        return value if only is None else {key: value[key] for key in only}
 
     return entry
 
 
-def filled(wildcards):
-    """Whether another channel stands in for the one of a job, which the scan lacks."""
+def is_filled(wildcards):
+    """Whether the scan lacks the channel of a job, so that another channel fills it."""
     return wildcards.channel not in SCAN[wildcards.scan]["files"]
 
 
-def there(wildcards, kind):
-    """A channel, mask or regions if the scan has it, or the channel that stands in."""
-    has = kind in SCAN[wildcards.scan]["files"]
-    return kind if has else card(wildcards)["input"]["fill_missing"]
+def available_kind(wildcards, kind):
+    """``kind`` (a channel, mask or regions) where the scan has it, else the channel that fills it."""
+    available = kind in SCAN[wildcards.scan]["files"]
+    return kind if available else card(wildcards)["input"]["fill_missing"]
 
 
-def own_file(wildcards, kind=None):
-    """A scan's own file for a channel (that of a job without another word), or the one that stands in."""
+def source_file(wildcards, kind=None):
+    """The file in the cohort for ``kind``, by default for the channel of a job."""
     kind = wildcards.channel if kind is None else kind
-    return SCAN[wildcards.scan]["files"][there(wildcards, kind)]
+    return SCAN[wildcards.scan]["files"][available_kind(wildcards, kind)]
 
 
-def readable(wildcards, kind):
-    """A scan's file for a channel, mask or regions as a NIfTI file: itself, or what it is converted to."""
-    path = own_file(wildcards, kind)
+def nifti_file(wildcards, kind):
+    """The same as a NIfTI file: a MATLAB file is converted."""
+    path = source_file(wildcards, kind)
     if not path.endswith(MATLAB):
         return path
-    names = {**dict(wildcards), "kind": there(wildcards, kind)}
+    names = {**dict(wildcards), "kind": available_kind(wildcards, kind)}
     return rules.convert.output.image.format(**names)
 
 
-def source(wildcards):
+def source_image(wildcards):
     """The image of a job's channel."""
-    return readable(wildcards, wildcards.channel)
+    return nifti_file(wildcards, wildcards.channel)
 
 
-def reference(wildcards):
-    """The image of a model's reference channel: the grid to which all results go back."""
-    return readable(wildcards, first_channel(wildcards))
+def reference_image(wildcards):
+    """The image of the reference channel: all results are restored to its grid."""
+    return nifti_file(wildcards, reference_channel(wildcards))
 
 
-def all_sources(wildcards):
-    """The images of all channels of a model, the reference first."""
-    return [readable(wildcards, channel) for channel in reference_first(wildcards)]
+def source_images(wildcards):
+    """The images of all channels of a model, the reference channel first."""
+    return [
+        nifti_file(wildcards, channel)
+        for channel in channels_reference_first(wildcards)
+    ]
 
 
-def filters(wildcards):
-    """What of a job's card tells lesions from each other, and which of them count."""
-    after = card(wildcards)["postprocess"]
-    return {key: after[key] for key in after if key != "components"}
+def filter_params(wildcards):
+    """The parts of a card's ``postprocess`` that define lesions and the filters on them."""
+    postprocess = card(wildcards)["postprocess"]
+    return {key: postprocess[key] for key in postprocess if key != "components"}
 
 
 def final_probability(wildcards):
-    """The ensemble's probabilities, cleaned where the card asks for it."""
+    """The probabilities of the ensemble, cleaned where the card has ``postprocess.components``."""
     cleaned = card(wildcards)["postprocess"]["components"] is not None
     return (rules.clean if cleaned else rules.average_folds).output.probability
 
 
-def beside(kind):
-    """Input function: the mask or regions that a scan brings, if it does and they are wanted."""
+def optional_file(kind):
+    """Input function: the mask or the regions of a scan, where it has them and the config uses them."""
 
     def path(wildcards):
-        wanted = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
-        has = kind in SCAN[wildcards.scan]["files"]
-        return readable(wildcards, kind) if wanted and has else []
+        used = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
+        available = kind in SCAN[wildcards.scan]["files"]
+        return nifti_file(wildcards, kind) if used and available else []
 
     return path
 
 
 def brain_channel(wildcards):
-    """The channel in which a scan's brain is looked for."""
+    """The channel in which the brain of a scan is searched."""
     (channel,) = MASK_CARD["input"]["channels"]
-    return [first_channel(wildcards) if channel == ANY else channel]
+    return [reference_channel(wildcards) if channel == ANY else channel]
 
 
 def brain_source(wildcards):
-    """The file in which a scan's brain is looked for."""
-    return readable(wildcards, brain_channel(wildcards)[0])
+    """The image in which the brain of a scan is searched."""
+    return nifti_file(wildcards, brain_channel(wildcards)[0])
 
 
 def brain_folds(wildcards):
@@ -238,67 +242,66 @@ def brain_folds(wildcards):
     ]
 
 
-def found_brain(wildcards):
-    """What find_brain computes for a scan, unless the scan brings its mask or none is wanted."""
-    return rules.find_brain.output.probability if finder(wildcards) else []
+def brain_probability(wildcards):
+    """The output of find_brain for a scan, where its brain mask is computed."""
+    return rules.find_brain.output.probability if brain_finder(wildcards) else []
 
 
-def finder(wildcards):
-    """What the plan says of the card that finds a scan's brain, if one does."""
+def brain_finder(wildcards):
+    """The plan's entry for the card that finds the brain of a scan; None where no card does."""
     return SCAN[wildcards.scan]["finder"]
 
 
-def content(*beside, of=channels):
-    """Params function: marks of what is in a scan's channels and in the files beside it that a job reads.
+def content_digests(*kinds, of=channels):
+    """Params function: digests of the files of a scan that a job reads: of its channels and of ``kinds``.
 
-    New content under an old time is seen as well. By wildcards only: Snakemake compares no params that
-    are made from the input.
+    A change of content with an old mtime is seen as well. A function of wildcards only: Snakemake does not
+    compare params that depend on the input.
     """
 
-    def marks(wildcards):
-        known = SCAN[wildcards.scan]["content"]
-        return {
-            kind: known[kind] for kind in [*of(wildcards), *beside] if kind in known
-        }
+    def digests(wildcards):
+        content = SCAN[wildcards.scan]["content"]
+        used = [*of(wildcards), *kinds]
+        return {kind: content[kind] for kind in used if kind in content}
 
-    return marks
+    return digests
 
 
-def kept_if(name, path):
-    """An intermediate under work/ that goes when it is used, or under results/ if the user keeps it."""
+def intermediate(name, path):
+    """An intermediate image: temporary under work/, or kept under results/ where ``keep`` names it."""
     kept = name in SETTINGS["keep"]
     pattern = layout.intermediate(path, kept)
     return pattern if kept else temp(pattern)
 
 
-def every_run(pattern):
-    """Input function: paths of ``pattern`` for every scan and model that can be run.
+def all_scans(pattern):
+    """Input function: ``pattern`` for every scan and model that can be run.
 
-    A function, so that only the jobs that read all scans make the list, and no cluster job of one scan.
+    A function, so that only jobs that read all scans make the list, and no cluster job of one scan does.
     """
     return lambda wildcards: paths_of_runs(pattern, SCANS, CARDS)
 
 
-def every_truth(pattern):
-    """Input function: paths of ``pattern`` for every scan and model that can be held against a truth."""
+def all_references(pattern):
+    """Input function: ``pattern`` for every scan and model that can be compared with a reference segmentation."""
 
     def paths(wildcards):
         try:
-            return paths_with_truth(pattern, SCANS, CARDS)
+            return paths_with_reference(pattern, SCANS, CARDS)
         except CohortError as error:
             raise WorkflowError(str(error))
 
     return paths
 
 
-def of_cohort():
-    """Whether this run was of the cohort, and not of a model by itself."""
+def is_cohort_run():
+    """Whether this run is one of the cohort, and not a check of a model by itself."""
     return set(workflow.dag_settings.targets) != {"check_model"} and not isinstance(
-        PLANNED, CohortError
+        PLAN_OR_ERROR, CohortError
     )
 
 
 def write_partial_table():
-    """A row for every scan of a run that failed, with the step and the reason."""
+    """After a failed run, write one row per scan with its status, the failed step and the reason."""
     for line in partial_tables.write(workflow.dag_settings.targets, SCANS, MODELS):
         logger.error(line)

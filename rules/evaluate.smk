@@ -1,4 +1,4 @@
-"""From probabilities and true lesions to figures; the main road reads none of it."""
+"""Compare predictions with reference segmentations. No rule of the pipeline reads these results."""
 
 
 rule compare:
@@ -17,21 +17,21 @@ rule compare:
         "../envs/imaging.yaml"
     params:
         code=code_digest("compare"),
-        content=content("truth", of=lambda wildcards: []),
+        content=content_digests("truth", of=lambda wildcards: []),
         affine=SETTINGS["affine"],
-        matlab=of_card("input", "matlab"),
-        output=of_card("output", some=("activation", "labels")),
-        postprocess=filters,
+        matlab=card_entry("input", "matlab"),
+        output=card_entry("output", only=("activation", "labels")),
+        postprocess=filter_params,
     script:
         "../scripts/compare.py"
 
 
 rule evaluate:
     input:
-        plan=planned,
+        plan=plan_file,
         truths=str(layout.REFERENCES),
-        tables=every_truth(rules.compare.output.table),
-        facts=every_truth(rules.compare.output.facts),
+        tables=all_references(rules.compare.output.table),
+        facts=all_references(rules.compare.output.facts),
     output:
         evaluation=layout.EVALUATION,
         evaluation_dictionary=layout.EVALUATION_COLUMNS,

@@ -1,4 +1,4 @@
-"""From probabilities to lesions, on the model's grid and on the scan's own."""
+"""From probabilities to lesions, on the model grid and on the grid of the scan."""
 
 
 rule threshold:
@@ -14,8 +14,8 @@ rule threshold:
         "../envs/imaging.yaml"
     params:
         code=code_digest("threshold"),
-        activation=of_card("output", "activation"),
-        threshold=of_card("postprocess", "threshold"),
+        activation=card_entry("output", "activation"),
+        threshold=card_entry("postprocess", "threshold"),
     script:
         "../scripts/threshold.py"
 
@@ -24,18 +24,18 @@ rule count:
     input:
         labels=rules.threshold.output.labels,
         probability=final_probability,
-        folds=collected(rules.predict_fold.output.probability, fold=folds),
+        folds=collect_for_model(rules.predict_fold.output.probability, fold=folds),
         mask=rules.crop.output.mask,
-        scan=reference,
-        regions=beside("regions"),
+        scan=reference_image,
+        regions=optional_file("regions"),
         facts=[
             rules.mask.output.facts,
             rules.crop.output.facts,
             rules.average_folds.output.facts,
         ],
-        channel_facts=collected(
+        channel_facts=collect_for_model(
             [rules.resample.output.facts, rules.normalize.output.facts],
-            channel=reference_first,
+            channel=channels_reference_first,
         ),
     output:
         lesions=layout.MODEL_LESIONS,
@@ -51,19 +51,19 @@ rule count:
         "../envs/imaging.yaml"
     params:
         code=code_digest("count"),
-        content=content("regions"),
+        content=content_digests("regions"),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        output=of_card("output"),
-        postprocess=filters,
-        version=of_card("version"),
+        echo=card_entry("input", "echo"),
+        output=card_entry("output"),
+        postprocess=filter_params,
+        version=card_entry("version"),
     script:
         "../scripts/count.py"
 
 
 rule restore:
     input:
-        scan=reference,
+        scan=reference_image,
         probability=final_probability,
         lesions=rules.count.output.lesions,
         table=rules.count.output.table,
@@ -81,16 +81,16 @@ rule restore:
     params:
         code=code_digest("restore"),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        labels=of_card("output", "labels"),
-        activation=of_card("output", "activation"),
+        echo=card_entry("input", "echo"),
+        labels=card_entry("output", "labels"),
+        activation=card_entry("output", "activation"),
     script:
         "../scripts/restore.py"
 
 
 rule draw:
     input:
-        image=collected(rules.normalize.output.image, channel=first_channel),
+        image=collect_for_model(rules.normalize.output.image, channel=reference_channel),
         mask=rules.crop.output.mask,
         lesions=rules.count.output.lesions,
         labels=rules.count.output.labels,
@@ -106,6 +106,6 @@ rule draw:
         "../envs/pictures.yaml"
     params:
         code=code_digest("draw"),
-        output=of_card("output", some=("activation", "labels")),
+        output=card_entry("output", only=("activation", "labels")),
     script:
         "../scripts/draw.py"

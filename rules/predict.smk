@@ -1,9 +1,9 @@
-"""From published weights to folds, and from folds to probabilities."""
+"""From published weights to imported folds, and from folds to probabilities."""
 
 
 rule import_fold:
     input:
-        weights=own_weights,
+        weights=weight_files,
         wanted=layout.IMPORT_REQUEST,
     output:
         facts=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}",
@@ -22,7 +22,7 @@ rule import_fold:
 
 rule predict_fold:
     input:
-        images=collected(rules.normalize.output.image, channel=channels),
+        images=collect_for_model(rules.normalize.output.image, channel=channels),
         mask=rules.crop.output.mask,
         fold=rules.import_fold.output.facts,
     output:
@@ -49,10 +49,10 @@ rule predict_fold:
 
 rule average_folds:
     input:
-        folds=collected(rules.predict_fold.output.probability, fold=folds),
-        facts=collected(rules.predict_fold.output.facts, fold=folds),
+        folds=collect_for_model(rules.predict_fold.output.probability, fold=folds),
+        facts=collect_for_model(rules.predict_fold.output.facts, fold=folds),
         mask=rules.crop.output.mask,
-        scan=reference,
+        scan=reference_image,
     output:
         probability=layout.MODEL_PROBABILITY,
         spread=layout.FOLD_SPREAD,
@@ -69,10 +69,10 @@ rule average_folds:
         cleaned=lambda wildcards: card(wildcards)["postprocess"]["components"]
         is not None,
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        space=of_card("input", some=resampling.KEYS),
-        labels=of_card("output", "labels"),
-        activation=of_card("output", "activation"),
+        echo=card_entry("input", "echo"),
+        space=card_entry("input", only=resampling.KEYS),
+        labels=card_entry("output", "labels"),
+        activation=card_entry("output", "activation"),
     script:
         "../scripts/average_folds.py"
 
@@ -80,7 +80,7 @@ rule average_folds:
 rule clean:
     input:
         probability=rules.average_folds.output.probability,
-        scan=reference,
+        scan=reference_image,
     output:
         probability=layout.CLEANED_PROBABILITY,
     log:
@@ -92,9 +92,9 @@ rule clean:
     params:
         code=code_digest("clean"),
         labels=lambda wildcards: list(card(wildcards)["output"]["labels"]),
-        components=of_card("postprocess", "components"),
+        components=card_entry("postprocess", "components"),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        space=of_card("input", some=resampling.KEYS),
+        echo=card_entry("input", "echo"),
+        space=card_entry("input", only=resampling.KEYS),
     script:
         "../scripts/clean.py"

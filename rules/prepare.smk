@@ -1,10 +1,10 @@
-"""From a scan's files to what a network sees."""
+"""From the files of a scan to the input of a network."""
 
 
 rule convert:
     input:
-        image=lambda wildcards: own_file(wildcards, wildcards.kind),
-        reference=lambda wildcards: own_file(wildcards, first_channel(wildcards)),
+        image=lambda wildcards: source_file(wildcards, wildcards.kind),
+        reference=lambda wildcards: source_file(wildcards, reference_channel(wildcards)),
     output:
         image=layout.CONVERTED_IMAGE,
     log:
@@ -15,33 +15,33 @@ rule convert:
         "../envs/imaging.yaml"
     params:
         code=code_digest("convert"),
-        matlab=of_card("input", "matlab"),
+        matlab=card_entry("input", "matlab"),
     script:
         "../scripts/convert.py"
 
 
 rule resample:
     input:
-        image=source,
-        own=own_file,
-        reference=reference,
+        image=source_image,
+        own=source_file,
+        reference=reference_image,
     output:
-        image=kept_if("resampled", layout.RESAMPLED_IMAGE),
+        image=intermediate("resampled", layout.RESAMPLED_IMAGE),
         facts=layout.SOURCE_SIDECAR,
     log:
         layout.log("resample"),
     benchmark:
         layout.benchmark("resample")
-    priority: -1  # a scan that was begun is finished before another one is: its temporaries are large
+    priority: -1  # finish a scan before the next one is begun: its temporary files are large
     conda:
         "../envs/imaging.yaml"
     params:
         code=code_digest("resample"),
-        content=content(of=channel_and_reference),
+        content=content_digests(of=channel_and_reference),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        space=of_card("input", some=resampling.KEYS),
-        filled=filled,
+        echo=card_entry("input", "echo"),
+        space=card_entry("input", only=resampling.KEYS),
+        filled=is_filled,
     script:
         "../scripts/resample.py"
 
@@ -50,8 +50,10 @@ rule find_brain:
     input:
         image=brain_source,
         folds=brain_folds,
-        # not read: it begins the scan, whose other jobs go before those that begin another one
-        begun=ancient(collected(rules.resample.output.image, channel=first_channel)),
+        # not read: this scan is begun, and its other jobs come before those that begin another scan
+        begun=ancient(
+            collect_for_model(rules.resample.output.image, channel=reference_channel)
+        ),
     output:
         probability=temp(layout.BRAIN_PROBABILITY),
     log:
@@ -62,9 +64,9 @@ rule find_brain:
         "../envs/networks.yaml"
     params:
         code=code_digest("find_brain"),
-        content=content(of=brain_channel),
+        content=content_digests(of=brain_channel),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
+        echo=card_entry("input", "echo"),
         card=MASK_CARD and {key: MASK_CARD[key] for key in ("name", "input", "output")},
     script:
         "../scripts/find_brain.py"
@@ -72,10 +74,10 @@ rule find_brain:
 
 rule mask:
     input:
-        image=collected(rules.resample.output.image, channel=first_channel),
-        scans=all_sources,
-        mask=beside("mask"),
-        found=found_brain,
+        image=collect_for_model(rules.resample.output.image, channel=reference_channel),
+        scans=source_images,
+        mask=optional_file("mask"),
+        found=brain_probability,
     output:
         mask=temp(layout.BRAIN_MASK),
         facts=layout.BRAIN_MASK_SIDECAR,
@@ -87,20 +89,20 @@ rule mask:
         "../envs/imaging.yaml"
     params:
         code=code_digest("mask"),
-        content=content("mask"),
+        content=content_digests("mask"),
         affine=SETTINGS["affine"],
-        echo=of_card("input", "echo"),
-        finder=finder,
+        echo=card_entry("input", "echo"),
+        finder=brain_finder,
     script:
         "../scripts/mask.py"
 
 
 rule crop:
     input:
-        images=collected(rules.resample.output.image, channel=channels),
+        images=collect_for_model(rules.resample.output.image, channel=channels),
         mask=rules.mask.output.mask,
     output:
-        image=kept_if("cropped", layout.CROPPED_IMAGE),
+        image=intermediate("cropped", layout.CROPPED_IMAGE),
         mask=layout.CROPPED_MASK,
         facts=layout.CROPPED_MASK_SIDECAR,
     log:
@@ -111,7 +113,7 @@ rule crop:
         "../envs/imaging.yaml"
     params:
         code=code_digest("crop"),
-        space=of_card("input", some=cropping.KEYS),
+        space=card_entry("input", only=cropping.KEYS),
     script:
         "../scripts/crop.py"
 
@@ -132,7 +134,7 @@ rule normalize:
     params:
         code=code_digest("normalize"),
         channels=channels,
-        steps=of_card("input", "normalize"),
-        mask=of_card("input", "mask"),
+        steps=card_entry("input", "normalize"),
+        mask=card_entry("input", "mask"),
     script:
         "../scripts/normalize.py"

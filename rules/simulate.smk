@@ -2,7 +2,7 @@
 
 snakemake --snakefile rules/simulate.smk --directory OUT --cores 2 --config anatomies=DIR scans=6 sequences=swi,t1
 
-OUT/swi and OUT/T1w are then BIDS directories, cohorts for the road, with the true brain and lesions beside each scan.
+OUT/swi and OUT/T1w are then BIDS directories, with the true brain mask and lesions beside each scan.
 """
 
 import sys
@@ -23,7 +23,7 @@ except LesionflowError as error:
 
 
 def code_digest(step):
-    """Content of a step's script and of all that it imports (a rerun trigger as a param)."""
+    """Digest of a step's script and of all that it imports (a rerun trigger as a param)."""
     return digest(Path(workflow.basedir) / f"../scripts/{step}.py")
 
 

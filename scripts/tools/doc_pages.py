@@ -1,15 +1,26 @@
-"""The pages of docs/ that list what the code and its schemas define: columns, config keys, card keys."""
+"""The pages of docs/ that list what the code defines, columns, config keys and card keys, and the JSON Schemas."""
 
 import library_path  # noqa: F401  # isort: skip
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
+from lesionflow.cards.card_schema import ModelCard
+from lesionflow.cards.config import Config
+from lesionflow.cards.input_schema import Step
+from lesionflow.cards.sections import Section, section_of
 from lesionflow.results import columns, evaluation_columns
+
+CHAPTERS = {
+    "input": "input: what the network expects",
+    "output": "output: what it returns",
+    "postprocess": "postprocess: what is counted",
+}
 
 
 def outputs_page() -> str:
@@ -17,7 +28,7 @@ def outputs_page() -> str:
     parts = [
         "# Columns of the tables",
         "",
-        "Made by `make docs` from scripts/lesionflow/columns.py and evaluation_columns.py.",
+        "Made by `make docs` from lesionflow.results.columns and lesionflow.results.evaluation_columns.",
         "",
     ]
     chapters = {
@@ -40,68 +51,63 @@ def outputs_page() -> str:
     return "\n".join(parts)
 
 
-def config_page(schemas: Path) -> str:
-    """The config's keys, from the folder of the schemas."""
-    schema = yaml.safe_load((schemas / "config.schema.yaml").read_text("utf-8"))
-    parts = [
-        "# Config keys",
-        "",
-        "Made by `make docs` from config/schemas/config.schema.yaml.",
-        "",
-    ]
+class _SchemaWithoutTitles(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False  # pydantic's titles only repeat the keys
+
+
+def json_schema(model: type[Section]) -> str:
+    """JSON Schema of the config or of the cards, in YAML, for editors."""
+    schema = {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **model.model_json_schema(schema_generator=_SchemaWithoutTitles),
+    }
+    text = yaml.safe_dump(schema, sort_keys=False, width=120)
+    return f"# Made by `make docs` from {model.__module__}.\n{text}"
+
+
+def config_page() -> str:
+    """The config's keys."""
+    parts = ["# Config keys", "", "Made by `make docs` from lesionflow.cards.config.", ""]
     parts += ["| key | meaning | default |", "|---|---|---|"]
-    for key, rule in schema["properties"].items():
-        default = "null" if rule["default"] is None else str(rule["default"])
-        parts.append(f"| `{key}` | {rule['description']} | `{default}` |")
+    parts += [_row(key, field) for key, field in Config.model_fields.items()]
     return "\n".join([*parts, ""])
 
 
-def card_page(schemas: Path) -> str:
-    """The keys of a model card, from the folder of the schemas."""
-    schema = yaml.safe_load((schemas / "card.schema.yaml").read_text("utf-8"))
+def card_page() -> str:
+    """The keys of a model card."""
     parts = [
         "# Keys of a model card",
         "",
-        "Made by `make docs` from config/schemas/card.schema.yaml. A key without a default is needed.",
-        "[own_network.md](own_network.md) brings a network of your own step by step; config/models/ has the cards of the",
+        "Made by `make docs` from lesionflow.cards.card_schema. Keys without a default are required.",
+        "[own_network.md](own_network.md) adds a network of your own step by step; config/models/ has the cards of the",
         "published ones, each number with its source.",
         "",
     ]
-    rows = list(_card_keys(schema, schema))
-    chapters = {"": "The model", "input": "input: what the network expects"}
-    chapters |= {"output": "output: what it returns", "postprocess": "postprocess: what is counted"}
-    for chapter, title in chapters.items():
-        own = [row for row in rows if (row[0].split(".")[0] if chapter else "") == chapter]
-        if not chapter:
-            own = [row for row in rows if row[0].split(".")[0] not in chapters]
+    rows = list(_rows(ModelCard))
+    for chapter, title in {"": "The model", **CHAPTERS}.items():
         parts += [f"## {title}", "", "| key | meaning | default |", "|---|---|---|"]
-        parts += [f"| `{key}` | {text} | {default} |" for key, text, default in own] + [""]
-    parts += [
-        "## Steps of `input.before_crop` and `input.normalize`",
-        "",
-        "| key | meaning |",
-        "|---|---|",
-    ]
-    steps = schema["$defs"]["steps"]["items"]["properties"]
-    parts += [f"| `{key}` | {rule['description']} |" for key, rule in steps.items()]
+        for key, row in rows:
+            section = key.split(".")[0]
+            if section == chapter or (not chapter and section not in CHAPTERS):
+                parts.append(row)
+        parts.append("")
+    parts += ["## Steps of `input.before_crop` and `input.normalize`", ""]
+    parts += ["| key | meaning |", "|---|---|"]
+    parts += [f"| `{key}` | {field.description} |" for key, field in Step.model_fields.items()]
     return "\n".join([*parts, ""])
 
 
-def _card_keys(
-    rule: dict[str, Any], schema: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, str, str]]:
-    for key, part in rule.get("properties", {}).items():
-        if "$ref" in part:
-            part = {**schema["$defs"][part["$ref"].split("/")[-1]], **part}
-        name = f"{prefix}{key}"
-        default = f"`{json.dumps(part['default'])}`" if "default" in part else "needed"
-        if not (part.get("properties") and not prefix and key != "source"):
-            yield name, part["description"], default
-        if part.get("properties"):
-            yield from _card_keys(part, schema, f"{name}.")
-        if (
-            isinstance(part.get("items"), dict)
-            and part["items"].get("properties")
-            and key == "folds"
-        ):
-            yield from _card_keys(part["items"], schema, f"{name}.N.")
+def _rows(model: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Key and table row of every key of a section and of the sections in it, but for the steps."""
+    for key, field in model.model_fields.items():
+        section = section_of(field.annotation)
+        if key not in CHAPTERS:
+            yield prefix + key, _row(prefix + key, field)
+        if section and section is not Step:
+            yield from _rows(section, f"{prefix}{key}.N." if key == "folds" else f"{prefix}{key}.")
+
+
+def _row(key: str, field: FieldInfo) -> str:
+    default = "{}" if field.default_factory else json.dumps(field.default, default=str)
+    return f"| `{key}` | {field.description} | {'required' if field.is_required() else f'`{default}`'} |"

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from lesionflow.base.atomic_write import whole
-from lesionflow.cards.model_card import Card, load_card
+from lesionflow.cards.load_card import load_card
+from lesionflow.cards.model_card import Card
 from lesionflow.imaging.brain_mask import brain_from_probability
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.resampling import resample

@@ -1,7 +1,8 @@
 """Write the pages and figures of docs/ that are generated; ``--check`` fails if one is out of date.
 
-The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the cards
-from their schemas, and the performance of the shipped networks from ``resources/*/figures.json``.
+The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the cards,
+with their JSON schemas, from ``lesionflow.cards``, and the performance of the shipped networks from
+``resources/*/figures.json``.
 """
 
 from library_path import REPOSITORY  # isort: skip
@@ -18,7 +19,9 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from doc_pages import card_page, config_page, outputs_page
+from doc_pages import card_page, config_page, json_schema, outputs_page
+from lesionflow.cards.card_schema import ModelCard
+from lesionflow.cards.config import Config
 
 EDGE = re.compile(r"(\d+) -> (\d+)")
 NODE = re.compile(r'(\d+)\[\s*label\s*=\s*"([a-z_]+)"')
@@ -194,11 +197,13 @@ def main() -> None:
     )
     check = parser.parse_args().check
     edges = rule_edges()
-    docs, schemas = REPOSITORY / "docs", REPOSITORY / "config/schemas"
+    docs = REPOSITORY / "docs"
     pages = {
         "outputs.md": outputs_page(),
-        "config.md": config_page(schemas),
-        "cards.md": card_page(schemas),
+        "config.md": config_page(),
+        "cards.md": card_page(),
+        "../config/schemas/config.schema.yaml": json_schema(Config),
+        "../config/schemas/card.schema.yaml": json_schema(ModelCard),
         "demo.md": demo_page(),
         "brainmask.md": mask_page(),
         "workflow.md": workflow_page(edges),

@@ -1,4 +1,4 @@
-"""What is found out about a file before any pixel is read."""
+"""Checks of files by their headers, and the cache of their results."""
 
 import shutil
 
@@ -6,7 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionflow.cohort.header_check import Memory, inspect
+from lesionflow.base.digests import code_digest
+from lesionflow.cohort.header_check import HeaderCache, inspect
+from support.paths import HOUSE
 from support.volumes import in_two_members, noise, save_scan, truncate
 
 
@@ -16,7 +18,7 @@ def oblique(shift=0.0):
     return affine
 
 
-def test_good_files(tmp_path):
+def test_valid_files(tmp_path):
     for name in ("a.nii", "a.nii.gz"):
         finding = inspect(save_scan(tmp_path / name, noise()))
         assert (finding.status, finding.reason) == ("ok", "")
@@ -28,7 +30,7 @@ def test_good_files(tmp_path):
     assert inspect(tmp_path / "c.nii.gz").status == "ok"
 
 
-def test_missing_empty_and_other_files(tmp_path):
+def test_missing_empty_and_foreign_files(tmp_path):
     assert inspect(tmp_path / "none.nii").status == "missing-input"
     (tmp_path / "empty.nii.gz").touch()
     assert "0 bytes" in inspect(tmp_path / "empty.nii.gz").reason
@@ -52,13 +54,13 @@ def test_truncated_files(tmp_path, name, share):
     assert "truncated" in finding.reason or "cannot be read" in finding.reason
 
 
-def test_a_gzip_of_several_members_is_whole(tmp_path):
+def test_a_gzip_file_of_several_members_is_valid(tmp_path):
     path = save_scan(tmp_path / "a.nii.gz", noise())
     in_two_members(path)
     assert inspect(path).status == "ok"
 
 
-def test_axes(tmp_path):
+def test_number_of_dimensions(tmp_path):
     four = save_scan(tmp_path / "four.nii", noise((5, 6, 7, 3)))
     assert "4-D with 3 volumes" in inspect(four).reason
     assert inspect(four, echo=3).status == "ok"
@@ -69,14 +71,14 @@ def test_axes(tmp_path):
     assert "3-D" in inspect(flat).reason
 
 
-def test_colours_and_complex_numbers(tmp_path):
+def test_colours_and_complex_numbers_are_refused(tmp_path):
     rgb = np.zeros((4, 4, 4), [("R", "u1"), ("G", "u1"), ("B", "u1")])
     assert "colours" in inspect(save_scan(tmp_path / "rgb.nii", rgb)).reason
     complex_ = np.zeros((4, 4, 4), np.complex64)
     assert "complex" in inspect(save_scan(tmp_path / "c.nii", complex_)).reason
 
 
-def test_conflicting_forms(tmp_path):
+def test_sform_and_qform_that_differ(tmp_path):
     path = save_scan(tmp_path / "a.nii", noise(), oblique())
     image = nib.load(path, mmap=False)
     image.set_qform(oblique(2.0), 1)
@@ -87,7 +89,7 @@ def test_conflicting_forms(tmp_path):
     assert inspect(path, "sform").status == inspect(path, "qform").status == "ok"
 
 
-def test_forms_that_differ_by_rounding_agree(tmp_path):
+def test_sform_and_qform_that_differ_by_rounding_agree(tmp_path):
     path = save_scan(tmp_path / "a.nii", noise(), oblique())
     image = nib.load(path, mmap=False)
     image.set_qform(oblique(5e-4), 1)
@@ -95,7 +97,7 @@ def test_forms_that_differ_by_rounding_agree(tmp_path):
     assert inspect(path).status == "ok"
 
 
-def test_uncoded_forms(tmp_path):
+def test_forms_with_code_0(tmp_path):
     neither = save_scan(tmp_path / "a.nii", noise(), oblique(), sform=0, qform=0)
     assert inspect(neither).status == "header-conflict"
     assert "neither" in inspect(neither).reason
@@ -104,7 +106,7 @@ def test_uncoded_forms(tmp_path):
         assert inspect(one).status == "ok"
 
 
-def test_a_map_that_cannot_be_inverted(tmp_path):
+def test_a_singular_affine(tmp_path):
     path = save_scan(tmp_path / "a.nii", noise(), qform=0)
     image = nib.load(path, mmap=False)
     image.header["srow_x"] = 0
@@ -112,7 +114,7 @@ def test_a_map_that_cannot_be_inverted(tmp_path):
     assert inspect(tmp_path / "b.nii").status == "header-conflict"
 
 
-def test_content_follows_the_data_not_the_time_or_place(tmp_path):
+def test_content_depends_on_the_data_and_not_on_time_or_location(tmp_path):
     path = save_scan(tmp_path / "a.nii.gz", noise(seed=1))
     copy = tmp_path / "sub" / "a.nii.gz"
     copy.parent.mkdir()
@@ -123,16 +125,16 @@ def test_content_follows_the_data_not_the_time_or_place(tmp_path):
     assert inspect(save_scan(tmp_path / "b.nii.gz", edited)).content != inspect(path).content
 
 
-def test_memory_looks_once_and_again_after_a_change(tmp_path, monkeypatch):
+def test_a_file_is_checked_once_and_again_after_a_change(tmp_path, monkeypatch):
     path = save_scan(tmp_path / "a.nii.gz", noise())
-    memory = Memory(tmp_path / "memory.json")
-    first = memory.inspect(path, "strict", None)
-    memory.save()
+    cache = HeaderCache(tmp_path / "headers.json")
+    first = cache.inspect(path, "strict", None)
+    cache.save()
     calls = []
     monkeypatch.setattr(
         "lesionflow.cohort.header_check.inspect", lambda *a: calls.append(a) or inspect(*a)
     )
-    again = Memory(tmp_path / "memory.json")
+    again = HeaderCache(tmp_path / "headers.json")
     assert again.inspect(path, "strict", None) == first
     assert calls == []
     truncate(path)
@@ -140,42 +142,42 @@ def test_memory_looks_once_and_again_after_a_change(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
-def test_a_damaged_memory_is_forgotten(tmp_path):
-    (tmp_path / "memory.json").write_text('{"half')
+def test_a_damaged_cache_counts_as_empty(tmp_path):
+    (tmp_path / "headers.json").write_text('{"half')
     path = save_scan(tmp_path / "a.nii", noise())
-    assert Memory(tmp_path / "memory.json").inspect(path, "strict", None).status == "ok"
+    assert HeaderCache(tmp_path / "headers.json").inspect(path, "strict", None).status == "ok"
 
 
-def test_what_could_not_be_opened_is_looked_at_again(tmp_path, monkeypatch):
+def test_files_that_could_not_be_opened_are_checked_again(tmp_path, monkeypatch):
     path = save_scan(tmp_path / "a.nii.gz", noise())
-    memory = Memory(tmp_path / "headers.json")
+    cache = HeaderCache(tmp_path / "headers.json")
 
     def denied(*args, **kwargs):
         raise PermissionError("no")
 
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.open", denied)
-        assert memory.inspect(path, "strict", None).status == "unreadable"
-    memory.save()
-    assert Memory(tmp_path / "headers.json").inspect(path, "strict", None).status == "ok"
+        assert cache.inspect(path, "strict", None).status == "unreadable"
+    cache.save()
+    assert HeaderCache(tmp_path / "headers.json").inspect(path, "strict", None).status == "ok"
 
 
-@pytest.mark.parametrize("text", ["[1]", "{}", '{"by": 1, "found": 2}', "no"])
-def test_a_memory_that_makes_no_sense_is_forgotten(tmp_path, text):
+@pytest.mark.parametrize("text", ["[1]", "{}", '{"code": 1, "findings": 2}', "no"])
+def test_a_cache_with_other_content_counts_as_empty(tmp_path, text):
     (tmp_path / "headers.json").write_text(text)
-    assert Memory(tmp_path / "headers.json").known == {}
+    assert HeaderCache(tmp_path / "headers.json").stored == {}
 
 
-def test_new_voxels_in_a_plain_file_change_its_mark(tmp_path):
-    one = noise((30, 30, 30))
-    one[-5:] = 0  # its last bytes are the same
-    first = inspect(save_scan(tmp_path / "a.nii", one)).content
-    assert inspect(save_scan(tmp_path / "b.nii", one)).content == first
-    one[5:20, 5:20, 5:20] += 1
-    assert inspect(save_scan(tmp_path / "c.nii", one)).content != first
+def test_new_voxels_in_an_uncompressed_file_change_its_content(tmp_path):
+    data = noise((30, 30, 30))
+    data[-5:] = 0  # the last bytes do not change
+    first = inspect(save_scan(tmp_path / "a.nii", data)).content
+    assert inspect(save_scan(tmp_path / "b.nii", data)).content == first
+    data[5:20, 5:20, 5:20] += 1
+    assert inspect(save_scan(tmp_path / "c.nii", data)).content != first
 
 
-def test_headers_that_nibabel_stumbles_over(tmp_path):
+def test_headers_that_nibabel_cannot_read(tmp_path):
     header = bytearray(save_scan(tmp_path / "a.nii", noise()).read_bytes())
     header[108:112] = np.array([np.inf], np.float32).tobytes()  # vox_offset
     (tmp_path / "inf.nii").write_bytes(header)
@@ -183,9 +185,16 @@ def test_headers_that_nibabel_stumbles_over(tmp_path):
     (tmp_path / "cut.nii").write_bytes((tmp_path / "two.nii").read_bytes()[:400])
     for name in ("inf.nii", "cut.nii", "nul\0.nii"):
         assert inspect(tmp_path / name).status == "unreadable"
-        assert Memory(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
+        assert HeaderCache(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
 
 
-def test_a_name_that_is_no_niftis(tmp_path):
+def test_a_file_name_without_the_extension_of_nifti(tmp_path):
     save_scan(tmp_path / "a.nii.gz", noise()).rename(tmp_path / "a.gz")
     assert "neither .nii nor .nii.gz" in inspect(tmp_path / "a.gz").reason
+
+
+def test_findings_of_other_code_are_not_used():
+    module = HOUSE / "scripts/lesionflow/cohort/header_check.py"
+    code = HeaderCache(HOUSE / "none.json").code
+    assert code == code_digest(module, HOUSE / "scripts")
+    assert code != code_digest(module)  # without the modules that it imports

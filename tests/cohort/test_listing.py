@@ -1,4 +1,4 @@
-"""Cohorts by their names: directories, tables, and what is not clear in them."""
+"""Listing the scans of directories and tables."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def names_and_files(root):
     }
 
 
-def test_bids_with_sessions_runs_and_top_level_files(tmp_path):
+def test_a_bids_directory_with_sessions_runs_and_other_files(tmp_path):
     root = tree(
         tmp_path,
         "dataset_description.json",
@@ -44,8 +44,7 @@ def test_bids_with_sessions_runs_and_top_level_files(tmp_path):
         "sub-02/ses-2/swi/sub-02_ses-2_swi.nii",
         "sub-03/anat/sub-03_T1w.nii.gz",
     )
-    found = names_and_files(root)
-    assert found == {
+    assert names_and_files(root) == {
         "sub-01": {
             "swi": ["sub-01/anat/sub-01_swi.nii.gz"],
             "t1": ["sub-01/anat/sub-01_T1w.nii.gz"],
@@ -83,7 +82,7 @@ def test_subject_swi_folders(tmp_path):
     }
 
 
-def test_phase_images_are_no_magnitude(tmp_path):
+def test_phase_images_are_left_out(tmp_path):
     root = tree(
         tmp_path,
         "sub-1/anat/sub-1_part-mag_T2starw.nii.gz",
@@ -92,7 +91,7 @@ def test_phase_images_are_no_magnitude(tmp_path):
     assert names_and_files(root)["sub-1"]["swi"] == ["sub-1/anat/sub-1_part-mag_T2starw.nii.gz"]
 
 
-def test_two_files_for_a_channel_are_named(tmp_path):
+def test_two_files_of_a_channel_are_both_in_the_reason(tmp_path):
     root = tree(tmp_path, "sub-1/anat/sub-1_swi.nii.gz", "sub-1/anat/sub-1_T2starw.nii.gz")
     path, reason = single_file(list_scans(root, PATTERNS)[0], "swi", None, "")
     assert path == ""
@@ -106,13 +105,13 @@ def test_an_echo_chooses_among_echo_files():
     assert "3 files" in single_file(scan, "swi", None, "")[1]
 
 
-def test_names_that_become_one_are_refused(tmp_path):
+def test_two_subjects_with_the_same_bids_name_are_refused(tmp_path):
     root = tree(tmp_path, "a_1/swi/x.nii", "a1/swi/x.nii")
     with pytest.raises(CohortError, match="sub-a1.*'a1'.*'a_1'|sub-a1.*'a_1'.*'a1'"):
         list_scans(root, PATTERNS)
 
 
-def test_table(tmp_path):
+def test_a_scan_table(tmp_path):
     (tmp_path / "scans.tsv").write_text(
         "subject\tsession\trun\tswi\tmask\n01\t2\t\tx/a.nii\tm.nii\nsub-02\t\t1\t/abs/b.nii\tn/a\n"
     )
@@ -130,17 +129,17 @@ def test_table(tmp_path):
         ("subject,swii\n1,a.nii\n", "unknown column 'swii'.*swi"),
         ("swi\na.nii\n", "no column 'subject'"),
         ("subject,swi\n,a.nii\n", "line 2: subject ''"),
-        ("subject,swi\n1,a.nii\n1,b.nii\n", "two scans are called sub-1"),
+        ("subject,swi\n1,a.nii\n1,b.nii\n", "two scans have the name sub-1"),
     ],
 )
-def test_bad_tables_in_one_line(tmp_path, text, message):
+def test_a_mistake_in_a_table_is_one_line(tmp_path, text, message):
     (tmp_path / "scans.csv").write_text(text)
     with pytest.raises(CohortError, match=message) as error:
         list_scans(tmp_path / "scans.csv", PATTERNS)
     assert "\n" not in str(error.value)
 
 
-def test_no_cohort(tmp_path):
+def test_a_cohort_that_does_not_exist_or_is_empty(tmp_path):
     with pytest.raises(CohortError, match="does not exist"):
         list_scans(tmp_path / "none", PATTERNS)
     with pytest.raises(CohortError, match="no subject"):
@@ -155,7 +154,7 @@ def test_include_and_exclude():
         selected(names, ["sub-9"], [])
 
 
-def test_runs_of_other_channels_make_no_scans(tmp_path):
+def test_runs_of_other_channels_are_not_scans(tmp_path):
     root = tree(
         tmp_path,
         "sub-01/anat/sub-01_swi.nii.gz",
@@ -165,13 +164,13 @@ def test_runs_of_other_channels_make_no_scans(tmp_path):
         "sub-02/anat/sub-02_run-1_T1w.nii.gz",
         "sub-02/anat/sub-02_run-2_T1w.nii.gz",
     )
-    found = names_and_files(root)
-    assert sorted(found) == ["sub-01", "sub-02"]
-    assert {c: len(paths) for c, paths in found["sub-01"].items()} == {"swi": 1, "t1": 1, "mask": 1}
-    assert len(found["sub-02"]["t1"]) == 2  # a question for the user
+    scans = names_and_files(root)
+    assert sorted(scans) == ["sub-01", "sub-02"]
+    assert {c: len(paths) for c, paths in scans["sub-01"].items()} == {"swi": 1, "t1": 1, "mask": 1}
+    assert len(scans["sub-02"]["t1"]) == 2  # the user has to choose
 
 
-def test_the_runs_of_the_first_models_channel_make_scans(tmp_path):
+def test_each_run_of_the_first_reference_channel_is_a_scan(tmp_path):
     root = tree(
         tmp_path,
         "sub-01/anat/sub-01_swi.nii.gz",
@@ -185,32 +184,32 @@ def test_the_runs_of_the_first_models_channel_make_scans(tmp_path):
         return [scan.name for scan in list_scans(root, PATTERNS, references)]
 
     assert names("swi", "t1") == ["sub-01", "sub-02_run-1", "sub-02_run-2"]
-    one = ["sub-01_run-1", "sub-01_run-2"]  # each with the one SWI
-    assert names("t1", "swi") == [*one, "sub-02_run-1", "sub-02_run-2"]
+    both_runs = ["sub-01_run-1", "sub-01_run-2"]  # with the same SWI
+    assert names("t1", "swi") == [*both_runs, "sub-02_run-1", "sub-02_run-2"]
 
 
-def test_a_channel_without_patterns_has_only_its_folder(tmp_path):
+def test_a_channel_without_patterns_has_the_files_of_its_folder(tmp_path):
     root = tree(tmp_path, "01/swi/a_swi.nii.gz", "02/swi/a_swi.nii.gz", "02/adc/b.nii")
     one, two = list_scans(root, {**PATTERNS, "adc": []})
     assert "adc" not in one.files
     assert two.files["adc"] == [f"{root}/02/adc/b.nii"]
 
 
-def test_an_echo_that_is_not_there_is_not_replaced_by_another():
+def test_a_missing_echo_is_not_replaced_by_another():
     scan = Scan("1", files={"swi": ["/x/sub-1_echo-1_swi.nii"]})
     path, reason = single_file(scan, "swi", 2, "")
-    assert (path, "of echo 2" in reason) == ("", True)
+    assert (path, "has echo 2" in reason) == ("", True)
     assert single_file(scan, "swi", 1, "")[0]
     assert single_file(Scan("1", files={"swi": ["/x/a_echo-02_swi.nii"]}), "swi", 2, "")[0]
     assert single_file(Scan("1", files={"swi": ["/x/four_d.nii"]}), "swi", 2, "")[0]
 
 
-def test_other_folders_beside_sessions_are_no_scan(tmp_path):
+def test_other_folders_beside_sessions_are_not_scans(tmp_path):
     root = tree(tmp_path, "sub-01/ses-1/anat/sub-01_ses-1_swi.nii", "sub-01/qc/report.html")
     assert list(names_and_files(root)) == ["sub-01_ses-1"]
 
 
-def test_a_folder_that_cannot_be_listed_costs_its_subject_only(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_listed_affects_only_its_subject(tmp_path, monkeypatch):
     import os
 
     root = tree(tmp_path, "sub-01/anat/sub-01_swi.nii", "sub-02/anat/sub-02_swi.nii")
@@ -227,12 +226,12 @@ def test_a_folder_that_cannot_be_listed_costs_its_subject_only(tmp_path, monkeyp
     assert (two.problem, list(two.files)) == ("", ["swi"])
 
 
-def test_names_without_a_letter_are_told(tmp_path):
+def test_names_without_a_letter_or_digit_are_refused(tmp_path):
     with pytest.raises(CohortError, match="no letter or digit"):
         list_scans(tree(tmp_path, "王/swi/a.nii", "02/swi/a.nii"), PATTERNS)
 
 
-def test_cells_of_a_table(tmp_path):
+def test_empty_and_surplus_cells_of_a_table(tmp_path):
     table = tmp_path / "scans.tsv"
     table.write_text("subject\tsession\trun\tswi\t\n".rstrip("\t\n") + "\n"
                      "001\tn/a\tn/a\ta.nii\t\n\t\t\t\n002\t1\n")  # fmt: skip

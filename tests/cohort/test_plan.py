@@ -1,12 +1,12 @@
-"""What keeps a scan from being run, and what does not."""
+"""The plan of a run: files of each scan, and what keeps it from being run."""
 
 import gzip
 
 import numpy as np
 import pytest
 
-from lesionflow.cohort.header_check import Memory
-from lesionflow.cohort.plan import join_truth, paths_of_runs, plan_run, split_truth
+from lesionflow.cohort.header_check import HeaderCache
+from lesionflow.cohort.plan import join_references, paths_of_runs, plan_run, split_references
 from support.card_defaults import default
 from support.volumes import noise, save_scan
 
@@ -36,21 +36,21 @@ def card(*channels, echo=None):
     }
 
 
-def plan(cohort, cards=None, finder=None, **config):
+def plan(cohort, cards=None, brain_mask_card=None, **config):
     settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
     settings |= {"brain_mask": "auto", "affine": "strict"} | config
-    memory = Memory(cohort.parent / "headers.json")
-    (record,) = plan_run(settings, cards or {"m": card("swi")}, memory, finder)
+    headers = HeaderCache(cohort.parent / "headers.json")
+    (record,) = plan_run(settings, cards or {"m": card("swi")}, headers, brain_mask_card)
     return record
 
 
-def test_a_good_scan_has_its_files_and_marks(cohort):
+def test_a_valid_scan_has_its_files_and_their_content(cohort):
     record = plan(cohort)
     assert record["problems"] == {}
     assert sorted(record["files"]) == sorted(record["content"]) == ["mask", "swi"]
 
 
-def test_what_the_road_does_not_read_refuses_no_scan(cohort):
+def test_files_that_no_step_reads_do_not_stop_a_scan(cohort):
     anat = cohort / "sub-1/anat"
     assert plan(cohort)["truth"][0] == "missing-input"
     save_scan(anat / "sub-1_truth.nii.gz", noise((4, 5, 6, 3)))
@@ -63,12 +63,12 @@ def test_what_the_road_does_not_read_refuses_no_scan(cohort):
     assert plan(cohort, brain_mask="none")["problems"] == {}
 
 
-def test_regions_that_are_wanted_have_to_be_whole(cohort):
+def test_damaged_regions_stop_a_scan(cohort):
     (cohort / "sub-1/anat/sub-1_regions.nii.gz").write_bytes(gzip.compress(b"no"))
     assert plan(cohort)["problems"]["m"][0] == "unreadable"
 
 
-def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
+def test_models_that_need_different_files_for_a_channel(cohort):
     anat = cohort / "sub-1/anat"
     (anat / "sub-1_swi.nii.gz").unlink()
     for echo in (1, 2):
@@ -79,45 +79,45 @@ def test_models_that_want_different_files_for_a_channel_are_told_so(cohort):
     assert "different files for swi" in record["problems"]["b"][1]
 
 
-def test_a_scan_without_a_mask_runs_where_one_can_be_computed(cohort):
-    assert plan(cohort, finder=card("any"))["finder"] is None
+def test_a_scan_without_a_mask_can_be_run_if_one_is_computed(cohort):
+    assert plan(cohort, brain_mask_card=card("any"))["finder"] is None
     (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
-    record = plan(cohort, finder=card("any"))
+    record = plan(cohort, brain_mask_card=card("any"))
     assert record["problems"] == {}
     assert record["finder"] == {"name": "one", "version": "2", "folds": 1, "threshold": 0.4}
     status, reason = plan(cohort, brain_mask="provided")["problems"]["m"]
     assert status == "missing-input" and "brain_mask: auto computes one" in reason
 
 
-def test_a_mask_that_is_there_and_bad_is_not_replaced_by_a_computed_one(cohort):
+def test_a_damaged_mask_is_not_replaced_by_a_computed_one(cohort):
     (cohort / "sub-1/anat/sub-1_mask.nii.gz").write_bytes(b"")
-    assert plan(cohort, finder=card("any"))["problems"]["m"][0] == "unreadable"
-    assert plan(cohort, finder=card("any"), brain_mask="compute")["problems"] == {}
+    assert plan(cohort, brain_mask_card=card("any"))["problems"]["m"][0] == "unreadable"
+    assert plan(cohort, brain_mask_card=card("any"), brain_mask="compute")["problems"] == {}
 
 
-def test_a_card_that_finds_brains_in_another_channel_needs_it(cohort):
+def test_the_channel_of_the_brain_mask_card_is_needed(cohort):
     (cohort / "sub-1/anat/sub-1_mask.nii.gz").unlink()
     patterns = {**PATTERNS, "t1": ["*_T1w.nii.gz"]}
-    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    record = plan(cohort, brain_mask_card=card("t1"), patterns=patterns)
     assert record["problems"]["m"][0] == "missing-input"
     save_scan(cohort / "sub-1/anat/sub-1_T1w.nii.gz", noise())
-    record = plan(cohort, finder=card("t1"), patterns=patterns)
+    record = plan(cohort, brain_mask_card=card("t1"), patterns=patterns)
     assert record["problems"] == {}
     assert sorted(record["files"]) == sorted(record["content"]) == ["swi", "t1"]
 
 
-def test_the_truth_is_kept_apart_from_what_the_road_reads(cohort):
+def test_reference_segmentations_are_kept_apart_from_the_plan(cohort):
     without = plan(cohort)
     save_scan(cohort / "sub-1/anat/sub-1_truth.nii.gz", noise((4, 5, 6)))
     record = plan(cohort)
     assert record["truth"] == ["ok", ""]
     assert record["content"]["truth"]
-    (plain,), truths = split_truth([record])
-    assert ([plain], without["truth"][0]) == (split_truth([without])[0], "missing-input")
-    assert join_truth([plain], truths) == [record]
+    (plain,), references = split_references([record])
+    assert ([plain], without["truth"][0]) == (split_references([without])[0], "missing-input")
+    assert join_references([plain], references) == [record]
 
 
-def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):
+def test_files_without_geometry_are_not_combined_with_others(cohort):
     import scipy.io
 
     anat = cohort / "sub-1/anat"
@@ -125,28 +125,28 @@ def test_files_without_a_place_in_space_are_not_laid_over_others(cohort):
     matlab = {"variable": "vol", "orientation": "ILA", "spacing_mm": [1, 1, 1]}
     patterns = {**PATTERNS, "swi": ["*_swi.mat"], "truth": ["*_truth.*"]}
     scipy.io.savemat(anat / "sub-1_swi.mat", {"vol": data})
-    one = card("swi")
-    one["input"]["matlab"] = matlab
-    status, reason = plan(cohort, {"m": one}, patterns=patterns)["problems"]["m"]
+    matlab_card = card("swi")
+    matlab_card["input"]["matlab"] = matlab
+    status, reason = plan(cohort, {"m": matlab_card}, patterns=patterns)["problems"]["m"]
     assert status == "header-conflict"
     assert "sub-1_swi.mat" in reason and "sub-1_mask.nii.gz" in reason
     save_scan(anat / "sub-1_truth.nii.gz", np.ones((12, 13, 14), np.uint8))
-    record = plan(cohort, {"m": one}, patterns=patterns, brain_mask="none")
+    record = plan(cohort, {"m": matlab_card}, patterns=patterns, brain_mask="none")
     assert record["problems"] == {}
     assert record["truth"][0] == "truth-unusable"
     both = {**PATTERNS, "swi": ["*_swi.*"]}
-    plain = plan(cohort, {"m": card("swi")}, patterns=both)  # a model that reads no MATLAB files
+    plain = plan(cohort, {"m": card("swi")}, patterns=both)  # without input.matlab
     assert plain["problems"] == {}
     assert plain["files"]["swi"].endswith(".nii.gz")
 
 
-def test_paths_are_of_what_can_be_run_in_the_order_of_the_plan():
+def test_paths_of_the_runs_are_in_the_order_of_the_plan():
     records = [
         {"scan": "sub-2", "folder": "sub-2/anat", "problems": {"b": ["excluded", ""]}},
         {"scan": "sub-1", "folder": "sub-1/anat", "problems": {}},
     ]
-    found = paths_of_runs("{model}/{folder}/{scan}_x.tsv", records, ["a", "b"])
-    assert found == [
+    paths = paths_of_runs("{model}/{folder}/{scan}_x.tsv", records, ["a", "b"])
+    assert paths == [
         "a/sub-2/anat/sub-2_x.tsv",
         "a/sub-1/anat/sub-1_x.tsv",
         "b/sub-1/anat/sub-1_x.tsv",

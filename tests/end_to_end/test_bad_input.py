@@ -235,3 +235,13 @@ def test_an_absent_archive_names_the_page_the_file_and_the_folder(finished):
     assert "https://cloud.efixia.com/sharing/hwR97APpm" in text
     assert ".zip" in text
     assert "weights" in text
+
+
+def test_another_copy_of_the_library_is_refused(tmp_path, monkeypatch):
+    """Its code would run under the digests of this one."""
+    (tmp_path / "other/lesionflow").mkdir(parents=True)
+    (tmp_path / "other/lesionflow/__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
+    status, text = snakemake(tmp_path, "--dry-run")
+    assert status != 0
+    assert f"{tmp_path}/other/lesionflow/__init__.py is not the lesionflow of" in text

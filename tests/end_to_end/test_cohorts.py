@@ -89,7 +89,7 @@ def test_the_headers_of_a_cohort_are_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr(header_check, "inspect", lambda *a: reads.append(a) or inspect(*a))
 
     def plan():
-        headers = header_check.Memory(tmp_path / "headers.json")
+        headers = header_check.HeaderCache(tmp_path / "headers.json")
         assert len(plan_run(config, cards, headers)) == 100
         headers.save()
         return len(reads)

@@ -87,7 +87,7 @@ def test_counts_are_those_of_the_cohort_table(evaluated):
     assert row.false_positives_a_scan == pytest.approx(1 / 3, abs=1e-4)
     assert thresholds.best.sum() == 1
     page = (evaluated / "results/evaluation.html").read_text()
-    assert "3 of 3 scans held against truth" in page
+    assert "3 of 3 scans compared with the reference" in page
 
 
 def test_dice_is_that_of_the_scans_own_map(evaluated):
@@ -142,5 +142,5 @@ def test_without_a_truth_evaluate_says_so(again):
     _, run = again
     status, text = run("evaluate", "--dry-run")
     assert status != 0
-    assert "no scan that can be run has a truth image" in text
+    assert "no scan that can be run has a reference segmentation" in text
     assert "column truth" in text

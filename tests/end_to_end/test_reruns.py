@@ -205,7 +205,7 @@ def test_an_unrelated_edit(again, house):
 
 def test_an_edited_module_runs_the_steps_that_import_it(again, house):
     _, run = again
-    edit(house / "scripts/lesionflow/pictures.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
+    edit(house / "scripts/lesionflow/results/qc_figure.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
     assert planned(run, house=house) == {"draw": 3} | TABLES
 
 

@@ -177,7 +177,7 @@ def test_columns_are_described_once():
     for columns in (held.EVALUATION, held.THRESHOLDS):
         assert len(set(names(columns))) == len(columns)
         assert all(len(column["Description"]) > 2 for column in columns)
-    assert set(held.WHOLE_NUMBERS) <= set(names(held.EVALUATION))
+    assert set(held.INTEGERS) <= set(names(held.EVALUATION))
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_the_page_tells_all_and_needs_no_network(scans, argmax):
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
     page = evaluation_page(rows, threshold_table(swept), lesions, models)
-    assert f"{len(scans)} of {len(scans) + 1} scans held against truth" in page
+    assert f"{len(scans)} of {len(scans) + 1} scans compared with the reference" in page
     for text in (
         "any of its voxels overlaps",
         "26 neighbours",

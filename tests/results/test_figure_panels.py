@@ -1,4 +1,4 @@
-"""Slices, outlines, rings and words, pixel by pixel."""
+"""Panels, outlines, rings and text, pixel by pixel."""
 
 import string
 
@@ -28,35 +28,41 @@ RED = (255, 0, 0)
 
 
 def black(width, height):
+    """A black image."""
     return Image.new("RGB", (width, height))
 
 
-def pixels(picture):
-    return np.asarray(picture).astype(int)
+def pixels(image):
+    return np.asarray(image).astype(int)
 
 
-def inked(picture):
+def drawn_pixels(image):
     """Rows and columns of the pixels that are not black."""
-    return np.nonzero(pixels(picture).any(axis=2))
+    return np.nonzero(pixels(image).any(axis=2))
 
 
-def test_left_is_left_and_the_front_is_up():
+def test_left_of_the_head_is_on_the_left_and_the_front_at_the_top():
     plane = np.array([[10, 20], [30, 40]], np.uint8)  # (x, y): left back, left front; right ...
-    picture = panel(plane, (1, 1))
-    assert picture.size == (204, 204)
+    image = panel(plane, (1, 1))
+    assert image.size == (204, 204)
     corners = [(0, 0), (203, 0), (0, 203), (203, 203)]
-    assert [picture.getpixel(corner)[0] for corner in corners] == [20, 40, 10, 30]
-    assert set(pixels(picture).ravel()) == {10, 20, 30, 40}  # nothing between: voxels are sharp
-    assert [picture.getpixel(place)[0] for place in ((101, 101), (102, 102))] == [20, 30]
+    assert [image.getpixel(corner)[0] for corner in corners] == [20, 40, 10, 30]
+    assert set(pixels(image).ravel()) == {
+        10,
+        20,
+        30,
+        40,
+    }  # no value in between: voxels have sharp edges
+    assert [image.getpixel(place)[0] for place in ((101, 101), (102, 102))] == [20, 30]
 
 
 @pytest.mark.parametrize(
     ("shape", "spacing", "size"),
     [
-        ((10, 5), (1, 3, 9), (160, 240)),  # 10 x 15 mm: as high as a panel may be
+        ((10, 5), (1, 3, 9), (160, 240)),  # 10 x 15 mm: maximum height
         ((20, 5), (0.5, 2, 1), (204, 204)),  # 10 x 10 mm
-        ((40, 10), (1, 2, 1), (204, 102)),  # 40 x 20 mm: as wide
-        ((1, 400), (0.1, 1, 1), (1, 240)),  # never without a pixel
+        ((40, 10), (1, 2, 1), (204, 102)),  # 40 x 20 mm: maximum width
+        ((1, 400), (0.1, 1, 1), (1, 240)),  # at least one pixel
     ],
 )
 def test_voxels_keep_their_proportions(shape, spacing, size):
@@ -64,7 +70,7 @@ def test_voxels_keep_their_proportions(shape, spacing, size):
     assert panel(np.zeros((*shape, 3), np.uint8), spacing).size == size
 
 
-def test_where_voxels_share_a_pixel_it_is_their_mean():
+def test_a_pixel_that_covers_several_voxels_is_their_mean():
     plane = np.zeros((408, 408), np.uint8)
     plane[::2] = 200
     assert set(pixels(panel(plane, (1, 1))).ravel()) == {100}
@@ -77,130 +83,130 @@ def test_greys():
     assert greys(np.array([[7, 14]], np.int16), 14).tolist() == [[127, 255]]
 
 
-def test_the_outline_runs_around_the_voxels():
+def test_an_outline_runs_around_its_voxels():
     mask = np.zeros((3, 3), bool)
     mask[1, 1] = True
-    picture = panel(mask.astype(np.uint8), (1, 1))  # 68 pixels a voxel
-    before = pixels(picture)
-    outline(picture, mask, "red")
-    drawn = (pixels(picture) != before).any(axis=2)
+    image = panel(mask.astype(np.uint8), (1, 1))  # 68 pixels per voxel
+    before = pixels(image)
+    outline(image, mask, "red")
+    drawn = (pixels(image) != before).any(axis=2)
     expected = np.zeros((204, 204), bool)
     expected[67, 68:136] = expected[136, 68:136] = True
     expected[68:136, 67] = expected[68:136, 136] = True
     assert (drawn == expected).all()
-    assert (pixels(picture)[drawn] == RED).all()
+    assert (pixels(image)[drawn] == RED).all()
 
 
-def test_the_outline_is_where_the_mask_is_and_not_at_the_edge_of_the_panel():
+def test_an_outline_is_not_drawn_at_the_edge_of_the_panel():
     mask = np.zeros((3, 3), bool)
     mask[0, 2] = True  # left, front
-    picture = black(204, 204)
-    outline(picture, mask, "red")
-    rows, columns = inked(picture)
+    image = black(204, 204)
+    outline(image, mask, "red")
+    rows, columns = drawn_pixels(image)
     assert sorted(set(zip(rows.tolist(), columns.tolist(), strict=True))) == sorted(
         [(68, column) for column in range(68)] + [(row, 68) for row in range(68)]
     )
 
 
 @pytest.mark.parametrize("value", [False, True])
-def test_nothing_to_outline(value):
-    picture = black(40, 50)
-    outline(picture, np.full((4, 5), value), "red", edged=True)
-    assert not pixels(picture).any()
+def test_an_empty_or_full_mask_has_no_outline(value):
+    image = black(40, 50)
+    outline(image, np.full((4, 5), value), "red", edged=True)
+    assert not pixels(image).any()
 
 
-def test_a_dark_edge_lies_outside_the_line():
+def test_the_dark_edge_is_outside_of_the_line():
     mask = np.zeros((3, 3), bool)
     mask[1, 1] = True
-    picture = Image.new("RGB", (204, 204), (200, 200, 200))
-    outline(picture, mask, "red", edged=True)
-    row = pixels(picture)[102, 60:72]
-    assert row[:, 1].tolist() == [200] * 6 + [111] + [0] + [200] * 4  # 200 less 114 of 255 parts
+    image = Image.new("RGB", (204, 204), (200, 200, 200))
+    outline(image, mask, "red", edged=True)
+    row = pixels(image)[102, 60:72]
+    assert row[:, 1].tolist() == [200] * 6 + [111] + [0] + [200] * 4  # 200 times 1 - 114 / 255
     assert (row[7] == RED).all()
 
 
 def test_a_ring_is_around_its_voxel():
-    picture = black(204, 240)
-    rings(picture, np.array([[10, 20]]), (51, 60), "red")  # 4 pixels a voxel
-    rows, columns = inked(picture)
+    image = black(204, 240)
+    rings(image, np.array([[10, 20]]), (51, 60), "red")  # 4 pixels per voxel
+    rows, columns = drawn_pixels(image)
     assert ((rows.min() + rows.max() + 1) / 2, (columns.min() + columns.max() + 1) / 2) == (
         pytest.approx(240 - 4 * 20.5, abs=0.5),
         pytest.approx(4 * 10.5, abs=0.5),
     )
-    away = np.hypot(rows + 0.5 - 158, columns + 0.5 - 42)
-    assert away.min() > 4 and away.max() < 9
-    assert np.ptp(rows) == np.ptp(columns) == 14  # 12.5 pixels, and the line's half on each side
-    assert picture.getpixel((41 + 6, 157))[0] > 200 and picture.getpixel((41, 157)) == (0, 0, 0)
+    distance = np.hypot(rows + 0.5 - 158, columns + 0.5 - 42)
+    assert distance.min() > 4 and distance.max() < 9
+    assert np.ptp(rows) == np.ptp(columns) == 14  # 12.5 pixels, and half of the line on each side
+    assert image.getpixel((41 + 6, 157))[0] > 200 and image.getpixel((41, 157)) == (0, 0, 0)
 
 
-def test_rings_that_reach_over_the_edge_are_cut_and_none_are_none():
-    picture = black(204, 240)
-    rings(picture, np.zeros((0, 2), int), (51, 60), "red", edged=True)
-    assert not pixels(picture).any()
-    rings(picture, np.array([[0, 0], [50, 59]]), (51, 60), "red", edged=True)
-    rows, columns = inked(picture)
+def test_rings_are_cut_at_the_edge_of_the_panel():
+    image = black(204, 240)
+    rings(image, np.zeros((0, 2), int), (51, 60), "red", edged=True)
+    assert not pixels(image).any()
+    rings(image, np.array([[0, 0], [50, 59]]), (51, 60), "red", edged=True)
+    rows, columns = drawn_pixels(image)
     assert set(zip(rows // 120, columns // 102, strict=True)) == {(1, 0), (0, 1)}
 
 
-def test_words_are_written_smaller_and_then_cut():
+def test_long_text_is_written_smaller_and_then_cut():
     assert fitted("slice 7", 12, 204) == ("slice 7", 12)
-    words, size = fitted("23: haemorrhage p 0.93, 171234 mm³, at the edge", 12, 204)
-    assert words.endswith("edge") and size < 12
-    assert length(words, size) <= 204 < length(words, size + 1)
-    words, size = fitted("not the largest of its label; " * 9, 12, 204)
-    assert words.startswith("not the largest of its label; n") and words.endswith("…")
-    assert 190 < length(words, size) <= 204
+    line, size = fitted("23: haemorrhage p 0.93, 171234 mm³, at the edge", 12, 204)
+    assert line.endswith("edge") and size < 12
+    assert length(line, size) <= 204 < length(line, size + 1)
+    line, size = fitted("not the largest of its label; " * 9, 12, 204)
+    assert line.startswith("not the largest of its label; n") and line.endswith("…")
+    assert 190 < length(line, size) <= 204
     assert fitted("words", 12, 1)[0] == ""
 
 
-def test_a_line_stays_in_its_place():
-    picture = black(400, 40)
-    write(picture, (200, 25), "a very long title " * 9, 15, "white", 300)
-    rows, columns = inked(picture)
+def test_a_line_stays_within_its_width():
+    image = black(400, 40)
+    write(image, (200, 25), "a very long title " * 9, 15, "white", 300)
+    rows, columns = drawn_pixels(image)
     assert columns.min() >= 49 and columns.max() <= 351
     assert rows.min() >= 8 and rows.max() < 30
-    picture = black(400, 40)
-    write(picture, (100, 25), "name", 12, "red", 300, centred=False)
-    assert 99 <= inked(picture)[1].min() <= 102
+    image = black(400, 40)
+    write(image, (100, 25), "name", 12, "red", 300, centred=False)
+    assert 99 <= drawn_pixels(image)[1].min() <= 102
 
 
-def test_the_font_has_what_is_written():
+def test_the_font_has_all_characters_but_the_superscript_three():
     font = ImageFont.load_default(TEXT_SIZE)
-    lacking = bytes(font.getmask("\uffff"))
+    missing = bytes(font.getmask("\uffff"))
     for character in string.digits + string.ascii_letters + "-_.,:;%[]()…":
-        assert bytes(font.getmask(character)) != lacking, character
-    assert bytes(font.getmask("³")) == lacking  # which is why ``write`` lifts a small 3
+        assert bytes(font.getmask(character)) != missing, character
+    assert bytes(font.getmask("³")) == missing  # so ``write`` raises a small 3
 
 
-def test_the_raised_three():
-    picture, plain = black(40, 40), black(40, 40)
-    write(picture, (5, 30), "³", 20, "white", 40, centred=False)
+def test_the_superscript_three():
+    image, plain = black(40, 40), black(40, 40)
+    write(image, (5, 30), "³", 20, "white", 40, centred=False)
     write(plain, (5, 30), "3", 20, "white", 40, centred=False)
-    raised, full = inked(picture)[0], inked(plain)[0]
+    raised, full = drawn_pixels(image)[0], drawn_pixels(plain)[0]
     assert raised.max() < 25 < full.max() and abs(int(raised.min()) - int(full.min())) <= 3
     assert np.ptp(raised) < 0.8 * np.ptp(full)
     assert length("mm³", 20) == pytest.approx(length("mm", 20) + length("3", 14), abs=1)
 
 
-def test_cells_stand_in_rows_as_high_as_they_need():
+def test_rows_are_as_high_as_their_cells():
     low, high = black(204, 100), black(150, 240)
     cells = [Cell(low, ["a"], "red")] * 6 + [Cell(high, ["a", "b", "c"], "red")]
-    picture = sheet("title", cells)
-    assert picture.size == (1266, HEAD + (LINE + 100 + 12) + (3 * LINE + 240 + 12) + 6)
+    image = sheet("title", cells)
+    assert image.size == (1266, HEAD + (LINE + 100 + 12) + (3 * LINE + 240 + 12) + 6)
     assert sheet("title", cells[:6]).size == (1266, HEAD + (LINE + 100 + 12) + 6)
 
 
-def test_words_do_not_run_over_their_neighbours_or_out_of_the_picture():
-    words = ["a line that is far too long for the place that it has " * 3] * 4
-    picture = sheet("a title without an end " * 30, [Cell(black(204, 20), words, "red")] * 6)
-    rows, columns = inked(picture)
+def test_text_does_not_overlap_other_cells_or_leave_the_sheet():
+    lines = ["a line that is far too long for the width that it has " * 3] * 4
+    image = sheet("a title without an end " * 30, [Cell(black(204, 20), lines, "red")] * 6)
+    rows, columns = drawn_pixels(image)
     assert set(columns[rows >= HEAD] // (WIDTH + GAP)) == set(range(6))
-    assert ((columns[rows >= HEAD] + 1) % (WIDTH + GAP) >= GAP).all()  # the gaps are black
+    assert ((columns[rows >= HEAD] + 1) % (WIDTH + GAP) >= GAP).all()  # gaps are black
     assert columns.min() >= GAP - 1 and columns.max() <= 1266 - GAP
     assert set(rows[rows >= HEAD]) <= set(range(HEAD, HEAD + 4 * LINE))
 
 
-def test_panels_stand_in_the_middle_under_their_words():
+def test_panels_are_centred_below_their_text():
     cells = [Cell(Image.new("RGB", (100, 50), "blue"), ["word"], "red")] * 3
     drawn = pixels(sheet("", cells))
     rows, columns = np.nonzero(drawn[..., 2] == 255)
@@ -211,23 +217,23 @@ def test_panels_stand_in_the_middle_under_their_words():
     assert abs(np.mean([columns.min(), columns.max()]) - (6 + 210 + 102)) < 3
 
 
-def test_the_legend_names_every_colour():
+def test_the_legend_has_every_colour():
     legend = [(f"structure-{n}" * (1 + n % 4), (n, 255 - n, 7)) for n in range(1, 101)]
-    picture = sheet("", [Cell(black(204, 100), ["a"], "red")], legend)
+    image = sheet("", [Cell(black(204, 100), ["a"], "red")], legend)
     top = HEAD + LINE + 100 + 12
-    assert picture.size == (1266, top + 17 * LINE + 6)
+    assert image.size == (1266, top + 17 * LINE + 6)
     for number, (_, colour) in enumerate(legend):
-        place = 6 + 210 * (number % 6) + 8, top + LINE * (number // 6) + 6
-        assert picture.getpixel(place) == colour
-    columns = inked(picture.crop((0, top, 1266, picture.height)))[1]
+        position = 6 + 210 * (number % 6) + 8, top + LINE * (number // 6) + 6
+        assert image.getpixel(position) == colour
+    columns = drawn_pixels(image.crop((0, top, 1266, image.height)))[1]
     assert ((columns + 1) % (WIDTH + GAP) >= GAP).all()
 
 
 @pytest.mark.parametrize("grey", [0, 255])
-def test_the_mark_of_the_left_is_read_on_any_ground(grey):
-    picture = Image.new("RGB", (100, 100), (grey,) * 3)
-    label_left(picture)
-    drawn = pixels(picture)[..., 0]
+def test_the_left_label_is_readable_on_black_and_on_white(grey):
+    image = Image.new("RGB", (100, 100), (grey,) * 3)
+    label_left(image)
+    drawn = pixels(image)[..., 0]
     rows, columns = np.nonzero(drawn != grey)
     assert columns.max() < 16 and rows.min() > 40 and rows.max() < 60
     assert drawn[40:60, :16].max() == 255 and drawn[40:60, :16].min() < 60

@@ -1,4 +1,4 @@
-"""Lesions, counted and measured by hand."""
+"""Lesions of small maps, with numbers worked out by hand."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, re
     labels = label_map(probability[..., None], "sigmoid", threshold)
     numbered = components(labels, 26, affine)
     folds = labels[None] if folds is None else folds
-    found = measure(
+    measured = measure(
         numbered,
         labels,
         probability[..., None],
@@ -33,7 +33,7 @@ def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, re
         {1: "cmb"},
         regions,
     )
-    return numbered, apply_filters(found, RULES)
+    return numbered, apply_filters(measured, RULES)
 
 
 def test_threshold_is_strict():
@@ -51,7 +51,7 @@ def test_softmax_takes_the_most_probable_channel():
     assert label_map(probability, "softmax", 0.5).ravel().tolist() == [1, 0]
 
 
-def test_volume_is_by_the_affine_not_by_voxels():
+def test_volume_is_in_mm3_by_the_affine():
     probability = np.zeros((9, 9, 9))
     probability[1:3, 1:4, 1] = 0.9
     sheared = np.array([[0.5, 0.2, 0, 0], [0, 1, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1.0]])
@@ -60,7 +60,7 @@ def test_volume_is_by_the_affine_not_by_voxels():
     assert table.equivalent_diameter_mm[0] == pytest.approx((6 * 9 / np.pi) ** (1 / 3))
 
 
-def test_centre_peak_and_probabilities():
+def test_centroid_peak_and_probabilities():
     probability = np.zeros((9, 9, 9))
     probability[2:5, 4, 5] = [0.6, 0.7, 0.8]
     affine = np.array([[-1, 0, 0, 90], [0, 1, 0, -120], [0, 0, 2, -70], [0, 0, 0, 1.0]])
@@ -72,7 +72,7 @@ def test_centre_peak_and_probabilities():
     assert row.mean_probability == pytest.approx(0.7)
 
 
-def test_connectivity_decides_whether_corners_touch():
+def test_connectivity_of_voxels_that_share_corners_and_edges():
     labels = np.zeros((4, 4, 4), int)
     labels[1, 1, 1] = labels[2, 2, 2] = 1
     assert [components(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 2, 1]
@@ -81,13 +81,13 @@ def test_connectivity_decides_whether_corners_touch():
     assert [components(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 1, 1]
 
 
-def test_labels_that_touch_are_two_lesions():
+def test_touching_lesions_of_two_labels_are_separate():
     labels = np.zeros((4, 4, 4), int)
     labels[1], labels[2] = 1, 2
     assert components(labels, 26, np.eye(4)).max() == 2
 
 
-def test_largest_is_number_one():
+def test_the_largest_lesion_is_number_one():
     probability = np.zeros((9, 9, 9))
     probability[0, 0, 0] = probability[4:7, 4:7, 4:7] = 0.9
     numbered, table = table_of(probability)
@@ -102,7 +102,7 @@ def test_elongation_of_a_voxel_and_of_a_rod():
     assert elongation(rod, np.eye(4)) == pytest.approx(5)
 
 
-def test_fold_agreement_is_the_share_of_folds_that_touch():
+def test_fold_agreement_is_the_fraction_of_folds_that_overlap():
     probability = np.zeros((5, 5, 5))
     probability[2, 2, 2:4] = 0.9
     folds = np.zeros((3, 5, 5, 5), int)
@@ -113,7 +113,7 @@ def test_fold_agreement_is_the_share_of_folds_that_touch():
     assert table.fold_agreement[0] == pytest.approx(2 / 3)
 
 
-def test_region_is_the_most_frequent_one_and_the_lowest_of_equals():
+def test_region_is_the_most_frequent_one_and_the_lowest_in_a_tie():
     probability = np.zeros((5, 5, 5))
     probability[0:4, 0, 0] = 0.9
     regions = np.zeros((5, 5, 5), int)
@@ -122,7 +122,7 @@ def test_region_is_the_most_frequent_one_and_the_lowest_of_equals():
     assert table.region.tolist() == ["3"]
 
 
-def test_filters_drop_with_a_reason_and_keep_the_row():
+def test_a_dropped_lesion_keeps_its_row_with_a_reason():
     probability = np.zeros((9, 9, 9))
     probability[1, 1, 1] = probability[5:8, 5:8, 5:8] = 0.9
     brain = np.ones((9, 9, 9), bool)
@@ -137,7 +137,7 @@ def test_filters_drop_with_a_reason_and_keep_the_row():
     assert numbered.max() == 2
 
 
-def test_zero_lesions_is_zero_and_their_mean_is_missing():
+def test_without_lesions_the_count_is_0_and_the_mean_is_missing():
     probability = np.full((4, 4, 4), 0.2)
     numbered, table = table_of(probability)
     assert len(table) == 0
@@ -176,9 +176,9 @@ def test_the_table_does_not_depend_on_the_orientation(code):
             assert np.allclose(table[name], expected[name], atol=1e-6), name
         else:
             assert table[name].tolist() == expected[name].tolist(), name
-    ours = apply_affine(moved, np.array(table.peak.tolist()))
-    theirs = apply_affine(affine, np.array(expected.peak.tolist()))
-    assert np.allclose(ours, theirs, atol=1e-6)
+    peaks = apply_affine(moved, np.array(table.peak.tolist()))
+    expected_peaks = apply_affine(affine, np.array(expected.peak.tolist()))
+    assert np.allclose(peaks, expected_peaks, atol=1e-6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -186,19 +186,19 @@ def test_the_table_does_not_depend_on_the_orientation(code):
     st.lists(st.tuples(*[st.floats(0, 12)] * 3), min_size=1, max_size=20),
     st.integers(0, 2**32 - 1),
 )
-def test_no_two_lesions_claim_the_same_voxel_however_thick_the_slices(peaks, seed):
+def test_lesions_get_different_voxels_however_thick_the_slices(peaks, seed):
     affine = np.diag([1.0, 1.0, 6.0, 1])
     shape = (13, 13, 3)
     strengths = np.random.default_rng(seed).random(len(peaks))
     voxels = claim_voxels(np.array(peaks), strengths, affine, shape)
     assert len({tuple(v) for v in voxels}) == len(peaks)
     assert ((voxels >= 0) & (voxels < shape)).all()
-    first = int(np.argmax(strengths))
-    own = np.rint(np.array(peaks[first]) / [1, 1, 6]).clip(0, np.array(shape) - 1)
-    assert voxels[first].tolist() == own.tolist()
+    strongest = int(np.argmax(strengths))
+    at_peak = np.rint(np.array(peaks[strongest]) / [1, 1, 6]).clip(0, np.array(shape) - 1)
+    assert voxels[strongest].tolist() == at_peak.tolist()
 
 
-def test_a_crowded_lesion_takes_no_voxel_that_is_anothers_own():
+def test_a_lesion_does_not_get_the_voxel_at_the_peak_of_another():
     peaks = np.array([[5, 5, 12.0], [5, 5.4, 13], [5, 6, 12]])
     voxels = claim_voxels(peaks, np.array([0.9, 0.8, 0.7]), np.diag([1, 1, 6.0, 1]), (13, 13, 5))
     assert voxels[0].tolist() == [5, 5, 2]

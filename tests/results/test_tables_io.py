@@ -1,11 +1,15 @@
-"""A scan's own table, read without pandas."""
+"""Tables as files."""
 
 import pandas as pd
 
-from lesionflow.results.tables_io import read_lesions, write_table
+from lesionflow.results.tables_io import read_as_text, read_lesions, read_table, write_table
+
+HEADER = (
+    "scan\tlabel\tlesion\ti\tj\tk\tvolume_mm3\tmax_probability\tregion\tkept\tdropped_because\n"
+)
 
 
-def test_rows_are_what_was_written(tmp_path):
+def test_lesions_are_read_as_they_were_written(tmp_path):
     table = pd.DataFrame(
         {
             "label": ["NA", 'say "cmb"'],
@@ -13,6 +17,7 @@ def test_rows_are_what_was_written(tmp_path):
             **{"i": [4, 5], "j": [6, 7], "k": [8, 9]},
             "volume_mm3": [12.5, 3.0],
             "max_probability": [0.98765, 0.00012345],
+            "region": ["7", ""],
             "kept": [True, False],
             "dropped_because": ["", "volume under 5 mm3"],
         }
@@ -21,12 +26,37 @@ def test_rows_are_what_was_written(tmp_path):
     first, second = read_lesions(tmp_path / "t.tsv").to_dict("records")
     assert first == {
         **{"label": "NA", "lesion": 1, "i": 4, "j": 6, "k": 8, "volume_mm3": 12.5},
-        **{"max_probability": 0.9877, "kept": True, "dropped_because": ""},
+        **{"max_probability": 0.9877, "region": "7", "kept": True, "dropped_because": ""},
     }
     assert (second["label"], second["kept"], second["k"]) == ('say "cmb"', False, 9)
     assert second["max_probability"] == 0.0001234 or second["max_probability"] == 0.0001235
 
 
-def test_no_lesion_is_no_row(tmp_path):
-    (tmp_path / "t.tsv").write_text("label\tlesion\ti\tj\tk\tvolume_mm3\tmax_probability\tkept\n")
-    assert read_lesions(tmp_path / "t.tsv").to_dict("records") == []
+def test_a_table_without_a_lesion_has_the_same_types(tmp_path):
+    (tmp_path / "t.tsv").write_text(HEADER)
+    lesions = read_lesions(tmp_path / "t.tsv")
+    assert lesions.to_dict("records") == []
+    assert {lesions[name].dtype.kind for name in ("lesion", "i", "j", "k")} == {"i"}
+    assert lesions.kept.dtype == bool
+
+
+def test_a_label_may_be_a_number(tmp_path):
+    row = "sub-1\t1\t1\t4\t6\t8\t12.5\t0.9\t\ttrue\t\n"
+    (tmp_path / "t.tsv").write_text(HEADER + row)
+    lesion = read_lesions(tmp_path / "t.tsv").iloc[0]
+    assert (lesion.label, lesion.region) == ("1", "")
+    assert lesion.kept
+
+
+def test_numbers_and_text_of_a_table(tmp_path):
+    (tmp_path / "t.csv").write_text("name,value\nNA,1.50\nb,\n")
+    table = read_table(tmp_path / "t.csv")
+    assert table["name"].tolist() == ["NA", "b"] and table.value.isna().tolist() == [False, True]
+    assert read_as_text(tmp_path / "t.csv").value.tolist() == ["1.50", ""]
+
+
+def test_small_numbers_keep_four_digits(tmp_path):
+    table = pd.DataFrame({"x": [1884.66712, 0.000427351, -0.00000123456, 0.0, float("nan")]})
+    write_table(tmp_path / "t.csv", table)
+    lines = (tmp_path / "t.csv").read_text().split()
+    assert lines == ["x", "1884.6671", "0.0004274", "-1.235e-06", "0.0", '""']

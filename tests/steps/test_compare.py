@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesionflow.cohort.plan import split_truth
+from lesionflow.cohort.plan import split_references
 from lesionflow.imaging.nifti import save
 from lesionflow.results import evaluation_columns as held
 from lesionflow.results.columns import names
@@ -82,7 +82,7 @@ def record(scan, truth=("ok", ""), problems=None):
 
 
 def run_evaluate(folder, plan):
-    plain, truths = split_truth(plan)
+    plain, truths = split_references(plan)
     (folder / "plan.json").write_text(json.dumps(plain))
     (folder / "truths.json").write_text(json.dumps(truths))
     results, logs = folder / "results", folder / "logs"
@@ -154,7 +154,10 @@ def test_every_scan_keeps_a_row(tmp_path):
     assert list(json.loads((tmp_path / "results/evaluation_thresholds.json").read_text())) == list(
         thresholds.columns
     )
-    assert "2 of 7 scans held against truth" in (tmp_path / "results/evaluation.html").read_text()
+    assert (
+        "2 of 7 scans compared with the reference"
+        in (tmp_path / "results/evaluation.html").read_text()
+    )
 
 
 def test_no_truth_that_can_be_used_gives_rows_with_reasons(tmp_path):

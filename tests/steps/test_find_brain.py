@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lesionflow.base.errors import ScanError
-from lesionflow.cards.model_card import load_card
+from lesionflow.cards.load_card import load_card
 from lesionflow.networks.importing.import_fold import import_card
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from support.card_defaults import default

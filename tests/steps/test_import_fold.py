@@ -11,7 +11,7 @@ from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import import_part
-from lesionflow.cards.model_card import load_card
+from lesionflow.cards.load_card import load_card
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.weights.locate import check_available, content_digest
 from support.paths import HOUSE

@@ -1,4 +1,4 @@
-"""Steps start lean: what takes longer to import than a step to run is imported where it is needed."""
+"""Steps do not import at their start what takes longer than they run: they import it where they need it."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from support.heavy_imports import HEAVY
 from support.paths import HOUSE
 
-START = {  # step: what of these it imports before it has read its first file
+START = {  # slow imports of each step at its start
     "resample": [],
     "mask": [],
     "crop": [],
@@ -20,7 +20,7 @@ START = {  # step: what of these it imports before it has read its first file
     "count": ["pandas"],
     "draw": ["pandas"],
 }
-LOOK = """
+IMPORTED = """
 import importlib.util, json, sys
 sys.path.insert(0, {folder!r})
 spec = importlib.util.spec_from_file_location("step", {script!r})
@@ -44,15 +44,15 @@ print([name for name in {heavy!r} if name in sys.modules])
 
 
 @pytest.mark.parametrize("step", START)
-def test_a_step_starts_with_no_more_than_it_needs(step):
+def test_slow_imports_of_a_step_at_its_start(step):
     scripts = HOUSE / "scripts"
-    look = LOOK.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
-    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    code = IMPORTED.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == START[step]
 
 
-def test_a_picture_is_drawn_without_any_of_them(tmp_path):
-    draw = DRAW.format(folder=str(HOUSE / "scripts"), heavy=HEAVY)
-    command = [sys.executable, "-c", draw, str(tmp_path / "partial")]
+def test_a_figure_is_drawn_without_slow_imports(tmp_path):
+    code = DRAW.format(folder=str(HOUSE / "scripts"), heavy=HEAVY)
+    command = [sys.executable, "-c", code, str(tmp_path / "partial")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"

@@ -1,15 +1,11 @@
-"""Parts of a model card as they are when a card says nothing else."""
+"""Sections of a model card with defaults."""
 
-import yaml
+from lesionflow.cards.card_schema import ModelCard
 
-from lesionflow.cards.model_card import _fill
-from support.paths import HOUSE
-
-SCHEMA = yaml.safe_load((HOUSE / "config/schemas/card.schema.yaml").read_text())
+REQUIRED = {"input": {"channels": ["swi"]}, "output": {"labels": {1: "lesion"}}}
 
 
-def default(part, **said):
-    """``input``, ``output`` or ``postprocess`` of a card, with what it says filled up by the defaults."""
-    filled = dict(said)
-    _fill(filled, SCHEMA["properties"][part])
-    return filled
+def default(section, **values):
+    """``input``, ``output`` or ``postprocess`` of a card with these values, and defaults for the other keys."""
+    model = ModelCard.model_fields[section].annotation
+    return model.model_validate({**REQUIRED.get(section, {}), **values}).model_dump()

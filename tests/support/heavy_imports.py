@@ -2,5 +2,5 @@
 
 HEAVY = (
     *("tensorflow", "keras", "openvino", "pandas", "scipy.ndimage", "SimpleITK", "matplotlib"),
-    *("nilearn", "jinja2", "h5py", "yaml", "jsonschema"),
+    *("nilearn", "jinja2", "h5py", "yaml", "pydantic"),
 )

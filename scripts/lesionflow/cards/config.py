@@ -1,68 +1,87 @@
-"""The user's config, checked against its schema, every mistake told in one line."""
+"""The keys of config/config.yaml, their types, defaults and meanings.
 
-import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+config/schemas/config.schema.yaml and docs/config.md are generated from here (``make docs``).
+"""
 
-import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from lesionflow.base.errors import ConfigError
+from lesionflow.cards.sections import (
+    DISTINCT,
+    Count,
+    NotNegative,
+    Section,
+    Some,
+    Text,
+    Threshold,
+    describe_error,
+)
 
-LISTS = ("include", "exclude", "models")
+Names = Annotated[
+    list[Text],
+    DISTINCT,
+    BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value,
+        json_schema_input_type=Text | list[Text],
+    ),
+]
+Kind = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9]*$")]
 
 
-def checked(config: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
-    """A copy of the config with defaults filled in and names as lists.
+class Config(Section):
+    """Keys of config/config.yaml and of --config."""
+
+    cohort: Text = "bids"
+    """A BIDS directory, a directory of SUBJECT/swi/*.nii[.gz] folders, or a scan table (.tsv, .csv)"""
+    patterns: dict[Kind, Some[Text]] = {}
+    """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory"""
+    include: Names = []
+    """Scans to run: names or globs; none means all"""
+    exclude: Names = []
+    """Scans to leave out: names or globs; they keep a row with the status excluded"""
+    models: Annotated[Names, Field(min_length=1)] = Field("demo-cmb", validate_default=True)
+    """Cards: names in config/models/, or paths to a card (.yaml) or to a SHiVAi model_info.json"""
+    models_dir: Text = "models"
+    """Folder of downloaded weights and imported folds, relative to the working directory"""
+    brain_mask: Text = "auto"
+    """auto: the mask that a scan has, computed if it has none; provided; compute; none: the whole field of view counts as brain; or a card whose labels are the brain"""
+    affine: Literal["strict", "sform", "qform"] = "strict"
+    """What to do if sform and qform are both coded and differ by more than 1e-3 mm at the corners"""
+    echo: Count | None = None
+    """Volume (from 1) of 4-D multi-echo scans, and echo entity of BIDS names; overrides every card"""
+    threshold: Threshold | None = None
+    """Probability above which a voxel is lesion, from 0 to below 1; overrides every card"""
+    min_volume_mm3: NotNegative | None = None
+    """Smallest lesion to keep, in mm3; overrides every card"""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where networks run; auto: on a GPU if TensorFlow finds one, otherwise on the CPU"""
+    backend: Literal["auto", "tensorflow", "openvino"] = "auto"
+    """What runs them; auto: TensorFlow on a GPU, and on the CPU OpenVINO if it converts the fold"""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Arithmetic of the networks: bfloat16 by OpenVINO on a CPU that supports it, float16 (mixed) by TensorFlow on a GPU; float32 otherwise"""
+    xla: bool = False
+    """Whether TensorFlow compiles networks with XLA"""
+    keep: Annotated[list[Literal["resampled", "cropped", "normalized", "folds"]], DISTINCT] = []
+    """Intermediate images to keep under results/; normalized images and fold maps are always kept"""
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with defaults for absent keys; ``include``, ``exclude`` and ``models`` are lists.
 
     Parameters
     ----------
     config
-        As Snakemake merged it.
-    schema_file
-        JSON Schema (YAML) with a default for every key.
+        As merged by Snakemake.
 
     Raises
     ------
     ConfigError
-        For an unknown key, a wrong type or an impossible value.
+        For an unknown key, a wrong type or an invalid value.
     """
-    schema = yaml.safe_load(schema_file.read_text(encoding="utf-8"))
-    settings = {**{k: s["default"] for k, s in schema["properties"].items()}, **config}
-    for key, value in numbers(dict(config)):
-        if not math.isfinite(value):
-            raise ConfigError(f"config: {key}: {value} is no number")
-    error = best_match(Draft202012Validator(schema).iter_errors(settings))
-    if error is not None:
-        raise ConfigError(f"config: {one_line(error)}")
-    for key in LISTS:
-        if isinstance(settings[key], str):
-            settings[key] = [settings[key]]
-    if settings["echo"] is not None:
-        settings["echo"] = int(settings["echo"])  # 2.0 is an integer to JSON Schema
-    if not settings["models"]:
-        raise ConfigError("config: models: name at least one card")
-    return settings
-
-
-def numbers(value: Any, key: str = "") -> Iterator[tuple[str, float]]:
-    """Every float in nested dicts and lists, with its key."""
-    if isinstance(value, float):
-        yield key, value
-    elif isinstance(value, dict | list):
-        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from numbers(part, f"{key}.{name}" if key else str(name))
-
-
-def one_line(error: ValidationError) -> str:
-    """A schema error as ``key: what is wrong (what is allowed)``."""
-    key = ".".join(str(part) for part in error.absolute_path)
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})  # type: ignore[union-attr]
-        unknown = sorted(set(error.instance) - set(known))  # type: ignore[arg-type]
-        allowed = f" (allowed: {', '.join(known)})" if known else ""
-        return f"{key + ': ' if key else ''}unknown key {unknown[0]!r}{allowed}"
-    described = error.schema.get("description", "")  # type: ignore[union-attr]
-    return f"{key}: {error.message}" + (f" ({described})" if described else "")
+    try:
+        return Config.model_validate(dict(config)).model_dump()
+    except ValidationError as error:
+        raise ConfigError(f"config: {describe_error(error, Config)}") from error

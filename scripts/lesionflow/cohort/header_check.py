@@ -1,4 +1,4 @@
-"""What a scan's header shows before any pixel is read, remembered from call to call."""
+"""Check files by their headers before any pixel is read, and cache the results between runs."""
 
 import gzip
 import hashlib
@@ -22,16 +22,24 @@ from lesionflow.imaging.nifti import BROKEN, CHUNK, chosen_affine, spatial_shape
 MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
 LONGEST_HEADER = 544
 GZIP = b"\x1f\x8b"
-SAMPLES, SAMPLE = 64, 1024  # of a file that is not packed: how many, of how many bytes
+N_SAMPLES, SAMPLE_BYTES = 64, 1024  # of the digest of an uncompressed file
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Verdict on a file: ``status`` ("ok" or as in the cohort table), why, and its content's mark.
+    """Result of the check of one file.
 
-    ``content`` changes with what is in the file and not with its times or place: the size and the
-    last eight bytes, which in a gzip are the CRC-32 and the length of the unpacked data (RFC 1952);
-    of a plain file a hash of samples spread over it as well. Empty where the file cannot be opened.
+    Attributes
+    ----------
+    status
+        "ok", or a status of the cohort table.
+    reason
+        Why the status is not ok; empty if it is.
+    content
+        Digest that depends on the content of the file and not on its times or location: the size and
+        the last eight bytes, which in a gzip file are the CRC-32 and the length of the uncompressed
+        data (RFC 1952); of an uncompressed file also a hash of samples spread over it. Empty if the
+        file cannot be opened.
     """
 
     status: str
@@ -42,16 +50,16 @@ class Finding:
 def inspect(
     path: Path, policy: str = "strict", echo: int | None = None, variable: str | None = None
 ) -> Finding:
-    """Verdict on a NIfTI or MATLAB file by its header, its size and its last bytes.
+    """Check a NIfTI or MATLAB file by its header, its size and its last bytes.
 
     Parameters
     ----------
     path
-        Scan, mask or label map.
+        Scan, mask or label image.
     policy, echo
         As in ``nifti.read_scan``.
     variable
-        Name of the array in a MATLAB file; without it such a file is refused.
+        Name of the array in a MATLAB file; MATLAB files are refused without it.
     """
     try:
         with path.open("rb") as file:
@@ -60,7 +68,7 @@ def inspect(
             tail = file.read()
             content = f"{size}-{tail.hex()}"
             if not path.name.endswith(".gz"):
-                content += f"-{_sampled(file, size)}"
+                content += f"-{_digest_of_samples(file, size)}"
         if size == 0:
             raise ScanError(f"{path} is empty (0 bytes)")
         if path.name.endswith(MATLAB):
@@ -70,7 +78,7 @@ def inspect(
     except FileNotFoundError:
         return Finding("missing-input", f"{path} does not exist", "")
     except IsADirectoryError:
-        return Finding("unreadable", f"{path} is a folder, not a NIfTI file", "")
+        return Finding("unreadable", f"{path} is a directory, not a NIfTI file", "")
     except ScanError as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
         return Finding(error.status, reason, content)
@@ -79,11 +87,11 @@ def inspect(
     return Finding("ok", "", content)
 
 
-def _sampled(file: BinaryIO, size: int) -> str:
+def _digest_of_samples(file: BinaryIO, size: int) -> str:
     digest = hashlib.sha256()
-    for n in range(SAMPLES):
-        file.seek(n * size // SAMPLES)
-        digest.update(file.read(SAMPLE))
+    for n in range(N_SAMPLES):
+        file.seek(n * size // N_SAMPLES)
+        digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()[:16]
 
 
@@ -92,47 +100,47 @@ def _inspect_matlab(path: Path, variable: str | None) -> None:
 
     if variable is None:
         raise ScanError(
-            f"{path} is a MATLAB file, which tells no geometry: the model card would have to (input.matlab)"
+            f"{path} is a MATLAB file, which has no geometry: describe it in the model card (input.matlab)"
         )
     inspect_matlab(path, variable)
 
 
 def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
-        raise ScanError(f"{path} is called neither .nii nor .nii.gz")
-    packed = path.name.endswith(".gz")
+        raise ScanError(f"{path} ends in neither .nii nor .nii.gz")
+    compressed = path.name.endswith(".gz")
     with path.open("rb") as raw:
-        if packed and raw.read(2) != GZIP:
-            raise ScanError(f"{path} is not a gzip file, whatever its name says")
+        if compressed and raw.read(2) != GZIP:
+            raise ScanError(f"{path} is not a gzip file although its name ends in .gz")
         raw.seek(0)
-        with gzip.open(raw) if packed else raw as file:
+        with gzip.open(raw) if compressed else raw as file:
             block = file.read(LONGEST_HEADER)
-    kind = MAGIC.get(block[344:348]) or MAGIC.get(block[4:8])
-    if kind is None:
-        raise ScanError(f"{path} is not a NIfTI file (no NIfTI mark in its header)")
-    header = kind.from_fileobj(io.BytesIO(block[: kind.sizeof_hdr] + b"\0\0\0\0"))
+    header_class = MAGIC.get(block[344:348]) or MAGIC.get(block[4:8])
+    if header_class is None:
+        raise ScanError(f"{path} is not a NIfTI file (no NIfTI magic in its header)")
+    header = header_class.from_fileobj(io.BytesIO(block[: header_class.sizeof_hdr] + b"\0\0\0\0"))
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf":
-        what = "colours" if dtype.names else str(dtype)
-        raise ScanError(f"{path} holds {what}, not one real number a voxel")
+        kind_of_values = "colours" if dtype.names else str(dtype)
+        raise ScanError(f"{path} contains {kind_of_values}, not one real number per voxel")
     shape = header.get_data_shape()
     expected = int(header["vox_offset"]) + dtype.itemsize * math.prod(int(n) for n in shape)
-    if packed and int.from_bytes(tail[4:], "little") == expected % 2**32:
+    if compressed and int.from_bytes(tail[4:], "little") == expected % 2**32:
         length = expected
-    else:  # not a plain gzip: several members or a damaged one, read to know
-        length = unpacked_bytes(path) if packed else size
+    else:  # several gzip members or a damaged file: only reading it shows which
+        length = uncompressed_size(path) if compressed else size
     if length < expected:
         raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
     chosen_affine(header, spatial_shape(shape, echo)[0], policy)
 
 
-def unpacked_bytes(path: Path) -> int:
-    """Bytes that a gzip holds, all of it read and held against its checksum.
+def uncompressed_size(path: Path) -> int:
+    """Bytes in a gzip file, by reading all of it; checksums are verified.
 
     Raises
     ------
     ScanError
-        If it breaks off or is not what was packed.
+        If the file is truncated or damaged.
     """
     total = 0
     try:
@@ -144,42 +152,49 @@ def unpacked_bytes(path: Path) -> int:
     return total
 
 
-class Memory:
-    """Findings by path, size, time and question, kept in one JSON file.
+class HeaderCache:
+    """Findings of earlier runs, in one JSON file.
 
-    What other code found, and what could not be opened, is not remembered: rights and disks change
-    without a trace in the file's times.
+    A finding is used again if the file has the same path, size and time and is checked with the same
+    options and the same code. Files that could not be opened are always checked again: permissions and
+    disks change without a trace in the file's times.
+
+    Parameters
+    ----------
+    path
+        The JSON file; one that cannot be read counts as empty.
     """
 
-    def __init__(self, store: Path):
-        self.store = store
-        self.by = code_digest(Path(__file__))
-        self.known: dict[str, dict[str, str]] = {}
+    def __init__(self, path: Path):
+        self.path = path
+        module = Path(__file__)
+        self.code = code_digest(module, module.parents[2])
+        self.stored: dict[str, dict[str, str]] = {}
         self.used: dict[str, dict[str, str]] = {}
-        if store.is_file():
+        if path.is_file():
             try:
-                kept = json.loads(store.read_text(encoding="utf-8"))
-                self.known = kept["found"] if kept["by"] == self.by else {}
+                content = json.loads(path.read_text(encoding="utf-8"))
+                self.stored = content["findings"] if content["code"] == self.code else {}
             except (ValueError, KeyError, TypeError):
-                self.known = {}
+                self.stored = {}
 
     def inspect(
         self, path: Path, policy: str, echo: int | None, variable: str | None = None
     ) -> Finding:
-        """``inspect``, or what it found the last time if the file is as it was."""
+        """The result of ``inspect``, from the cache if the file has not changed."""
         try:
             stat = path.stat()
         except (OSError, ValueError):
             return inspect(path, policy, echo, variable)
         key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}|{variable}"
-        found = self.known.get(key) or asdict(inspect(path, policy, echo, variable))
-        if found["content"]:
-            self.used[key] = found
-        return Finding(**found)
+        finding = self.stored.get(key) or asdict(inspect(path, policy, echo, variable))
+        if finding["content"]:
+            self.used[key] = finding
+        return Finding(**finding)
 
     def save(self) -> None:
-        """Write what was used, if that is not what the file holds already."""
-        if self.used != self.known:
-            with whole(self.store) as partial:
-                kept = {"by": self.by, "found": self.used}
-                partial.write_text(json.dumps(kept, indent=0), encoding="utf-8")
+        """Write the findings of this run, unless the file has the same ones."""
+        if self.used != self.stored:
+            with whole(self.path) as partial:
+                content = {"code": self.code, "findings": self.used}
+                partial.write_text(json.dumps(content, indent=0), encoding="utf-8")

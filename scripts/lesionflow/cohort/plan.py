@@ -1,4 +1,4 @@
-"""What a run will do: every scan of the cohort, its files, and what keeps it from being run."""
+"""Plan of a run: every scan of the cohort, its files, and what keeps it from being run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -6,58 +6,78 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import CohortError
-from lesionflow.cards.model_card import ANY, reference
-from lesionflow.cohort.header_check import Memory
+from lesionflow.cards.model_card import ANY, NOT_CHANNELS, Card, reference_channel
+from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.listing import list_scans, selected, single_file
-from lesionflow.cohort.scan import EXTRAS, Scan
+from lesionflow.cohort.scan import Scan
 from lesionflow.imaging.file_types import MATLAB, NIFTI
 
-Record = dict[str, Any]
+Record = dict[str, Any]  # one scan of the plan, as JSON stores it; ``plan_run`` lists the keys
 
 
 def plan_run(
-    config: Mapping[str, Any],
-    cards: Mapping[str, Mapping[str, Any]],
-    memory: Memory,
-    mask_card: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any],
+    cards: Mapping[str, Card],
+    headers: HeaderCache,
+    brain_mask_card: Card | None = None,
 ) -> list[Record]:
-    """One record a scan, as plain data, sorted by name.
+    """One record per scan, as plain data, sorted by name. Headers are read, but no pixels.
 
-    Names are listed and headers looked at; no pixel is read.
+    Parameters
+    ----------
+    settings
+        The checked config.
+    cards
+        The cards of the run, by name.
+    headers
+        Cache of header checks; the caller saves it.
+    brain_mask_card
+        The card that computes brain masks; None if none is to be computed.
 
     Returns
     -------
     list of dict
-        ``scan, subject, session, run, folder``; ``files`` (path by channel, mask, regions, truth);
-        ``content`` (mark of each file's content); ``finder`` (of the card that finds the scan's brain,
-        its name, version, number of folds and threshold; None where the scan brings its mask); ``problems`` (by model ``[status, reason]``; a
-        model that is not in it can be run); ``truth`` (``[status, reason]`` of the truth image, which is
-        for the evaluation alone and keeps no scan from being run; empty where it was not looked for).
+        With the keys
+
+        - ``scan``, ``subject``, ``session``, ``run``, ``folder``: see ``Scan``;
+        - ``files``: path by channel, mask, regions, truth;
+        - ``content``: digest of the content of each file;
+        - ``finder``: name, version, number of folds and threshold of the card that computes the brain mask
+          of this scan; None if none is computed;
+        - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
+        - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses and
+          which keeps no scan from being run; empty strings if it was not checked.
 
     Raises
     ------
-    cohort.CohortError
+    CohortError
         If the cohort cannot be listed.
     """
-    cohort = Path(config["cohort"])
-    patterns = config["patterns"]
-    used = [*cards.values(), *([mask_card] if mask_card else [])]
-    channels = list(dict.fromkeys(c for card in used for c in card["input"]["channels"]))
-    channels = [c for c in channels if c != ANY]
-    references = list(dict.fromkeys(reference(card["input"]) for card in cards.values()))
-    endings = (*NIFTI, MATLAB) if any(c["input"]["matlab"] for c in cards.values()) else NIFTI
-    scans = list_scans(cohort, {**{c: [] for c in channels}, **patterns}, references, endings)
-    chosen = selected([scan.name for scan in scans], config["include"], config["exclude"])
-    return [_record(scan, scan.name in chosen, config, cards, memory, mask_card) for scan in scans]
+    patterns = settings["patterns"]
+    all_cards = [*cards.values(), *([brain_mask_card] if brain_mask_card else [])]
+    channels = dict.fromkeys(c for card in all_cards for c in card["input"]["channels"] if c != ANY)
+    references = dict.fromkeys(reference_channel(card["input"]) for card in cards.values())
+    reads_matlab = any(card["input"]["matlab"] for card in cards.values())
+    scans = list_scans(
+        Path(settings["cohort"]),
+        {**{channel: [] for channel in channels}, **patterns},
+        list(references),
+        (*NIFTI, MATLAB) if reads_matlab else NIFTI,
+    )
+    chosen = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
+    return [
+        _record(scan, scan.name in chosen, settings, cards, headers, brain_mask_card)
+        for scan in scans
+    ]
 
 
 def _record(
     scan: Scan,
     chosen: bool,
-    config: Mapping[str, Any],
-    cards: Mapping[str, Mapping[str, Any]],
-    memory: Memory,
-    mask_card: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+    cards: Mapping[str, Card],
+    headers: HeaderCache,
+    brain_mask_card: Card | None,
 ) -> Record:
     record: Record = {
         "scan": scan.name,
@@ -77,88 +97,99 @@ def _record(
     if scan.problem:
         record["problems"] = {m: ["unreadable", scan.problem] for m in cards}
         return record
+    has_mask = settings["brain_mask"] == "auto" and "mask" in scan.files
+    if has_mask or settings["brain_mask"] == "provided":
+        other_files = ["mask"]
+    elif brain_mask_card:
+        record["finder"] = _card_summary(brain_mask_card)
+        other_files = [c for c in brain_mask_card["input"]["channels"] if c != ANY]
+    else:
+        other_files = []
+    if "regions" in scan.files:
+        other_files.append("regions")
     checked: dict[Any, tuple[str, str]] = {}
     for model, card in cards.items():
-        echo = card["input"]["echo"]
-        filler = card["input"]["fill_missing"]
-        wanted = [
-            c for c in card["input"]["channels"] if c in scan.files or c == filler or not filler
-        ]
-        brings = config["brain_mask"] == "auto" and "mask" in scan.files
-        if brings or config["brain_mask"] == "provided":
-            wanted.append("mask")
-        elif mask_card:
-            record["finder"] = _finder(mask_card)
-            wanted += [c for c in mask_card["input"]["channels"] if c != ANY]
-        if "regions" in scan.files:
-            wanted.append("regions")
-        for channel in wanted:
-            one = None if channel in EXTRAS else echo
-            matlab = card["input"]["matlab"]
-            variable = matlab and matlab["variable"]
-            question = channel, one, variable
-            if question not in checked:
-                checked[question] = _check(scan, *question, config, memory, record)
-            status, reason = checked[question]
+        input_spec = card["input"]
+        filler, matlab = input_spec["fill_missing"], input_spec["matlab"]
+        needed = [c for c in input_spec["channels"] if c in scan.files or c == filler or not filler]
+        needed += other_files
+        for channel in needed:
+            echo = None if channel in NOT_CHANNELS else input_spec["echo"]
+            options = channel, echo, matlab and matlab["variable"]
+            if options not in checked:
+                checked[options] = _check(scan, *options, settings, headers, record)
+            status, reason = checked[options]
             if status != "ok":
                 record["problems"][model] = [status, reason]
                 break
         else:
-            if clash := _without_geometry([record["files"][channel] for channel in wanted]):
-                record["problems"][model] = ["header-conflict", clash]
-    matlab = [c["input"]["matlab"]["variable"] for c in cards.values() if c["input"]["matlab"]]
-    variable = matlab[0] if matlab else None
-    record["truth"] = list(_check(scan, "truth", None, variable, config, memory, record))
+            if reason := _missing_geometry([record["files"][channel] for channel in needed]):
+                record["problems"][model] = ["header-conflict", reason]
+    matlab_specs = [card["input"]["matlab"] for card in cards.values() if card["input"]["matlab"]]
+    variable = matlab_specs[0]["variable"] if matlab_specs else None
+    record["truth"] = list(_check(scan, "truth", None, variable, settings, headers, record))
     if record["truth"][0] == "ok":
-        used = [path for kind, path in record["files"].items() if kind not in EXTRAS]
-        if clash := _without_geometry([record["files"]["truth"], *used]):
-            record["truth"] = ["truth-unusable", clash]
+        images = [path for kind, path in record["files"].items() if kind not in NOT_CHANNELS]
+        if reason := _missing_geometry([record["files"]["truth"], *images]):
+            record["truth"] = ["truth-unusable", reason]
     return record
 
 
-def _without_geometry(paths: list[str]) -> str:
-    """Why files cannot be brought together, if some of them tell no geometry and others do."""
+def _missing_geometry(paths: list[str]) -> str:
+    """Why files cannot be aligned, if some of them have no geometry and others do; else empty."""
     matlab = [path for path in paths if path.endswith(MATLAB)]
-    others = [path for path in paths if not path.endswith(MATLAB)]
-    if not matlab or not others:
+    nifti = [path for path in paths if not path.endswith(MATLAB)]
+    if not matlab or not nifti:
         return ""
     return (
-        f"{matlab[0]} is a MATLAB file, which tells no place in space, and {others[0]} is not: nothing says "
-        "how they lie to each other. Give both as MATLAB files of the same shape, or both as NIfTI"
+        f"{matlab[0]} is a MATLAB file, which has no position in space, and {nifti[0]} is not: they cannot be "
+        "aligned. Use MATLAB files of the same shape for both, or NIfTI files for both"
     )
 
 
-def split_truth(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
-    """The records without anything of the truth, and what they said of it by scan.
+def split_references(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
+    """The records without the reference segmentations, and what the records say of these by scan.
 
-    What the main road is planned by must not change with a truth image: two files hold them.
+    They are stored in two files because the plan of the pipeline must not change with a reference
+    segmentation.
     """
-    plain, truths = [], {}
+    plain, references = [], {}
     for record in records:
-        one = {**record, "files": dict(record["files"]), "content": dict(record["content"])}
-        truths[record["scan"]] = {
-            "truth": one.pop("truth"),
-            "file": one["files"].pop("truth", None),
-            "content": one["content"].pop("truth", None),
+        copy = {**record, "files": dict(record["files"]), "content": dict(record["content"])}
+        references[record["scan"]] = {
+            "truth": copy.pop("truth"),
+            "file": copy["files"].pop("truth", None),
+            "content": copy["content"].pop("truth", None),
         }
-        plain.append(one)
-    return plain, truths
+        plain.append(copy)
+    return plain, references
 
 
-def join_truth(plain: list[Record], truths: Mapping[str, Record]) -> list[Record]:
-    """The records as they were before ``split_truth``."""
+def join_references(plain: list[Record], references: Mapping[str, Record]) -> list[Record]:
+    """The records as they were before ``split_references``."""
     records = []
-    for one in plain:
-        known = truths[one["scan"]]
-        records.append({**one, "truth": known["truth"]})
-        if known["file"] is not None:
-            records[-1]["files"] = {**one["files"], "truth": known["file"]}
-            records[-1]["content"] = {**one["content"], "truth": known["content"]}
+    for record in plain:
+        reference = references[record["scan"]]
+        joined = {**record, "truth": reference["truth"]}
+        if reference["file"] is not None:
+            joined["files"] = {**record["files"], "truth": reference["file"]}
+            joined["content"] = {**record["content"], "truth": reference["content"]}
+        records.append(joined)
     return records
 
 
 def paths_of_runs(pattern: str, records: Iterable[Record], models: Iterable[str]) -> list[str]:
-    """Paths of ``pattern`` for every scan and model that can be run, in the order of the records."""
+    """Paths of ``pattern`` for every scan and model that can be run, in the order of the records.
+
+    Parameters
+    ----------
+    pattern
+        With the fields ``{model}``, ``{folder}`` and ``{scan}``.
+    records
+        The plan.
+    models
+        Names of the cards.
+    """
     return [
         pattern.format(model=model, folder=record["folder"], scan=record["scan"])
         for record in records
@@ -167,25 +198,26 @@ def paths_of_runs(pattern: str, records: Iterable[Record], models: Iterable[str]
     ]
 
 
-def paths_with_truth(pattern: str, records: list[Record], models: Iterable[str]) -> list[str]:
-    """The same for every scan that can be held against a truth as well.
+def paths_with_reference(pattern: str, records: list[Record], models: Iterable[str]) -> list[str]:
+    """``paths_of_runs`` for the scans that have a usable reference segmentation.
 
     Raises
     ------
     CohortError
         If there is none.
     """
-    known = [record for record in records if record["truth"][0] == "ok"]
-    if found := paths_of_runs(pattern, known, models):
-        return found
-    told = next((f" ({why})" for _, why in (r["truth"] for r in records) if why), "")
+    usable = [record for record in records if record["truth"][0] == "ok"]
+    if paths := paths_of_runs(pattern, usable, models):
+        return paths
+    reason = next((f" ({why})" for _, why in (r["truth"] for r in records) if why), "")
     raise CohortError(
-        "evaluate: no scan that can be run has a truth image: give each a label image of its true lesions in "
-        f"the scan table's column truth, or beside it by the pattern truth{told}"
+        "evaluate: no scan that can be run has a reference segmentation: put label images of the reference "
+        "lesions into the scan table's column truth, or beside the scans with names that match the pattern "
+        f"truth{reason}"
     )
 
 
-def _finder(card: Mapping[str, Any]) -> dict[str, Any]:
+def _card_summary(card: Card) -> dict[str, Any]:
     return {
         "name": card["name"],
         "version": card["version"],
@@ -199,26 +231,27 @@ def _check(
     channel: str,
     echo: int | None,
     variable: str | None,
-    config: Mapping[str, Any],
-    memory: Memory,
+    settings: Mapping[str, Any],
+    headers: HeaderCache,
     record: Record,
 ) -> tuple[str, str]:
-    globs = config["patterns"].get(channel, [])
+    """Status and reason of one file of a scan; its path and content go into the record if it is ok."""
+    globs = settings["patterns"].get(channel, [])
     hint = f"folder {channel}/, or {' '.join(globs)}" if globs else f"column or folder {channel}"
     if channel == "mask":
         hint += "; brain_mask: auto computes one"
-    if variable is None and any(not p.endswith(MATLAB) for p in scan.files.get(channel, [])):
-        readable = [p for p in scan.files[channel] if not p.endswith(MATLAB)]
-        scan = replace(scan, files={**scan.files, channel: readable})
-    path, why_not = single_file(scan, channel, echo, hint)
+    nifti = [path for path in scan.files.get(channel, []) if not path.endswith(MATLAB)]
+    if variable is None and nifti:
+        scan = replace(scan, files={**scan.files, channel: nifti})
+    path, reason = single_file(scan, channel, echo, hint)
     if not path:
-        return "missing-input", why_not
+        return "missing-input", reason
     if record["files"].get(channel, path) != path:
         return "missing-input", (
-            f"the models want different files for {channel}: {record['files'][channel]} and {path} "
+            f"the models need different files for {channel}: {record['files'][channel]} and {path} "
             "(run them one at a time)"
         )
-    finding = memory.inspect(Path(path), config["affine"], echo, variable)
+    finding = headers.inspect(Path(path), settings["affine"], echo, variable)
     if finding.status != "ok":
         return finding.status, finding.reason
     record["files"][channel] = path

@@ -3,15 +3,20 @@
 import re
 from dataclasses import dataclass, field
 
-EXTRAS = ("mask", "regions", "truth")  # files beside a scan that are no channel
-
 
 @dataclass
 class Scan:
-    """One acquisition of one subject in one session, and the files that were found for it.
+    """One acquisition of one subject in one session, and its files.
 
-    ``files`` holds every candidate of a channel; more than one is a question for the user.
-    ``problem`` is why its folders could not be listed, if so.
+    Attributes
+    ----------
+    subject, session, run
+        As in the cohort, without ``sub-``, ``ses-`` and ``run-``; empty if there is none.
+    files
+        Paths of every candidate by channel (or mask, regions, truth). If there are several, the user
+        has to choose.
+    problem
+        Why its folders could not be listed; empty if they could.
     """
 
     subject: str
@@ -28,7 +33,7 @@ class Scan:
 
     @property
     def folder(self) -> str:
-        """Folder of its results in a BIDS derivatives dataset: ``sub-01[/ses-2]/anat``."""
+        """Folder of its results, as in BIDS derivatives: ``sub-01[/ses-2]/anat``."""
         session = f"/ses-{label(self.session)}" if self.session else ""
         return f"sub-{label(self.subject)}{session}/anat"
 

@@ -18,14 +18,14 @@ OPERATING_POINT = {
     "name": "",
     "threshold": "threshold",
     "min_volume_mm3": "smallest\nsize (mm³)",
-    "lesions": "true\nlesions",
+    "lesions": "reference\nlesions",
     "found": "found",
     "count": "predicted",
     "false_positives": "false\npositives",
     "sensitivity": "sensitivity",
     "precision": "precision",
     "f1": "F1",
-    "false_positives_a_scan": "false positives\na scan",
+    "false_positives_a_scan": "false positives\nper scan",
     "mean_dice": "mean Dice",
 }
 WITH_INTERVAL = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
@@ -44,12 +44,12 @@ SCAN = {
     "model": "model",
     "label": "label",
     "status": "status",
-    "truth_count": "true",
+    "truth_count": "reference",
     "count": "predicted",
     "found": "found",
     "false_positives": "false\npositives",
     "dice": "Dice",
-    "truth_volume_mm3": "true mm³",
+    "truth_volume_mm3": "reference mm³",
     "volume_mm3": "predicted mm³",
     "reason": "reason",
 }
@@ -146,8 +146,8 @@ def _label_section(
     return {
         "label": label,
         "summary": (
-            f"Scans: {len(evaluated)}. True lesions: {int(evaluated.truth_count.sum())}. Scans without a true "
-            f"lesion: {int(without_lesion.sum())}; of these, without a predicted one as well: {int(both_without.sum())}."
+            f"Scans: {len(evaluated)}. Reference lesions: {int(evaluated.truth_count.sum())}. Scans without a reference "
+            f"lesion: {int(without_lesion.sum())}; {int(both_without.sum())} of them have no predicted lesion either."
         ),
         "points": points,
         "plot": as_image(draw_label(evaluated, thresholds, by_size(lesions), dice)),
@@ -167,7 +167,7 @@ def _operating_point(name: str, row: pd.Series) -> dict[str, str]:
 def _convention_rows(evaluated: pd.DataFrame) -> list[dict[str, str]]:
     """Means over scans by each convention, lesionflow's own first."""
     means: dict[str, dict[str, Any]] = {
-        "here": {
+        "lesionflow": {
             **{key: evaluated[key].mean() for key in ("sensitivity", "precision", "f1", "dice")},
             "count_difference": evaluated.count_error.abs().mean(),
             "volume_difference_mm3": evaluated.volume_error_mm3.abs().mean(),

@@ -136,7 +136,7 @@ def gathered(
                 more = {"label": label, "truth": state, "ignored_values": ignored}
                 rows.append({**head, **more, **figures, **known["valdo"][label]})
     evaluation = pd.DataFrame(rows, columns=names(evaluation_columns.EVALUATION))
-    whole = dict.fromkeys(evaluation_columns.WHOLE_NUMBERS, "Int64")
+    whole = dict.fromkeys(evaluation_columns.INTEGERS, "Int64")
     truth_lesions = ["scan", "model", "label", "volume_mm3", "diameter_mm", "found"]
     return (
         evaluation.astype(whole),

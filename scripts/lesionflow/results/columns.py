@@ -1,4 +1,4 @@
-"""The columns of the tables: the one place that names, explains and orders them."""
+"""Columns of the cohort's tables: their order, names and descriptions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,25 +6,26 @@ from typing import Any
 Column = dict[str, Any]
 
 STATUS = {
-    "ok": "every result of the scan is there",
-    "excluded": "left out by include and exclude",
-    "missing-input": "a file that the model needs is not there, or is not the only one",
-    "header-conflict": "the header does not say, or says in two ways, where the voxels lie",
-    "unreadable": "the file is not a whole 3-D image of real numbers",
-    "failed:STEP": "the named step failed; reason and logs/STEP/ say why",
+    "ok": "the scan has all its results",
+    "excluded": "left out by the config keys include and exclude",
+    "missing-input": "a file that the model needs is missing, or there is more than one candidate",
+    "header-conflict": "the header does not give the position of the voxels, or gives two that differ",
+    "unreadable": "the file is not a complete 3-D image of real numbers",
+    "failed:STEP": "this step failed; see reason and logs/STEP/",
 }
 
 FLAGS = {
-    "no-brain-mask": "the whole field of view counted as brain",
-    "brain-cut-by-box": "part of the brain lies outside the model's box and was not looked at",
+    "no-brain-mask": "without a brain mask, the whole field of view counts as brain",
+    "brain-cut-by-box": "part of the brain lies outside the model's box and was not searched",
     "brain-at-edge": "more than 2 % of the brain's surface lies on the edge of the field of view",
     "brain-volume": "the brain mask is smaller than 600 ml or larger than 2200 ml",
-    "channel-filled": "a channel that the scan lacks was filled with another one",
-    "nonfinite-voxels": "the scan holds values that are no numbers (outside the brain; taken as 0)",
+    "channel-filled": "another channel was used in place of one that the scan lacks",
+    "nonfinite-voxels": "the scan has NaN or infinite values outside the brain, which were taken as 0",
 }
 
 
-def _column(name: str, long_name: str, text: str, units: str = "", levels: Any = None) -> Column:
+def column(name: str, long_name: str, text: str, units: str = "", levels: Any = None) -> Column:
+    """A column: its name and its entry in the data dictionary."""
     return {
         "name": name,
         "LongName": long_name,
@@ -35,216 +36,227 @@ def _column(name: str, long_name: str, text: str, units: str = "", levels: Any =
 
 
 SCAN = [
-    _column("scan", "Scan", "One acquisition of one subject in one session"),
-    _column("subject", "Subject", "Subject as named in the cohort, without sub-"),
-    _column("session", "Session", "Session without ses-; empty where there is none"),
-    _column("run", "Run", "Run without run-; empty where there is none"),
-    _column("status", "Status", "What became of the scan", levels=STATUS),
-    _column("reason", "Reason", "Why the status is not ok; empty where it is"),
+    column("scan", "Scan", "One acquisition of one subject in one session"),
+    column("subject", "Subject", "Name of the subject in the cohort, without sub-"),
+    column("session", "Session", "Name of the session, without ses-; empty if there is none"),
+    column("run", "Run", "Name of the run, without run-; empty if there is none"),
+    column("status", "Status", "Whether the scan was processed, and if not why", levels=STATUS),
+    column("reason", "Reason", "Details of a status other than ok; empty if it is ok"),
 ]
 
 LABEL = [
-    _column(
+    column(
         "{label}_count",
         "Number of {label}",
-        "Lesions that the filters kept; 0 is none found, empty is not measured",
+        "Lesions kept by the filters; 0 if there are none, empty if the scan was not measured",
     ),
-    _column(
+    column(
         "{label}_volume_mm3",
         "Total volume of {label}",
-        "Sum over the kept lesions, voxel volume by the affine",
+        "Sum over the kept lesions, with the voxel volume of the affine",
         "mm3",
     ),
-    _column(
+    column(
         "{label}_mean_volume_mm3",
         "Mean volume of {label}",
-        "Over the kept lesions; empty where there is none",
+        "Over the kept lesions; empty if there are none",
         "mm3",
     ),
-    _column(
+    column(
         "{label}_median_volume_mm3",
         "Median volume of {label}",
-        "Over the kept lesions; empty where there is none",
+        "Over the kept lesions; empty if there are none",
         "mm3",
     ),
-    _column(
+    column(
         "{label}_max_volume_mm3",
         "Largest volume of {label}",
-        "Over the kept lesions; empty where there is none",
+        "Over the kept lesions; empty if there are none",
         "mm3",
     ),
-    _column(
+    column(
         "{label}_max_probability",
         "Highest probability of {label}",
-        "Over the whole map, also where no lesion was found",
+        "Over the whole map, whether there is a lesion or not",
     ),
 ]
 
-SOFT = _column(
+SOFT = column(
     "{label}_soft_volume_mm3",
     "Soft volume of {label}",
-    "Sum of the probabilities times the voxel volume by the affine",
+    "Sum of the probabilities times the voxel volume of the affine",
     "mm3",
 )
 
 QUALITY = [
-    _column(
+    column(
         "brain_volume_ml",
         "Brain volume",
-        "Volume of the brain mask on the model's grid, before the crop; empty without a mask",
+        "Volume of the brain mask on the model's grid before cropping; empty without a mask",
         "ml",
     ),
-    _column(
+    column(
         "brain_outside_box",
         "Brain outside the box",
-        "Share of the brain mask that the model's box cuts off; empty without a mask",
+        "Fraction of the brain mask outside the model's box; empty without a mask",
     ),
-    _column(
+    column(
         "brain_at_edge",
         "Brain at the edge",
-        "Share of the brain's surface on the edge of the field of view; empty without a mask",
+        "Fraction of the brain's surface on the edge of the field of view; empty without a mask",
     ),
-    _column(
+    column(
         "intensity_p99",
         "99th percentile",
-        "Of the resampled intensities inside the brain mask, in the scan's units",
+        "Of the resampled intensities inside the brain mask, in the units of the scan",
     ),
-    _column(
+    column(
         "nonfinite_voxels",
-        "Voxels that are no number",
-        "NaN and infinite values of the scan's channels, taken as 0; inside the brain they stop the scan",
+        "Non-finite voxels",
+        "NaN and infinite values in the channels of the scan, taken as 0; with any inside the brain the scan fails",
     ),
-    _column(
+    column(
         "fold_disagreement",
         "Disagreement of the folds",
-        "Mean standard deviation over the folds where the mean probability is above 0.1 inside the brain; 0 where it nowhere is",
+        "Mean standard deviation over the folds, of the voxels inside the brain with a mean probability above 0.1; 0 if there are none",
     ),
-    _column(
+    column(
         "lesions_dropped",
         "Lesions dropped",
-        "Number of lesions that a filter dropped; lesions.csv has them with the reason",
+        "Number of lesions dropped by a filter; lesions.csv lists them with the reason",
     ),
-    _column(
+    column(
         "flags",
         "Flags",
-        "What a reader should know before using the row; several are joined by ;",
+        "Warnings about the row, joined by ;",
         levels=FLAGS,
     ),
 ]
 
 PROVENANCE = [
-    _column(
+    column(
         "mask_source",
         "Source of the brain mask",
-        "provided: the scan's own; none: the field of view; else the card, with its version, that found the brain",
+        "provided: a mask beside the scan; none: the whole field of view; otherwise the name and version of the card that computed it",
     ),
-    _column("model", "Model", "Name of the card"),
-    _column("model_version", "Version of the model", "As in the card"),
-    _column(
+    column("model", "Model", "Name of the card"),
+    column("model_version", "Version of the model", "From the card"),
+    column(
         "weights_sha256",
         "SHA-256 of the weights",
-        "Of the one fold's weights; of several, of their digests joined in the order of the folds",
+        "Of the weights of a single fold; for several folds, of their digests joined in order",
     ),
-    _column(
+    column(
         "input_sha256",
         "SHA-256 of the scan",
-        "Of the file of the reference (first) channel",
+        "Of the file of the reference channel, which is the first",
     ),
-    _column("lesionflow_version", "Version of lesionflow", "That counted the lesions"),
-    _column("backend", "Backend", "What ran the networks: tensorflow or openvino"),
-    _column("device", "Device", "Where they ran: cpu or gpu"),
-    _column("precision", "Precision", "Arithmetic of the networks: float32, bfloat16 or float16"),
+    column("lesionflow_version", "Version of lesionflow", "Of the step that counted the lesions"),
+    column("backend", "Backend", "Library that ran the networks: tensorflow or openvino"),
+    column("device", "Device", "Device that ran the networks: cpu or gpu"),
+    column("precision", "Precision", "Arithmetic of the networks: float32, bfloat16 or float16"),
 ]
 
 LESION = [
-    _column("scan", "Scan", "As in cohort.csv"),
-    _column("model", "Model", "Name of the card"),
-    _column("label", "Label", "Name of the lesion's label"),
-    _column(
+    column("scan", "Scan", "As in cohort.csv"),
+    column("model", "Model", "Name of the card"),
+    column("label", "Label", "Name of the label"),
+    column(
         "lesion",
         "Lesion",
-        "Number of the lesion in the desc-lesions_dseg maps of its scan",
+        "Number of the lesion in the desc-lesions_dseg maps of the scan",
     ),
-    _column(
+    column(
         "x_mm",
         "x",
-        "Centre of the lesion's voxels, world coordinate towards right (RAS+)",
+        "Centroid of the lesion's voxels, world coordinate from left to right (RAS+)",
         "mm",
     ),
-    _column("y_mm", "y", "Centre, towards anterior", "mm"),
-    _column("z_mm", "z", "Centre, towards superior", "mm"),
-    _column(
+    column("y_mm", "y", "Centroid, from posterior to anterior", "mm"),
+    column("z_mm", "z", "Centroid, from inferior to superior", "mm"),
+    column(
         "i",
         "i",
-        "Voxel of the source scan at the lesion's peak, first index from 0; no two lesions share one",
+        "Voxel of the scan at the lesion's peak, first index, counted from 0; different for each lesion",
     ),
-    _column("j", "j", "Second index"),
-    _column("k", "k", "Third index"),
-    _column(
+    column("j", "j", "Second index"),
+    column("k", "k", "Third index"),
+    column(
         "volume_mm3",
         "Volume",
-        "Voxels on the model's grid times their volume by the affine",
+        "Number of voxels on the model's grid times their volume by the affine",
         "mm3",
     ),
-    _column(
+    column(
         "equivalent_diameter_mm",
         "Equivalent diameter",
-        "Of the sphere of the same volume",
+        "Of a sphere of the same volume",
         "mm",
     ),
-    _column(
+    column(
         "elongation",
         "Elongation",
-        "Longest over shortest principal axis; 1 is a ball, a vessel has more",
+        "Ratio of the longest to the shortest principal axis: 1 for a ball, more for a vessel",
     ),
-    _column(
+    column(
         "max_probability",
         "Highest probability",
-        "Mean over folds, at the lesion's peak",
+        "Of the mean over folds, at the lesion's peak",
     ),
-    _column("mean_probability", "Mean probability", "Over the lesion's voxels"),
-    _column(
+    column("mean_probability", "Mean probability", "Over the lesion's voxels"),
+    column(
         "fold_agreement",
         "Fold agreement",
-        "Share of the folds whose own thresholded map touches the lesion",
+        "Fraction of the folds whose thresholded map overlaps the lesion",
     ),
-    _column(
+    column(
         "region",
         "Region",
-        "Most frequent number of the scan's regions image inside the lesion; empty without one",
+        "Most frequent number of the scan's regions image in the lesion; empty without such an image",
     ),
-    _column(
+    column(
         "kept",
         "Kept",
-        "Whether the lesion counts",
+        "Whether the lesion is counted",
         levels={"true": "counted", "false": "dropped by a filter"},
     ),
-    _column(
+    column(
         "dropped_because",
         "Dropped because",
-        "The filters' reason; empty for a kept lesion",
+        "Reasons of the filters; empty for a kept lesion",
     ),
 ]
 
 
 def cohort_columns(models: Mapping[str, Mapping[str, Any]]) -> list[Column]:
-    """Columns of cohort.csv for the ``labels`` of each model, and for its ``soft`` volumes.
+    """Columns of cohort.csv.
 
-    With several models, what belongs to a model bears its name as a prefix: ``MODEL_L_count``.
+    Parameters
+    ----------
+    models
+        ``labels`` and ``soft`` of each model by name (``model_summary``). With several models, columns that belong to
+        one have its name as a prefix: ``MODEL_LABEL_count``.
     """
     columns = list(SCAN)
-    for model, parts in models.items():
+    for model, summary in models.items():
         prefix = f"{model}_" if len(models) > 1 else ""
-        own = [_filled(c, label) for label in parts["labels"] for c in LABEL]
-        own += [_filled(SOFT, name) for name in parts["soft"]] + QUALITY + PROVENANCE
-        columns += [{**c, "name": prefix + c["name"]} for c in own]
+        of_model = [_for_label(c, label) for label in summary["labels"] for c in LABEL]
+        of_model += [_for_label(SOFT, name) for name in summary["soft"]] + QUALITY + PROVENANCE
+        columns += [{**c, "name": prefix + c["name"]} for c in of_model]
     return columns
 
 
-def about(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What the tables need to know of a model: ``soft`` are the names that have a soft volume."""
+def model_summary(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What the tables need of a model card.
+
+    Returns
+    -------
+    dict
+        ``labels`` (names) and ``channels``, number of ``folds``, whether probabilities are ``cleaned``, and ``soft``: the
+        names of the labels with a soft volume, and of the total.
+    """
     output, labels = card["output"], list(card["output"]["labels"].values())
-    total = [output["total"]] if output["total"] else []  # all labels together
+    total = [output["total"]] if output["total"] else []
     return {
         "labels": labels,
         "channels": card["input"]["channels"],
@@ -254,15 +266,15 @@ def about(card: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _filled(column: Column, label: str) -> Column:
+def _for_label(template: Column, label: str) -> Column:
     return {
-        key: v.replace("{label}", label) if isinstance(v, str) else v for key, v in column.items()
+        key: v.replace("{label}", label) if isinstance(v, str) else v for key, v in template.items()
     }
 
 
 def names(columns: list[Column]) -> list[str]:
     """The names of columns, in order."""
-    return [column["name"] for column in columns]
+    return [c["name"] for c in columns]
 
 
 def dictionary(columns: list[Column]) -> dict[str, Column]:

@@ -62,18 +62,18 @@ def _from_above(plane: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)[::-1]))
 
 
-def outline(picture: Image.Image, mask: np.ndarray, colour: str, edged: bool = False) -> None:
+def outline(image: Image.Image, mask: np.ndarray, colour: str, edged: bool = False) -> None:
     """Draw a line one pixel wide on a panel, around the voxels of a bool plane (x, y).
 
     The line runs just outside of the voxels, so that a lesion of one voxel is not hidden. With ``edged`` it has a dark
     edge, without which a grey line is hardly seen on grey tissue.
     """
-    shares = _from_above(mask.astype(np.uint8) * 255).resize(picture.size, Image.Resampling.BOX)
+    shares = _from_above(mask.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BOX)
     inside = np.asarray(shares) > 127
     line = _dilated(inside) & ~inside
     if edged:
-        picture.paste("black", mask=_opacity((_dilated(line) & ~inside) * EDGE))
-    picture.paste(colour, mask=_opacity(line))
+        image.paste("black", mask=_opacity((_dilated(line) & ~inside) * EDGE))
+    image.paste(colour, mask=_opacity(line))
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
@@ -92,7 +92,7 @@ def _opacity(share: np.ndarray) -> Image.Image:
 
 
 def rings(
-    picture: Image.Image,
+    image: Image.Image,
     voxels: np.ndarray,
     shape: Sequence[int],
     colour: str,
@@ -104,17 +104,17 @@ def rings(
     layers = [(colour, _opacity(np.clip(1.2 - distance, 0, 1)))]
     if edged:
         layers.insert(0, ("black", _opacity(np.clip(2.2 - distance, 0, 1) * EDGE)))
-    x, y = ((voxels + 0.5) / shape[:2] * picture.size).T
-    corners = np.stack([x, picture.height - y], axis=1) - len(offsets) / 2
+    x, y = ((voxels + 0.5) / shape[:2] * image.size).T
+    corners = np.stack([x, image.height - y], axis=1) - len(offsets) / 2
     for left, top in corners.round().astype(int).tolist():
         for layer_colour, opacity in layers:
-            picture.paste(layer_colour, (left, top), opacity)
+            image.paste(layer_colour, (left, top), opacity)
 
 
-def label_left(picture: Image.Image) -> None:
+def label_left(image: Image.Image) -> None:
     """Write an L at the left edge of a panel, for the left of the head."""
-    position = 4, picture.height // 2
-    ImageDraw.Draw(picture).text(
+    position = 4, image.height // 2
+    ImageDraw.Draw(image).text(
         position, "L", "white", _font(TITLE_SIZE), "lm", stroke_width=1, stroke_fill="black"
     )
 
@@ -168,7 +168,7 @@ def sheet(
 
 
 def write(
-    picture: Image.Image,
+    image: Image.Image,
     position: tuple[float, float],
     line: str,
     size: int,
@@ -192,7 +192,7 @@ def write(
     left, baseline = position
     if centred:
         left -= length(line, size) / 2
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(image)
     for text, font, raised in _runs(line, size):
         draw.text((left, baseline - raised), text, colour, font, "ls")
         left += font.getlength(text)

@@ -142,13 +142,13 @@ def draw_lesions(
     cells = []
     for z in _slices(box[2], COLUMNS * OVERVIEW_ROWS):
         plane = greys(_plane(image, box, z), white)
-        picture = panel(plane, spacing_mm)
-        outline(picture, _plane(brain, box, z), BRAIN)
+        panel_image = panel(plane, spacing_mm)
+        outline(panel_image, _plane(brain, box, z), BRAIN)
         near = np.abs(centres[:, 2] - z) * spacing_mm[2] <= 3
         voxels = centres[:, :2] - corner
-        rings(picture, voxels[near & ~kept], plane.shape, DROPPED, edged=True)
-        rings(picture, voxels[near & kept], plane.shape, KEPT)
-        cells.append(Cell(picture, [f"slice {z}"], SLICE))
+        rings(panel_image, voxels[near & ~kept], plane.shape, DROPPED, edged=True)
+        rings(panel_image, voxels[near & kept], plane.shape, KEPT)
+        cells.append(Cell(panel_image, [f"slice {z}"], SLICE))
     label_left(cells[0].panel)
 
     for row, (x, y, z) in zip(order[: COLUMNS * LESION_ROWS], centres, strict=False):
@@ -156,13 +156,13 @@ def draw_lesions(
             slice(max(int(c - HALF_MM / s), 0), min(int(c + HALF_MM / s) + 1, n))
             for c, s, n in zip((x, y), spacing_mm, image.shape, strict=False)
         )
-        picture = panel(greys(_plane(image, around, z), white), spacing_mm)
+        panel_image = panel(greys(_plane(image, around, z), white), spacing_mm)
         lesion = _plane(lesion_map, around, z) == row["lesion"]
         colour = KEPT if row["kept"] else DROPPED
-        outline(picture, lesion, colour, edged=not row["kept"])
+        outline(panel_image, lesion, colour, edged=not row["kept"])
         caption = "{lesion}: {label} p {max_probability:.2f}, {volume_mm3:.0f} mm³".format(**row)
         reasons = [] if row["kept"] else row["dropped_because"].split("; ")
-        cells.append(Cell(picture, [caption, *reasons], colour))
+        cells.append(Cell(panel_image, [caption, *reasons], colour))
     return sheet(title, cells)
 
 
@@ -203,8 +203,8 @@ def draw_structures(
         values = _plane(labels, box, z)
         grey = greys(_plane(image, box, z), white)[..., None]
         mixed = opacity[values] * paint[values] + (1 - opacity[values]) * grey
-        picture = panel(mixed.round().astype(np.uint8), spacing_mm)
-        cells.append(Cell(picture, [f"slice {z}"], SLICE))
+        panel_image = panel(mixed.round().astype(np.uint8), spacing_mm)
+        cells.append(Cell(panel_image, [f"slice {z}"], SLICE))
     label_left(cells[0].panel)
     return sheet(title, cells, list(zip(names.values(), map(tuple, colours.tolist()), strict=True)))
 

@@ -35,8 +35,8 @@ def lesions_on_scan(
 ) -> np.ndarray:
     """Lesion numbers (x, y, z) at the voxels of the scan.
 
-    Each voxel takes the number at its centre. Besides, every lesion has its own voxel of the table, so that none is lost
-    between thick slices.
+    A voxel takes the number at its centre. In addition, every lesion has the voxel that the table gives it, so that
+    none is lost between thick slices.
 
     Parameters
     ----------

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lesionflow.cards.model_card import Card, load_card
+from lesionflow.cards.load_card import load_card
+from lesionflow.cards.model_card import Card
 from lesionflow.networks.importing.import_fold import import_card
 
 CARDS = Path("config/models")

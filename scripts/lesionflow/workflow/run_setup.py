@@ -13,14 +13,15 @@ from typing import Any
 from lesionflow.base import layout
 from lesionflow.base.atomic_write import whole
 from lesionflow.base.digests import sha256_file
-from lesionflow.base.errors import CohortError
-from lesionflow.cards.brain_mask_card import mask_card
-from lesionflow.cards.config import checked
+from lesionflow.base.errors import CardError, CohortError
+from lesionflow.cards.brain_mask_card import load_brain_mask_card
+from lesionflow.cards.config import check_config
 from lesionflow.cards.fold_spec import import_part
-from lesionflow.cards.model_card import load_cards
-from lesionflow.cohort.header_check import Memory
-from lesionflow.cohort.plan import Record, join_truth, plan_run, split_truth
+from lesionflow.cards.load_card import load_cards
+from lesionflow.cohort.header_check import HeaderCache
+from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
 from lesionflow.networks.weights.locate import check_available, is_imported
+from lesionflow.results.columns import cohort_columns, model_summary, names
 
 Card = dict[str, Any]
 
@@ -32,12 +33,30 @@ def settings_and_cards(
 
     Raises
     ------
-    ValueError
+    ConfigError, CardError
         If a setting or a card is wrong; the message says which, and what is allowed.
     """
-    settings = checked(config, house / "config/schemas/config.schema.yaml")
+    settings = check_config(config)
     cards = load_cards(settings, house / "config/models")
-    return settings, cards, mask_card(settings, cards, house / "config/models")
+    check_column_names(cards)
+    return settings, cards, load_brain_mask_card(settings, cards, house / "config/models")
+
+
+def check_column_names(cards: Mapping[str, Card]) -> None:
+    """Check that the labels of each card give the columns of cohort.csv different names.
+
+    Raises
+    ------
+    CardError
+        If two columns would have the same name.
+    """
+    for model, card in cards.items():
+        columns = names(cohort_columns({model: model_summary(card)}))
+        if repeated := [column for column in columns if columns.count(column) > 1]:
+            raise CardError(
+                f"card {model}: output.labels: two columns of the table would be called {repeated[0]}: "
+                "rename a label"
+            )
 
 
 def make_plan(
@@ -61,10 +80,10 @@ def make_plan(
     for card in [*cards.values(), *([brain] if brain else [])]:
         check_available(card, models_dir, code)
         _wish(card, models_dir, code)
-    memory = Memory(layout.HEADERS)
-    plan = plan_run(settings, cards, memory, brain)
-    memory.save()
-    for path, part in zip((layout.PLAN, layout.REFERENCES), split_truth(plan), strict=True):
+    headers = HeaderCache(layout.HEADERS)
+    plan = plan_run(settings, cards, headers, brain)
+    headers.save()
+    for path, part in zip((layout.PLAN, layout.REFERENCES), split_references(plan), strict=True):
         _keep(path, part)
 
 
@@ -78,9 +97,10 @@ def read_plan() -> list[Record]:
     """
     if not layout.PLAN.is_file():
         raise CohortError("there is no plan of a cohort")
-    files = layout.PLAN, layout.REFERENCES
-    plain, truths = (json.loads(path.read_text(encoding="utf-8")) for path in files)
-    return join_truth(plain, truths)
+    plain, truths = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (layout.PLAN, layout.REFERENCES)
+    )
+    return join_references(plain, truths)
 
 
 def _wish(card: Card, models_dir: Path, code: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lesionflow.base import json_sidecar
-from lesionflow.cards.model_card import reference
+from lesionflow.cards.model_card import reference_channel
 from lesionflow.cards.network_shape import network_shape
 from lesionflow.networks.inference import inferers
 from lesionflow.networks.inference.fold_runner import predict
@@ -25,7 +25,7 @@ def described(card: Mapping[str, Any]) -> str:
     mm = wanted["spacing_mm"]
     channels = ", ".join(wanted["channels"])
     if len(wanted["channels"]) > 1:
-        channels += f" (on the grid of {reference(wanted)}"
+        channels += f" (on the grid of {reference_channel(wanted)}"
         channels += ", which stands in for missing ones)" if wanted["fill_missing"] else ")"
     grid = f"{wanted['orientation']}, " + (
         f"{' x '.join(f'{n:g}' for n in mm)} mm, {wanted['interpolation']}"

@@ -1,0 +1,12 @@
+"""Files that are written atomically."""
+
+import pytest
+
+from lesionflow.base.atomic_write import whole
+
+
+def test_an_interrupted_write_leaves_no_file(tmp_path):
+    with pytest.raises(KeyboardInterrupt), whole(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

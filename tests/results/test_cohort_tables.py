@@ -1,0 +1,59 @@
+"""Tables of the cohort and their columns."""
+
+import pandas as pd
+
+from lesionflow.results import columns
+from lesionflow.results.cohort_tables import cohort_table
+from lesionflow.results.tables_io import write_table
+from support.finished_scans import MODELS, finish, record
+
+
+def test_no_lesion_is_0_and_not_measured_is_empty(tmp_path):
+    finish(tmp_path)
+    plan = [record("sub-1"), record("sub-2", {"m": ["unreadable", "why"]})]
+    table = cohort_table(plan, MODELS, tmp_path / "results", tmp_path / "logs")
+    write_table(tmp_path / "cohort.csv", table)
+    rows = pd.read_csv(tmp_path / "cohort.csv", dtype=str, keep_default_na=False)
+    assert rows.status.tolist() == ["ok", "unreadable"]
+    assert rows.cmb_count.tolist() == ["0", ""]
+    assert rows.cmb_volume_mm3.tolist() == ["0.0", ""]
+    assert rows.cmb_mean_volume_mm3.tolist() == ["", ""]
+
+
+def test_a_failed_scan_has_a_row_with_the_step_and_the_reason(tmp_path):
+    log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("FAILED: broken in two lines\n")
+    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "failed:crop"
+    assert table.reason[0] == "broken in two lines"
+
+
+def test_the_reason_has_the_problem_of_every_model(tmp_path):
+    problems = {"a": ["unreadable", "cut off"], "b": ["missing-input", "no t1"]}
+    models = {"a": MODELS["m"], "b": MODELS["m"]}
+    plan = [record("sub-1", problems)]
+    table = cohort_table(plan, models, tmp_path / "results", tmp_path / "logs")
+    assert table.status[0] == "unreadable"
+    assert table.reason[0] == "a: cut off; b: no t1"
+
+
+def test_columns_of_several_models_have_a_prefix():
+    names = columns.names(
+        columns.cohort_columns(
+            {"a": {"labels": ["cmb"], "soft": []}, "b": {"labels": ["wmh"], "soft": ["wmh", "all"]}}
+        )
+    )
+    assert names[:6] == ["scan", "subject", "session", "run", "status", "reason"]
+    assert "a_cmb_count" in names
+    assert "b_wmh_count" in names
+    assert "b_device" in names
+    assert [n for n in names if "soft" in n] == ["b_wmh_soft_volume_mm3", "b_all_soft_volume_mm3"]
+    assert "cmb_count" not in names
+
+
+def test_every_column_has_a_description():
+    for column in columns.cohort_columns(MODELS) + columns.LESION:
+        assert column["LongName"]
+        assert column["Description"]
+    assert len(set(columns.names(columns.LESION))) == len(columns.LESION)
