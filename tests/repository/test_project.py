@@ -8,9 +8,8 @@ import yaml
 
 import lesionflow
 from lesionflow.results.scan_status import STEPS
-from support.paths import HOUSE
+from support.paths import HOUSE as REPOSITORY
 
-REPOSITORY = HOUSE
 LOCKED_VERSIONS = {
     package["name"]: package["version"]
     for package in tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]
