@@ -1,4 +1,4 @@
-"""Draw one simulated head in every sequence, with its true brain and lesions; docs/simulated.png is made so."""
+"""Draw one simulated head in every sequence with its true brain mask and lesions, as in docs/simulated.png."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -19,26 +19,26 @@ BRAIN, LESION = "#4fc3f7", "#ff5a36"
 def slices(
     scan: Scan, centre: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """Image, brain, lesions and aspect of the three slices through a world position, as one looks at them."""
+    """Image, brain, lesions and aspect ratio of the three orthogonal slices through a world position, oriented for display."""
     data = np.asanyarray(scan.image.dataobj).astype(np.float32)
     zooms = scan.image.header.get_zooms()
-    middle = np.rint(np.linalg.inv(scan.image.affine) @ [*centre, 1])[:3].astype(int)
-    middle = np.clip(middle, 0, np.array(data.shape) - 1)
-    found = []
+    voxel = np.rint(np.linalg.inv(scan.image.affine) @ [*centre, 1])[:3].astype(int)
+    voxel = np.clip(voxel, 0, np.array(data.shape) - 1)
+    views = []
     for axis in (2, 1, 0):
         first, second = (a for a in range(3) if a != axis)
-        parts = [np.take(v, middle[axis], axis).T[::-1] for v in (data, scan.brain, scan.lesions)]
-        found.append((*parts, zooms[second] / zooms[first]))
-    return found
+        planes = [np.take(v, voxel[axis], axis).T[::-1] for v in (data, scan.brain, scan.lesions)]
+        views.append((*planes, zooms[second] / zooms[first]))
+    return views
 
 
 def main() -> None:
-    """Simulate, and draw a row of three slices a sequence."""
+    """Simulate the head and draw three slices per sequence."""
     from matplotlib.figure import Figure
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", type=Path)
-    parser.add_argument("--label-map", type=Path, help="by default the MNI152 template")
+    parser.add_argument("figure", type=Path, help="PNG file to write")
+    parser.add_argument("--label-map", type=Path, help="default: the MNI152 template")
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
     head = simulated_head(args.seed, BLEEDS, label_map=args.label_map)
@@ -60,7 +60,7 @@ def main() -> None:
                 f"{sequence}, {' x '.join(f'{s:g}' for s in spacing)} mm", color="white"
             )
             panel.set_axis_off()
-    with whole(args.picture) as partial:
+    with whole(args.figure) as partial:
         figure.savefig(partial, format="png", dpi=60)
 
 

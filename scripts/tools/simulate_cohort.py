@@ -1,4 +1,4 @@
-"""Make a small BIDS directory of simulated SWI-like scans with known microbleeds; see ``make demo``."""
+"""Write a small BIDS directory of simulated SWI-like scans with known microbleeds; see ``make demo``."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -27,29 +27,29 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of the scan, as the cohort table has it."""
+        """Name of the scan, as in the cohort table."""
         return self.subject + (f"_{self.session}" if self.session else "")
 
 
 def cohort_jobs(seed: int, scans: int) -> list[Job]:
-    """Two sessions of one head (with a new microbleed), one with many, with none, a broken one, more."""
+    """Scans of the cohort: a head in two sessions, with a new microbleed in the second; one with many, one with none, a broken file; more."""
     rng = np.random.default_rng([seed, 10])
     heads = [100 * seed + n for n in range(scans)]
-    first = [
+    fixed = [
         Job("sub-01", "ses-1", heads[0], 4, 1),
         Job("sub-01", "ses-2", heads[0], 5, 2),
         Job("sub-02", None, heads[1], 9, 1),
         Job("sub-03", None, heads[2], 0, 1),
         Job("sub-04", None, heads[3], 3, 1, broken=True),
     ]
-    more = [
+    random = [
         Job(f"sub-{n:02d}", None, heads[n - 1], int(rng.integers(1, 8)), 1) for n in range(5, scans)
     ]
-    return (first + more)[:scans]
+    return (fixed + random)[:scans]
 
 
 def simulate(job: Job, out: Path) -> str:
-    """Simulate one scan and write it with its mask and truth; the name of the scan."""
+    """Simulate one scan, write it with its mask and reference, and return its name."""
     folder = out / job.subject / (job.session or "") / "anat"
     scan = simulated_scan(simulated_head(job.head, job.bleeds), job.scan)
     path = write_scan(scan, folder, job.name, "swi")["image"]
@@ -59,17 +59,17 @@ def simulate(job: Job, out: Path) -> str:
 
 
 def main() -> None:
-    """Write the cohort with two processes."""
+    """Simulate and write the cohort."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("out", type=Path, help="folder of the BIDS directory")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--scans", type=int, default=5)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2, help="processes")
     args = parser.parse_args()
     jobs = cohort_jobs(args.seed, args.scans)
     broken = ", ".join(job.name for job in jobs if job.broken) or "None"
-    more = f"{broken} is broken on purpose: its file ends halfway."
-    describe(args.out, "the MNI152 template", "scripts/tools/simulate_cohort.py", more)
+    note = f"{broken} is broken on purpose: the file is cut off halfway."
+    describe(args.out, "the MNI152 template", "scripts/tools/simulate_cohort.py", note)
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
         names = list(pool.map(simulate, jobs, [args.out] * len(jobs)))
     print(f"{len(names)} simulated scans in {args.out}: {', '.join(names)}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A SLURM of one node on this machine, for tests: needs root and Debian's slurm-wlm and munge.
+# Start a SLURM cluster of one node on this machine for tests; needs root and Debian's slurm-wlm and munge.
 set -euo pipefail
 host=$(hostname -s)
 state=$(mktemp -d /tmp/slurm.XXXX)

@@ -1,4 +1,4 @@
-"""The project agrees with itself."""
+"""Files of the repository that must agree with each other."""
 
 import re
 import tomllib
@@ -8,70 +8,85 @@ import yaml
 
 import lesionflow
 from lesionflow.results.scan_status import STEPS
-from support.paths import HOUSE
+from support.paths import HOUSE as REPOSITORY
 
-LOCK = {
+LOCKED_VERSIONS = {
     package["name"]: package["version"]
-    for package in tomllib.loads((HOUSE / "uv.lock").read_text())["package"]
+    for package in tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]
 }
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
-RULES = "\n".join(path.read_text() for path in (HOUSE / "rules").glob("*.smk"))
+PYPI_NAMES = {"matplotlib-base": "matplotlib"}  # of packages that conda names differently
+RULE_FILES = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
+PROFILES = sorted((REPOSITORY / "profiles").glob("*/profile.v9+.yaml"))
 
 
-@pytest.mark.parametrize("env", sorted((HOUSE / "envs").glob("*.yaml")), ids=lambda p: p.stem)
-def test_conda_environments_have_the_pins_of_the_lock(env):
+def project():
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+@pytest.mark.parametrize("env", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_conda_environments_have_the_versions_of_the_lock_file(env):
     dependencies = yaml.safe_load(env.read_text())["dependencies"]
-    pip = next((d["pip"] for d in dependencies if isinstance(d, dict)), [])
-    pins = [d for d in dependencies if isinstance(d, str) and d not in ("pip",)] + pip
-    for pin in pins:
+    from_pip = next((d["pip"] for d in dependencies if isinstance(d, dict)), [])
+    from_conda = [d for d in dependencies if isinstance(d, str) and d != "pip"]
+    for pin in from_conda + from_pip:
         name, version = re.split("==?", pin)
         if name != "python":
-            assert LOCK[CONDA_NAMES.get(name, name)] == version, pin
+            assert LOCKED_VERSIONS[PYPI_NAMES.get(name, name)] == version, pin
 
 
-def test_one_version_everywhere():
-    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
-    assert project["version"] == lesionflow.__version__
-    citation = yaml.safe_load((HOUSE / "CITATION.cff").read_text())
+def test_all_files_state_the_same_version():
+    assert project()["version"] == lesionflow.__version__
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
     assert citation["version"] == lesionflow.__version__
-    assert f"[{lesionflow.__version__}]" in (HOUSE / "CHANGELOG.md").read_text()
+    assert f"[{lesionflow.__version__}]" in (REPOSITORY / "CHANGELOG.md").read_text()
 
 
-def test_one_rule_one_script_and_its_mark():
-    found = re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", RULES, re.S | re.M)
-    assert len(found) >= 13
-    for name, body in found:
+def test_every_rule_has_its_script_its_code_digest_and_all_directives():
+    rules = re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", RULE_FILES, re.S | re.M)
+    assert len(rules) >= 13
+    for name, body in rules:
         if "default_target" in body:
             continue
         assert f'script:\n        "../scripts/{name}.py"' in body, name
         assert f'code=code_digest("{name}")' in body, name
-        makes = () if name == "check_model" else ("output", "benchmark")  # it prints, every time
-        for directive in ("input", "log", "conda", "params", *makes):
+        results = () if name == "check_model" else ("output", "benchmark")  # check_model prints
+        for directive in ("input", "log", "conda", "params", *results):
             assert f"    {directive}:\n" in body, (name, directive)
 
 
 def test_profiles_rerun_by_content_and_keep_going():
-    for path in (HOUSE / "profiles").glob("*/profile.v9+.yaml"):
+    assert PROFILES
+    for path in PROFILES:
         profile = yaml.safe_load(path.read_text())
         assert profile["rerun-triggers"] == ["mtime", "params", "input", "software-env"]
         assert profile["max-checksum-file-size"] >= 10**10
         assert profile["keep-going"] is True
 
 
-def test_every_dependency_is_accounted_for():
-    project = tomllib.loads((HOUSE / "pyproject.toml").read_text())["project"]
-    page = (HOUSE / "CONTRIBUTING.md").read_text()
-    for dependency in project["dependencies"]:
+def test_contributing_explains_every_dependency():
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    for dependency in project()["dependencies"]:
         name = re.match(r"[a-z0-9-]+", dependency)[0]
-        assert re.search(rf"\b{re.escape(name)}\b", page), name
+        assert re.search(rf"^\| {re.escape(name)} \| ", page, re.M), name
 
 
-def test_files_stay_small():
-    for path in (HOUSE / "scripts").rglob("*.py"):
+def test_python_files_have_at_most_300_lines():
+    for path in (REPOSITORY / "scripts").rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 300, path
 
 
-def test_a_scan_is_two_cluster_jobs():
-    groups = yaml.safe_load((HOUSE / "profiles/slurm/profile.v9+.yaml").read_text())["groups"]
+def test_steps_of_a_scan_form_two_cluster_jobs():
+    profile = yaml.safe_load((REPOSITORY / "profiles/slurm/profile.v9+.yaml").read_text())
+    groups = profile["groups"]
     assert set(STEPS) - set(groups) == {"import_fold"}
     assert set(groups.values()) == {"prepare", "measure"}
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
+)
+def test_links_between_documents_exist(page):
+    path = REPOSITORY / page
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    for link in links:
+        assert (path.parent / link).exists(), link
