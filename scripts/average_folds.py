@@ -4,6 +4,7 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
+from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import load, read_scan_grid, save, stacked
 from lesionflow.imaging.resampling import sampled
@@ -27,7 +28,7 @@ def main(snakemake):
             scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
             scanned = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
             mean = without_padding(mean, scanned, params.activation)
-        first = 1 if params.activation == "softmax" else 0  # a background channel goes before
+        first = background_channels(params.activation)
         labels = [array[..., first:] for array in (stacked(mean), stacked(spread))]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         save(snakemake.output.probability, mean, affine)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.connected_components import cleaned
+from lesionflow.imaging.connected_components import keep_largest_components
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import channels_last, load, read_scan_grid, save
 from lesionflow.imaging.resampling import sampled
@@ -16,7 +16,7 @@ def main(snakemake):
     with logged(snakemake):
         image = load(snakemake.input.probability)
         maps = np.array(channels_last(image), np.float32)
-        found = cleaned(maps, params.labels, params.components)
+        found = keep_largest_components(maps, params.labels, params.components)
         scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
         scanned = sampled(scan, params.space, Grid(image.affine, image.shape[:3]))
         found = without_padding(found, scanned, "softmax")

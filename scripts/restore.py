@@ -3,7 +3,7 @@
 import numpy as np
 
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.connected_components import with_values
+from lesionflow.imaging.connected_components import map_numbers
 from lesionflow.imaging.nifti import load, read_scan_grid, save_like
 from lesionflow.networks.inference.ensemble import rounded
 from lesionflow.results.lesion_filters import label_values
@@ -23,7 +23,7 @@ def main(snakemake):
         lesion_map = np.asanyarray(load(files.lesions).dataobj)
         numbers = lesions_on_scan(lesion_map, image.affine, scan, lesions)
         save_like(output.lesions, numbers, files.scan)
-        labels = with_values(numbers, label_values(lesions, params.labels))
+        labels = map_numbers(numbers, label_values(lesions, params.labels))
         save_like(output.labels, labels, files.scan)
 
 

@@ -10,7 +10,7 @@ from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import SIZES_MM3, THRESHOLDS, sweep
 from lesionflow.evaluation.reference_lesions import meet, true_lesions
 from lesionflow.evaluation.scan_comparison import known_of
-from lesionflow.imaging.connected_components import centres_mm, components
+from lesionflow.imaging.connected_components import centroids_mm, label_lesions
 from lesionflow.imaging.grids import Grid
 from lesionflow.results.lesion_filters import apply_filters
 from lesionflow.results.lesions import label_map, measure
@@ -123,7 +123,7 @@ def test_random_maps_are_counted_as_the_road_counts_them():
     table, found = swept(probability, truth, affine, brain=brain, **rules)
     for threshold in (0.25, 0.35, 0.6):
         labels = label_map(probability, "sigmoid", threshold)
-        numbers = components(labels, 18, affine)
+        numbers = label_lesions(labels, 18, affine)
         rows = measure(numbers, labels, probability, labels[None], affine, brain, {1: "cmb"})
         kept = apply_filters(rows, {**RULES, **rules}).kept.to_numpy(bool)
         own = table[(table.threshold == threshold) & (table.min_volume_mm3 == 2.0)].iloc[0]
@@ -287,7 +287,7 @@ def test_the_kept_facts_of_each_true_lesion():
 def test_centres_and_meetings():
     numbers = np.zeros((4, 4, 4), np.int32)
     numbers[0, 0, 0], numbers[2, 1, 1:3] = 1, 2
-    assert centres_mm(numbers, np.diag([2.0, 1, 1, 1]), 2).tolist() == [[0, 0, 0], [4, 1, 1.5]]
+    assert centroids_mm(numbers, np.diag([2.0, 1, 1, 1]), 2).tolist() == [[0, 0, 0], [4, 1, 1.5]]
     wanted = np.zeros(SHAPE, bool)
     wanted[4, 4, 4] = True
     meeting = meet(drawn(filled(C)), Grid(MM, SHAPE), wanted)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff
 
-from lesionflow.imaging.connected_components import components
+from lesionflow.imaging.connected_components import label_lesions
 from lesionflow.results.lesion_filters import apply_filters, summarize
 from lesionflow.results.lesions import claim_voxels, elongation, label_map, measure
 from support.card_defaults import default
@@ -21,7 +21,7 @@ def table_of(probability, affine=None, brain=None, folds=None, threshold=0.5, re
     affine = np.eye(4) if affine is None else affine
     brain = np.ones(probability.shape, bool) if brain is None else brain
     labels = label_map(probability[..., None], "sigmoid", threshold)
-    numbered = components(labels, 26, affine)
+    numbered = label_lesions(labels, 26, affine)
     folds = labels[None] if folds is None else folds
     measured = measure(
         numbered,
@@ -75,16 +75,16 @@ def test_centroid_peak_and_probabilities():
 def test_connectivity_of_voxels_that_share_corners_and_edges():
     labels = np.zeros((4, 4, 4), int)
     labels[1, 1, 1] = labels[2, 2, 2] = 1
-    assert [components(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 2, 1]
+    assert [label_lesions(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 2, 1]
     labels = np.zeros((4, 4, 4), int)
     labels[1, 1, 1] = labels[2, 2, 1] = 1
-    assert [components(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 1, 1]
+    assert [label_lesions(labels, c, np.eye(4)).max() for c in (6, 18, 26)] == [2, 1, 1]
 
 
 def test_touching_lesions_of_two_labels_are_separate():
     labels = np.zeros((4, 4, 4), int)
     labels[1], labels[2] = 1, 2
-    assert components(labels, 26, np.eye(4)).max() == 2
+    assert label_lesions(labels, 26, np.eye(4)).max() == 2
 
 
 def test_the_largest_lesion_is_number_one():

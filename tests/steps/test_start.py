@@ -11,13 +11,13 @@ from support.paths import HOUSE
 
 START = {  # slow imports of each step at its start
     "resample": [],
-    "mask": [],
+    "mask": ["scipy.ndimage"],
     "crop": [],
     "normalize": [],
     "average_folds": [],
-    "threshold": [],
-    "restore": ["pandas"],
-    "count": ["pandas"],
+    "threshold": ["scipy.ndimage"],
+    "restore": ["pandas", "scipy.ndimage"],
+    "count": ["pandas", "scipy.ndimage"],
     "draw": ["pandas"],
 }
 IMPORTED = """

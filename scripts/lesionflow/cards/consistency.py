@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lesionflow.base.label_channels import decides_by_argmax
 from lesionflow.base.safe_path import is_inside
 from lesionflow.cards.model_card import NOT_CHANNELS
 from lesionflow.cards.network_shape import network_shape
@@ -57,7 +58,7 @@ def _in_labels(output: Mapping[str, Any], postprocess: Mapping[str, Any]) -> Ite
         groups["output.flip.swap"] = output["flip"]["swap"]
     if postprocess["components"]:
         groups["postprocess.components.classes"] = postprocess["components"]["classes"]
-        if output["activation"] != "softmax" or len(labels) < 2:
+        if not decides_by_argmax(output["activation"], len(labels)):
             yield "postprocess.components: only possible with softmax over several labels"
     for key, lists in groups.items():
         values = [value for group in lists for value in group]

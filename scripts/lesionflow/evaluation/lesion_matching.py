@@ -9,8 +9,9 @@ import pandas as pd
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from lesionflow.base.label_channels import background_channels, decides_by_argmax
 from lesionflow.evaluation.reference_lesions import Meeting, Truth, meet, nearest_in_truth
-from lesionflow.imaging.connected_components import components
+from lesionflow.imaging.connected_components import label_lesions
 from lesionflow.imaging.grids import Grid, bounding_box
 from lesionflow.results.lesion_filters import apply_filters
 from lesionflow.results.lesions import label_map, peak
@@ -79,7 +80,7 @@ def match(
     start = np.array([axis.start for axis in box])
     affine = grid.affine.copy()
     affine[:3, 3] = apply_affine(grid.affine, start)
-    numbers = components(labels, connectivity, affine)
+    numbers = label_lesions(labels, connectivity, affine)
     places = np.nonzero(numbers)
     own = numbers[places]
     count = int(own.max()) if len(own) else 0
@@ -218,13 +219,13 @@ def sweep(
         See ``reference_lesions.meet``.
     """
     activation, own = output["activation"], rules["threshold"]
-    argmax = activation == "softmax" and probability.shape[3] > 2
+    argmax = decides_by_argmax(activation, probability.shape[3] - background_channels(activation))
     tried = [own] if argmax else sorted({*thresholds, own})
     sizes = sorted({*sizes_mm3, float(rules["min_volume_mm3"])})
     lowest = label_map(probability, activation, tried[0])
     box = bounding_box(lowest > 0)
     meeting = meet(truth, grid, lowest > 0, name)
-    inside, first = probability[box], int(activation == "softmax")
+    inside, first = probability[box], background_channels(activation)
     parts, above, rows, found, at_card = [], -1, pd.DataFrame(), None, None
     for threshold in tried:
         labels = label_map(inside, activation, threshold)

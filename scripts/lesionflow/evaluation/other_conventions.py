@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 
 from lesionflow.evaluation.lesion_matching import Match
 from lesionflow.evaluation.reference_lesions import Truth
-from lesionflow.imaging.connected_components import centres_mm
+from lesionflow.imaging.connected_components import centroids_mm
 
 VALDO_MM = 5.0  # see CONVENTIONS: the challenge's own distance is not known here
 
@@ -100,8 +100,8 @@ def valdo(found: Match, kept: np.ndarray, truth: Truth, voxel_mm3: float, label:
         return figures
     if not len(own):
         return figures | {"valdo_f1": 0.0, "valdo_dice": 0.0}
-    at = centres_mm(found.numbers, found.affine, len(found.table))[own]
-    there = centres_mm(truth.numbers, truth.grid.affine, len(truth.label) - 1)[true - 1]
+    at = centroids_mm(found.numbers, found.affine, len(found.table))[own]
+    there = centroids_mm(truth.numbers, truth.grid.affine, len(truth.label) - 1)[true - 1]
     away = cdist(at, there)
     goes_to = np.where(away.min(axis=1) < VALDO_MM, away.argmin(axis=1), -1)
     matched = np.unique(goes_to[goes_to >= 0])

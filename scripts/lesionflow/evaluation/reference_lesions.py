@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 
 from lesionflow.base.errors import ScanError
-from lesionflow.imaging.connected_components import components
+from lesionflow.imaging.connected_components import label_lesions
 from lesionflow.imaging.grids import Grid, index_map
 
 WHOLE = 1e-3  # a header's slope may miss a whole number by as much
@@ -82,7 +82,7 @@ def true_lesions(
         box = tuple(slice(axis.min(), axis.max() + 1) for axis in places)
         inside = np.zeros([axis.stop - axis.start for axis in box], np.int16)
         inside[tuple(p - b.start for p, b in zip(places, box, strict=True))] = own
-        numbers[box] = components(inside, connectivity, image.affine)
+        numbers[box] = label_lesions(inside, connectivity, image.affine)
         label = np.zeros(int(numbers[box].max()) + 1, np.int16)
         label[numbers[places]] = own
         label[0] = 0

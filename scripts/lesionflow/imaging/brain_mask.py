@@ -4,7 +4,7 @@ import nibabel as nib
 import numpy as np
 
 from lesionflow.base.errors import ScanError
-from lesionflow.imaging.connected_components import largest_piece, without_holes
+from lesionflow.imaging.connected_components import fill_holes, largest_component
 from lesionflow.imaging.grids import Grid, bounding_box, nearest_voxels
 from lesionflow.imaging.resampling import field_of_view, resample
 
@@ -71,7 +71,7 @@ def brain_from_probability(
             "does its header tell the right orientation? Give it a mask, or exclude it"
         )
     brain = resample(data, probability.affine, grid, "linear") > threshold
-    piece = largest_piece(brain & field_of_view(scan.affine, scan.shape, grid), 1)
+    piece = largest_component(brain & field_of_view(scan.affine, scan.shape, grid), 6)
     if not piece.any():
         raise ScanError(
             "the brain that was found lies outside of the scan: it was looked for on a grid at "
@@ -79,7 +79,7 @@ def brain_from_probability(
             f"{scan.affine[:3, 3].round(1)} mm with shape {scan.shape}. Give it a mask, or exclude it"
         )
     box = bounding_box(piece)
-    piece[box] = without_holes(piece[box])
+    piece[box] = fill_holes(piece[box])
     return piece
 
 

@@ -19,7 +19,7 @@ def apply_filters(table: "pd.DataFrame", rules: Mapping[str, Any]) -> "pd.DataFr
     rules
         The card's ``postprocess``. Dropped are lesions smaller than ``min_volume_mm3``, lesions with a larger share
         of their voxels outside the brain mask than ``outside_brain``, and with ``keep_largest`` all but the largest of
-        each label, which ``connected_components.components`` numbers first.
+        each label, which ``connected_components.label_lesions`` numbers first.
     """
     import pandas as pd
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nibabel.affines import apply_affine
 
-from lesionflow.imaging.connected_components import boxes
-from lesionflow.imaging.grids import nearest_voxels
+from lesionflow.base.label_channels import background_channels, decides_by_argmax
+from lesionflow.imaging.connected_components import bounding_boxes
+from lesionflow.imaging.grids import equivalent_diameter_mm, nearest_voxels
 
 if TYPE_CHECKING:  # imported where it is used: its import takes longer than most steps run
     import pandas as pd
@@ -53,9 +54,9 @@ def label_map(probability: np.ndarray, activation: str, threshold: float) -> np.
     array (x, y, z), int16
         Channel numbers: 1 is the first label.
     """
-    if activation == "softmax" and probability.shape[3] > 2:
+    labels = probability[..., background_channels(activation) :]
+    if decides_by_argmax(activation, labels.shape[3]):
         return _highest(probability)
-    labels = probability[..., 1:] if activation == "softmax" else probability
     if labels.shape[3] == 1:
         return (labels[..., 0] > threshold).astype(np.int16)
     return np.where(labels.max(axis=3) > threshold, _highest(labels) + 1, 0).astype(np.int16)
@@ -84,7 +85,7 @@ def measure(
     Parameters
     ----------
     lesions : array (x, y, z), int
-        Connected components of ``labels``, numbered from 1 (``connected_components.components``).
+        Connected components of ``labels``, numbered from 1 (``connected_components.label_lesions``).
     labels : array (x, y, z), int
         Label map.
     probability : array (x, y, z, label)
@@ -110,7 +111,7 @@ def measure(
     import pandas as pd
 
     rows = []
-    for number, box in boxes(lesions).items():
+    for number, box in bounding_boxes(lesions).items():
         inside = lesions[box] == number
         offset = np.array([axis.start for axis in box])
         voxels = np.argwhere(inside) + offset
@@ -125,7 +126,7 @@ def measure(
                 "lesion": number,
                 **dict(zip(("x_mm", "y_mm", "z_mm"), centre, strict=True)),
                 "volume_mm3": volume,
-                "equivalent_diameter_mm": (6 * volume / np.pi) ** (1 / 3),
+                "equivalent_diameter_mm": equivalent_diameter_mm(volume),
                 "elongation": elongation(xyz, affine),
                 "max_probability": float(values.max()),
                 "mean_probability": float(values.mean()),

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
+from lesionflow.base.label_channels import decides_by_argmax
 from lesionflow.imaging.grids import bounding_box
 from lesionflow.results.figure_panels import (
     COLUMNS,
@@ -30,7 +31,7 @@ OPACITY = 0.55  # of the colour of a structure
 
 def shows_structures(output: Mapping[str, Any]) -> bool:
     """Whether the figure of a model with this ``output`` shows structures (softmax over several labels) or lesions."""
-    return output["activation"] == "softmax" and len(output["labels"]) > 1
+    return decides_by_argmax(output["activation"], len(output["labels"]))
 
 
 def structure_figure(

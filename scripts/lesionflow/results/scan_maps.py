@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import channels_last
 from lesionflow.imaging.resampling import field_of_view, resample
@@ -25,7 +26,7 @@ def probability_on_scan(image: nib.Nifti1Image, scan: Grid, activation: str) -> 
     probability = np.empty((*scan.shape, maps.shape[3]), np.float32, order="F")
     for channel in range(maps.shape[3]):
         probability[..., channel] = resample(maps[..., channel], image.affine, scan, "linear")
-    if activation == "softmax":
+    if background_channels(activation):
         probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
     return probability
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from nibabel.affines import apply_affine
 
-from lesionflow.imaging.connected_components import components, with_values
+from lesionflow.base.label_channels import background_channels
+from lesionflow.imaging.connected_components import label_lesions, map_numbers
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import channels_last
 from lesionflow.imaging.resampling import resample
@@ -75,13 +76,13 @@ def scan_results(
     """
     label_array = np.asanyarray(labels.dataobj)
     grid = Grid(labels.affine, label_array.shape)
-    background = 1 if output["activation"] == "softmax" else 0  # number of its channels, the first
+    background = background_channels(output["activation"])
     foreground = channels_last(probability)[..., background:]
     fold_labels = [
         label_map(channels_last(fold), output["activation"], postprocess["threshold"])
         for fold in (folds if label_array.any() else [])
     ]
-    lesion_map = components(label_array, postprocess["connectivity"], grid.affine)
+    lesion_map = label_lesions(label_array, postprocess["connectivity"], grid.affine)
     measured = measure(
         lesion_map,
         label_array,
@@ -99,7 +100,7 @@ def scan_results(
     soft = (grid.voxel_mm3, output["total"]) if output["soft_volumes"] else ()
     return ScanResults(
         lesion_map,
-        with_values(lesion_map, label_values(lesions, output["labels"])),
+        map_numbers(lesion_map, label_values(lesions, output["labels"])),
         lesions.assign(i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2]),
         summarize(lesions, foreground, output["labels"], *soft),
     )

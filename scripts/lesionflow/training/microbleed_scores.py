@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from lesionflow.imaging.connected_components import components
+from lesionflow.imaging.connected_components import label_lesions
 from lesionflow.simulation.template_head import PLACES
 from lesionflow.training.microbleed_examples import Example
 
@@ -57,7 +57,7 @@ def scores(
     defined (no lesion in a class) is None.
     """
     parts = [
-        matches(components((probability > threshold) & e.brain, 26, e.grid.affine), e)
+        matches(label_lesions((probability > threshold) & e.brain, 26, e.grid.affine), e)
         for probability, e in zip(probabilities, examples, strict=True)
     ]
     table = pd.concat(parts, ignore_index=True)
