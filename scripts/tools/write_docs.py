@@ -1,7 +1,7 @@
 """Write the pages and figures of docs/ that are generated; ``--check`` fails if one is out of date.
 
-The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the cards,
-with their JSON schemas, from ``lesionflow.cards``, and the performance of the shipped networks from
+The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the cards
+and their JSON Schemas from ``lesionflow.cards``, and the performance of the shipped networks from
 ``resources/*/figures.json``.
 """
 
