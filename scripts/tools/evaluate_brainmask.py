@@ -28,7 +28,7 @@ from lesionflow.networks.inference.find_brain import brain_probability
 from lesionflow.simulation.label_maps import split_for_training
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 from lesionflow.simulation.tissue_contrast import SEQUENCES
-from lesionflow.training.brain_mask_scores import RESOLUTIONS_MM, dice, summary
+from lesionflow.training.brain_mask_scores import RESOLUTIONS_MM, mask_dice, summary
 
 CARD = Path("config/models/brainmask.yaml")
 
@@ -43,8 +43,8 @@ def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str,
     seconds = time.monotonic() - started
     tissue = resample(head.anatomy.brain, head.anatomy.affine, own, "linear") > 0.5
     return {
-        "dice": round(dice(brain, scan.brain), 4),
-        "tissue_dice": round(dice(brain, tissue), 4),
+        "dice": round(mask_dice(brain, scan.brain), 4),
+        "tissue_dice": round(mask_dice(brain, tissue), 4),
         "volume_ml": round(float(brain.sum() * own.voxel_mm3 / 1000), 1),
         "true_ml": round(float(scan.brain.sum() * own.voxel_mm3 / 1000), 1),
         "seconds": round(seconds, 2),

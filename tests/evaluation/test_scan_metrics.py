@@ -15,7 +15,8 @@ from lesionflow.evaluation.cohort_metrics import (
 )
 from lesionflow.evaluation.lesion_matching import COUNTED
 from lesionflow.evaluation.page import cell, evaluation_page
-from lesionflow.evaluation.scan_metrics import detection, dice, ratio, scan_figures
+from lesionflow.evaluation.scan_metrics import detection, ratio, scan_figures
+from lesionflow.imaging.overlap import dice
 from lesionflow.results import evaluation_columns as held
 from lesionflow.results.columns import names
 

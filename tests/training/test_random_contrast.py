@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lesionflow.networks.architectures.brain_mask_unet3d import mask_unet, shipped_form
-from lesionflow.training.brain_mask_scores import dice, summary
+from lesionflow.training.brain_mask_scores import mask_dice, summary
 from lesionflow.training.random_contrast import SHAPE, SPACING_MM, random_example
 from lesionflow.training.train_brain_mask import batches, mask_loss
 from support.heads import label_head
@@ -79,8 +79,8 @@ def test_the_network_is_small_and_ends_in_a_probability():
 def test_dice_by_hand():
     one, other = np.zeros(10, bool), np.zeros(10, bool)
     one[:4], other[2:8] = True, True
-    assert dice(one, other) == 2 * 2 / (4 + 6)
-    assert np.isnan(dice(one & False, other & False))
+    assert mask_dice(one, other) == 2 * 2 / (4 + 6)
+    assert np.isnan(mask_dice(one & False, other & False))
 
 
 def test_the_worst_goes_first():

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lesionflow.evaluation.scan_metrics import Array, detection, dice, ratio
+from lesionflow.evaluation.scan_metrics import Array, detection, ratio
+from lesionflow.imaging.overlap import dice
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 

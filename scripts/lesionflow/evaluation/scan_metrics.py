@@ -10,6 +10,7 @@ import pandas as pd
 from lesionflow.base import json_sidecar, layout
 from lesionflow.base.job_log import outcome
 from lesionflow.evaluation import other_conventions
+from lesionflow.imaging.overlap import dice
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 from lesionflow.results.scan_status import NOT_STARTED, scan_status, scan_wildcards
@@ -45,11 +46,6 @@ def detection(lesions: Array, found: Array, count: Array, right: Array) -> dict[
     something = np.asarray(lesions, float) + np.asarray(count, float) > 0
     f1 = np.where((both == 0) & something, 0.0, f1)
     return {"sensitivity": sensitivity, "precision": precision, "f1": f1}
-
-
-def dice(both: Array, one: Array, other: Array) -> Array:
-    """Twice the shared voxels over the sum of both, missing where both are empty."""
-    return ratio(2 * np.asarray(both, float), np.asarray(one, float) + np.asarray(other, float))
 
 
 def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:

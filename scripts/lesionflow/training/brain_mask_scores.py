@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lesionflow.imaging.overlap import dice
+
 RESOLUTIONS_MM = ((0.6, 0.6, 2.0), (1.0, 1.0, 1.0), (0.9, 0.9, 5.0))
 
 
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice's overlap of two bool arrays: twice the shared voxels by the sum of both. Both empty: NaN."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else float("nan")
+def mask_dice(mask: np.ndarray, reference: np.ndarray) -> float:
+    """Dice's coefficient of two masks (bool, one shape); NaN where both are empty."""
+    return float(dice(int((mask & reference).sum()), int(mask.sum()), int(reference.sum())))
 
 
 def summary(scans: pd.DataFrame) -> dict[str, Any]:
