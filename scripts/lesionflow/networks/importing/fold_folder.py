@@ -20,7 +20,7 @@ from lesionflow.base import json_sidecar
 from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import SAID
 from lesionflow.cards.model_card import Card
-from lesionflow.networks.importing.constant_folding import folded
+from lesionflow.networks.importing.constant_folding import fold_constants
 from lesionflow.networks.importing.onnx import convert_onnx
 from lesionflow.networks.importing.openvino_conversion import convert_to_openvino
 from lesionflow.networks.importing.published_network import original
@@ -102,8 +102,8 @@ def _write_tensorflow(
     expected = _checked(graph(tf.constant(volume)).numpy(), part, volume.shape)
     serve = _serving(tf, network, (batch, *part["shape"]))
     apart, rounding = np.inf, 0.0
-    if better := folded(tf, serve):
-        apart = rounding = _exported(tf, *better, folder, volume, expected)
+    if folded := fold_constants(tf, serve):
+        apart = rounding = _exported(tf, *folded, folder, volume, expected)
     if not apart <= SAME:
         apart = _exported(tf, serve, keep, folder, volume, expected)
     if not apart <= SAME:
