@@ -1,6 +1,7 @@
 """The one file with functions: config, cards, the list of scans, paths, and what reruns a step."""
 
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import lesionflow
 from lesionflow.base import layout
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
-from lesionflow.cards.fold_spec import import_part, prediction_part
+from lesionflow.cards.fold_spec import fold_spec, prediction_part
 from lesionflow.cards.model_card import ANY
 from lesionflow.cards.model_card import reference as reference_channel
 from lesionflow.cohort.plan import paths_of_runs, paths_with_truth
@@ -127,7 +128,7 @@ def folds(wildcards):
 
 def own_weights(wildcards):
     """The files of a fold that lies beside its card; new ones are imported anew."""
-    return fold_files(card(wildcards), int(wildcards.fold))
+    return fold_files(fold_spec(card(wildcards), int(wildcards.fold)))
 
 
 def collected(pattern, **values):

@@ -3,12 +3,13 @@
 import json
 import re
 from copy import deepcopy
+from dataclasses import asdict
 
 import pytest
 import yaml
 
 from lesionflow.base.errors import CardError
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import FoldSpec, fold_spec
 from lesionflow.cards.model_card import load_card, load_cards
 from support.card_defaults import SCHEMA
 from support.paths import HOUSE
@@ -349,10 +350,10 @@ def test_bad_model_info(written, key, value, message):
 
 def test_import_depends_on_one_fold_and_not_on_what_follows_it(written):
     card = load_card(written(), CARDS)
-    part = import_part(card, 2)
-    assert (part["weights"]["path"], part["fold"], part["shape"]) == ("b.keras", 2, [8, 9, 10, 2])
-    assert part["channels"] == 2
-    assert import_part(part, 2) == part
+    spec = fold_spec(card, 2)
+    assert (spec.weights["path"], spec.fold, spec.shape) == ("b.keras", 2, [8, 9, 10, 2])
+    assert spec.channels == 2
+    assert FoldSpec(**json.loads(json.dumps(asdict(spec)))) == spec
 
     def change(card):
         card["folds"][0]["md5"] = "a" * 32
@@ -360,11 +361,11 @@ def test_import_depends_on_one_fold_and_not_on_what_follows_it(written):
         card["input"]["normalize"] = [{"clip_below": 0}]
         card["output"]["labels"] = {3: "x", 4: "y"}
 
-    assert import_part(load_card(written(change), CARDS), 2) == part
+    assert fold_spec(load_card(written(change), CARDS), 2) == spec
     softmax = written(put("output", "activation", "softmax"))
-    assert import_part(load_card(softmax, CARDS), 2)["channels"] == 3
+    assert fold_spec(load_card(softmax, CARDS), 2).channels == 3
     with pytest.raises(CardError, match="fold 3 of 2"):
-        import_part(card, 3)
+        fold_spec(card, 3)
 
 
 def test_the_manuals_card_of_ones_own_is_valid(tmp_path):
@@ -373,4 +374,4 @@ def test_the_manuals_card_of_ones_own_is_valid(tmp_path):
     path.write_text(text)
     card = load_card(path, CARDS)
     assert card["input"]["layout"] == "channels_first"
-    assert import_part(card, 2)["shape"] == [160, 192, 160, 2]
+    assert fold_spec(card, 2).shape == [160, 192, 160, 2]

@@ -7,7 +7,7 @@ import tensorflow as tf
 from lesionflow.base import json_sidecar
 from lesionflow.networks.importing import fold_folder
 from lesionflow.networks.importing.constant_folding import MAX_CONSTANT_BYTES, fold_constants
-from support.stand_ins import SHAPE, part, save_function
+from support.stand_ins import SHAPE, save_function, toy_spec
 
 
 def serving(module, function, shape=(2,)):
@@ -81,7 +81,7 @@ def rounded(error):
 def imported(tmp_path):
     path = save_function(tmp_path / "net", lambda x: 0.9 * x, SHAPE)
     digests = {"md5": "m" * 32, "sha256": "s" * 64}
-    fold_folder.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
+    fold_folder.write_fold(toy_spec(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
     return tmp_path / "toy/fold-1"
 
 

@@ -11,7 +11,7 @@ from lesionflow.networks.importing import fold_folder
 from lesionflow.networks.importing.fold_folder import write_fold
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.random_volume import random_volume
-from support.stand_ins import FULL, SHAPE, lambdas, part, save_function, unet, v1_like, v2_like
+from support.stand_ins import FULL, SHAPE, lambdas, save_function, toy_spec, unet, v1_like, v2_like
 
 pytestmark = pytest.mark.slow
 SMALL = (9, 12, 7)
@@ -28,7 +28,7 @@ def volume(shape, channels=1, seed=7):
 
 def imported(path, tmp_path, shape, threads=2, **about):
     folder = tmp_path / "toy/fold-1"
-    write_fold(part(path, shape, **about), path, DIGESTS, folder, threads)
+    write_fold(toy_spec(path, shape, **about), path, DIGESTS, folder, threads)
     return folder
 
 
@@ -216,8 +216,8 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
 
 def test_a_failed_import_leaves_the_old_fold(identity, tmp_path, monkeypatch):
     folder = imported(identity, tmp_path, SMALL)
-    monkeypatch.setattr(fold_folder, "SAME", -1.0)
-    with pytest.raises(WeightsError, match="the imported fold differs from the original"):
+    monkeypatch.setattr(fold_folder, "MAX_DIFFERENCE", -1.0)
+    with pytest.raises(WeightsError, match="the imported fold differs from the published network"):
         imported(identity, tmp_path, SMALL)
     assert (folder / "fold.json").is_file()
     assert [p.name for p in folder.parent.iterdir()] == ["fold-1"]
@@ -262,9 +262,9 @@ def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypa
         (
             lambda x: x * 3 - 1,
             {},
-            "returns -.* to .*, which are no probabilities: if it ends before",
+            "returns values from -.* to .*, which are not probabilities: if it returns logits",
         ),
-        (lambda x: x / (x - x), {}, "which are no probabilities"),
+        (lambda x: x / (x - x), {}, "which are not probabilities"),
         (
             lambda x: x,
             {"activation": "softmax"},

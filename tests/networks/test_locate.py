@@ -11,7 +11,7 @@ import pytest
 
 from lesionflow.base.errors import WeightsError
 from lesionflow.base.safe_path import is_inside
-from lesionflow.cards.fold_spec import SAID, import_part
+from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.networks.weights.archives import checked_members, members
 from lesionflow.networks.weights.locate import (
     Weights,
@@ -21,7 +21,7 @@ from lesionflow.networks.weights.locate import (
     find_weights,
     fold_files,
     is_imported,
-    mark,
+    unlisted_md5,
     unpacked,
 )
 from support.card_defaults import default
@@ -64,9 +64,9 @@ def folded(root="M/fold_a"):
 
 def unpack_first(card, models_dir):
     """Digests of the card's first fold, through the whole way of the import."""
-    weights = find_weights(card, 1, models_dir)
+    weights = find_weights(fold_spec(card, 1), models_dir)
     with unpacked(weights, models_dir) as path:
-        return checked_digests(card, 1, weights, path)
+        return checked_digests(fold_spec(card, 1), weights, path)
 
 
 def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_path):
@@ -81,8 +81,8 @@ def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_pa
 
 def test_the_named_zip_is_found_checked_and_unpacked_and_nothing_is_left(tmp_path):
     card = make_card(sha256=make_zip(tmp_path / "M.zip", {**folded(), "M/fold_b/x": b"other"}))
-    check_available(card, tmp_path)
-    weights = find_weights(card, 1, tmp_path)
+    check_available(fold_specs(card), tmp_path)
+    weights = find_weights(fold_spec(card, 1), tmp_path)
     with unpacked(weights, tmp_path) as path:
         assert path.name == "fold_a"
         assert sorted(p.name for p in path.rglob("*") if p.is_file()) == sorted(
@@ -100,15 +100,15 @@ def test_a_zip_of_any_name_is_known_by_its_hash_and_one_folder_more_or_less_is_n
     make_zip(tmp_path / "a.zip", folded("other"))
     entries = {**folded(root), "__MACOSX/M/fold_a/._saved_model.pb": b"junk"}
     card = make_card(sha256=make_zip(tmp_path / "download(1).zip", entries))
-    check_available(card, tmp_path)
-    assert find_weights(card, 1, tmp_path).archive == tmp_path / "download(1).zip"
+    check_available(fold_specs(card), tmp_path)
+    assert find_weights(fold_spec(card, 1), tmp_path).archive == tmp_path / "download(1).zip"
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
 
 
 def test_without_a_hash_of_the_archive_any_zip_that_holds_the_fold_will_do(tmp_path):
     make_zip(tmp_path / "a.zip", {"readme": b"none"})
     make_zip(tmp_path / "b.zip", folded())
-    assert find_weights(make_card(), 1, tmp_path).archive == tmp_path / "b.zip"
+    assert find_weights(fold_spec(make_card(), 1), tmp_path).archive == tmp_path / "b.zip"
 
 
 @pytest.mark.parametrize("place", ["M/fold_a", "toy/M/fold_a", "toy/fold_a", "fold_a"])
@@ -118,16 +118,16 @@ def test_weights_that_lie_unpacked_are_taken_by_their_md5(tmp_path, place):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     card = make_card(sha256="0" * 64)
-    check_available(card, tmp_path)
-    assert find_weights(card, 1, tmp_path) == Weights(tmp_path / place)
+    check_available(fold_specs(card), tmp_path)
+    assert find_weights(fold_spec(card, 1), tmp_path) == Weights(tmp_path / place)
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
     with pytest.raises(WeightsError, match="missing"):  # nothing could vouch for them
-        find_weights(make_card(sha256="0" * 64, md5=None), 1, tmp_path)
+        find_weights(fold_spec(make_card(sha256="0" * 64, md5=None), 1), tmp_path)
 
 
 def test_missing_weights_name_the_page_the_file_and_the_folder(tmp_path):
     with pytest.raises(WeightsError) as error:
-        check_available(make_card(sha256="0" * 64), tmp_path / "models")
+        check_available(fold_specs(make_card(sha256="0" * 64)), tmp_path / "models")
     for word in ("https://example.org/page", "M.zip", str(tmp_path / "models"), "fold 1", "toy"):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
@@ -137,9 +137,9 @@ def test_an_archive_with_another_hash_is_refused_before_it_is_opened(tmp_path, m
     found = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
-    check_available(card, tmp_path)  # cheap: hashes nothing
+    check_available(fold_specs(card), tmp_path)  # cheap: hashes nothing
     with pytest.raises(WeightsError) as error:
-        find_weights(card, 1, tmp_path)
+        find_weights(fold_spec(card, 1), tmp_path)
     for word in ("M.zip", found, "0" * 64, "https://example.org/page"):
         assert word in str(error.value)
 
@@ -168,9 +168,9 @@ def test_a_fold_that_is_not_in_the_zip(tmp_path):
 
 def test_a_file_where_the_format_has_a_folder_and_the_other_way_round(tmp_path):
     make_zip(tmp_path / "M.zip", {"M/fold_a": b"file", **folded("M/fold_b")})
-    with pytest.raises(WeightsError, match="is no folder, as savedmodel needs"):
+    with pytest.raises(WeightsError, match="is not a folder, as savedmodel needs"):
         unpack_first(make_card(), tmp_path)
-    with pytest.raises(WeightsError, match="is no file, as keras-h5 needs"):
+    with pytest.raises(WeightsError, match="is not a file, as keras-h5 needs"):
         unpack_first(make_card("M/fold_b", fmt="keras-h5"), tmp_path)
 
 
@@ -257,36 +257,36 @@ def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
 def test_weights_beside_the_card(tmp_path):
     card = make_card("w/a.keras", None, None, fmt="keras") | {"folder": str(tmp_path)}
     with pytest.raises(WeightsError, match="fold 1 is missing: .*w/a.keras does not exist"):
-        check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path)
     (tmp_path / "w").mkdir()
     (tmp_path / "w/a.keras").write_bytes(b"x")
-    check_available(card, tmp_path)
-    assert fold_files(card, 1) == [tmp_path / "w/a.keras"]
-    assert find_weights(card, 1, tmp_path / "none") == Weights(tmp_path / "w/a.keras")
-    assert fold_files(make_card(), 1) == []
+    check_available(fold_specs(card), tmp_path)
+    assert fold_files(fold_spec(card, 1)) == [tmp_path / "w/a.keras"]
+    assert find_weights(fold_spec(card, 1), tmp_path / "none") == Weights(tmp_path / "w/a.keras")
+    assert fold_files(fold_spec(make_card(), 1)) == []
 
 
 def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
     card = make_card(sha256="0" * 64)
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    same = {key: import_part(card, 1)[key] for key in SAID}
+    same = fold_spec(card, 1).recorded()
     found = {
         "weights": "M/fold_a",
         "md5": FOLDER_MD5,
         "code": "now",
     } | same
     facts.write_text(json.dumps(found))
-    assert is_imported(card, 1, tmp_path)
-    assert is_imported(card, 1, tmp_path, "now")
+    assert is_imported(fold_spec(card, 1), tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path, "now")
     with pytest.raises(WeightsError, match="missing"):  # else the import would lose the fold
-        check_available(card, tmp_path, "later")
-    check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path, "later")
+    check_available(fold_specs(card), tmp_path)
     card["folds"][0]["md5"] = "1" * 32  # new weights
     with pytest.raises(WeightsError, match="missing"):
-        check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path)
     facts.write_text("{")
-    assert not is_imported(card, 1, tmp_path)
+    assert not is_imported(fold_spec(card, 1), tmp_path)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -300,20 +300,20 @@ def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
             (tmp_path / "net.h5").write_bytes(content)
 
     publish(b"one")
-    assert mark(card, 1, tmp_path) == md5(b"one")
+    assert unlisted_md5(fold_spec(card, 1), tmp_path) == md5(b"one")
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    same = {key: import_part(card, 1)[key] for key in SAID}
+    same = fold_spec(card, 1).recorded()
     facts.write_text(json.dumps({"weights": "net.h5", "md5": md5(b"one"), "code": ""} | same))
-    assert is_imported(card, 1, tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path)
     publish(b"two")
-    assert not is_imported(card, 1, tmp_path)
+    assert not is_imported(fold_spec(card, 1), tmp_path)
     publish(b"one")
-    assert is_imported(card, 1, tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path)
     for file in (tmp_path / "net.h5", tmp_path / "M.zip"):
         file.unlink(missing_ok=True)
-    assert is_imported(card, 1, tmp_path)  # what was imported may go
-    assert mark(make_card(), 1, tmp_path) is None
+    assert is_imported(fold_spec(card, 1), tmp_path)  # what was imported may go
+    assert unlisted_md5(fold_spec(make_card(), 1), tmp_path) is None
 
 
 def test_looking_for_weights_imports_no_framework():
@@ -330,4 +330,4 @@ def test_the_folder_of_an_import_is_not_taken_for_its_weights(tmp_path):
     card["folds"][0]["path"] = "net/fold-1"
     (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake makes it before the job
     with pytest.raises(WeightsError, match="missing"):
-        find_weights(card, 1, tmp_path)
+        find_weights(fold_spec(card, 1), tmp_path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import CardError
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import fold_spec
 from lesionflow.cards.model_card import load_card
 
 SHIPPED = "brainmask"  # the card behind ``compute``
@@ -47,6 +47,6 @@ def mask_card(
         raise CardError(f"brain_mask: {name} takes the channels {channels}: only one can be given")
     if card["output"]["mask"] or card["input"]["mask"]:
         raise CardError(f"brain_mask: {name} multiplies by a brain mask, which it is to find")
-    if name in cards and import_part(cards[name], 1) != import_part(card, 1):
+    if name in cards and fold_spec(cards[name], 1) != fold_spec(card, 1):
         raise CardError(f"brain_mask: another card of this run is called {name} too")
     return card

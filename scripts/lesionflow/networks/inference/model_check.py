@@ -12,6 +12,7 @@ import numpy as np
 from lesionflow.base import json_sidecar
 from lesionflow.cards.model_card import reference
 from lesionflow.cards.network_shape import network_shape
+from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference import inferers
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.random_volume import random_volume
@@ -91,7 +92,7 @@ def tried(
     ValueError
         If the fold does not run, or returns no probabilities (``fold_runner.predict``).
     """
-    known = json_sidecar.read(folder / "fold.json")
+    known = json_sidecar.read(folder / FOLD_JSON)
     shape = dummy_shape(card["input"])
     image = random_volume(shape)
     see = partial(inferers.probability, card=card, brain=np.ones(shape[:3], bool))
