@@ -1,22 +1,18 @@
-"""Weights: found, hashed and unpacked, or refused in one clear line. No framework is imported here."""
+"""Weights are located and identified by their hashes. No framework is imported."""
 
 import hashlib
 import json
-import stat
 import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
 from lesionflow.base.errors import WeightsError
-from lesionflow.base.safe_path import is_inside
 from lesionflow.cards.fold_spec import fold_spec, fold_specs
-from lesionflow.networks.weights.archives import checked_members, members
 from lesionflow.networks.weights.locate import (
     Weights,
     check_available,
-    checked_digests,
     content_digest,
     find_weights,
     fold_files,
@@ -24,49 +20,7 @@ from lesionflow.networks.weights.locate import (
     unlisted_md5,
     unpacked,
 )
-from support.card_defaults import default
-
-FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"index", "fingerprint.pb": b"f"}
-
-
-def md5(*contents):
-    return hashlib.md5(b"".join(contents)).hexdigest()
-
-
-FOLDER_MD5 = md5(b"f", b"graph", b"index")  # in the order of the paths, no names
-
-
-def make_zip(path, entries, method=zipfile.ZIP_DEFLATED):
-    """A zip with these entries; returns its SHA-256."""
-    with zipfile.ZipFile(path, "w", method) as file:
-        for name, content in entries.items():
-            file.writestr(name, content)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def make_card(path="M/fold_a", md5=FOLDER_MD5, archive="M.zip", sha256=None, fmt="savedmodel"):
-    return {
-        "name": "toy",
-        "version": "1",
-        "format": fmt,
-        "folder": None,
-        "folds": [{"path": path, "md5": md5}],
-        "source": {"url": "https://example.org/page", "archive": archive, "sha256": sha256},
-        "network": {},
-        "input": default("input", shape=[4, 5, 6], channels=["swi"]),
-        "output": default("output", labels={1: "cmb"}),
-    }
-
-
-def folded(root="M/fold_a"):
-    return {f"{root}/{name}": content for name, content in FILES.items()}
-
-
-def unpack_first(card, models_dir):
-    """Digests of the card's first fold, through the whole way of the import."""
-    weights = find_weights(fold_spec(card, 1), models_dir)
-    with unpacked(weights, models_dir) as path:
-        return checked_digests(fold_spec(card, 1), weights, path)
+from support.weight_files import FILES, FOLDER_MD5, folded, make_card, make_zip, md5, unpack_first
 
 
 def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_path):
@@ -158,100 +112,6 @@ def test_without_md5_it_is_computed(tmp_path):
         "md5": FOLDER_MD5,
         "sha256": hashlib.sha256(b"fgraphindex").hexdigest(),
     }
-
-
-def test_a_fold_that_is_not_in_the_zip(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_b/saved_model.pb": b""})
-    with pytest.raises(WeightsError, match="M.zip: M/fold_a is not in it; it holds 1 entries"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_a_file_where_the_format_has_a_folder_and_the_other_way_round(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_a": b"file", **folded("M/fold_b")})
-    with pytest.raises(WeightsError, match="is not a folder, as savedmodel needs"):
-        unpack_first(make_card(), tmp_path)
-    with pytest.raises(WeightsError, match="is not a file, as keras-h5 needs"):
-        unpack_first(make_card("M/fold_b", fmt="keras-h5"), tmp_path)
-
-
-@pytest.mark.parametrize("share", [0.5, 0.99, 0])
-def test_a_truncated_zip(tmp_path, share):
-    make_zip(tmp_path / "M.zip", folded())
-    whole = (tmp_path / "M.zip").read_bytes()
-    (tmp_path / "M.zip").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(WeightsError, match="M.zip: is not a whole zip file"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_a_zip_with_a_flipped_byte(tmp_path):
-    make_zip(tmp_path / "M.zip", folded(), zipfile.ZIP_STORED)
-    data = (tmp_path / "M.zip").read_bytes().replace(b"graph", b"grapf")
-    (tmp_path / "M.zip").write_bytes(data)
-    with pytest.raises(WeightsError, match="saved_model.pb cannot be unpacked .*CRC"):
-        unpack_first(make_card(), tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["M.zip"]
-
-
-def test_an_encrypted_zip(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_a/saved_model.pb": b"graph"}, zipfile.ZIP_STORED)
-    data = bytearray((tmp_path / "M.zip").read_bytes())
-    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(magic) + offset] |= 1  # the flag in the entry's two headers
-    (tmp_path / "M.zip").write_bytes(data)
-    with pytest.raises(WeightsError, match="M/fold_a/saved_model.pb is encrypted"):
-        unpack_first(make_card(), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../evil",
-        "M/fold_a/../../../evil",
-        "/evil",
-        "C:/evil",
-        "C:evil",
-        "\\evil",
-        "M\\..\\..\\evil",
-        "M/fold_a/variables/../../../../evil",
-    ],
-)
-def test_an_entry_that_leaves_the_folder_is_refused(tmp_path, name):
-    models = tmp_path / "deep/models"
-    models.mkdir(parents=True)
-    make_zip(models / "M.zip", {**folded(), name: b"evil"})
-    with pytest.raises(WeightsError, match="leaves the folder"):
-        unpack_first(make_card(), models)
-    assert not [p for p in tmp_path.rglob("*") if "evil" in p.name]
-
-
-def test_an_entry_that_is_a_link_is_refused(tmp_path):
-    make_zip(tmp_path / "M.zip", folded())
-    link = zipfile.ZipInfo("M/fold_a/variables/link")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "M.zip", "a") as file:
-        file.writestr(link, "/etc")
-    with pytest.raises(WeightsError, match="is a link: refused"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_names_that_stay_inside():
-    assert all(is_inside(name) for name in ("a", "a/b..c", "a..", "..a/b", "v1/x.h5", "a b/(1)"))
-    assert not any(is_inside(name) for name in ("", "..", "a/..", "/a", "//a/b", "D:a", "a\\b"))
-
-
-def test_two_entries_of_the_wanted_name_are_not_guessed_between(tmp_path):
-    make_zip(tmp_path / "M.zip", {**folded("x/fold_a"), **folded("y/fold_a")})
-    assert members(tmp_path / "M.zip", PurePosixPath("M/fold_a")) == []
-    assert len(members(tmp_path / "M.zip", PurePosixPath("x/fold_a"))) == 3
-    with pytest.raises(WeightsError, match="M/fold_a is not in it"):
-        checked_members(tmp_path / "M.zip", PurePosixPath("M/fold_a"))
-
-
-def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
-    make_zip(tmp_path / "M.zip", folded())
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Disk", (), {"free": 3}))
-    with pytest.raises(WeightsError, match="unpacking takes 11 bytes, .* has 3 free"):
-        unpack_first(make_card(), tmp_path)
 
 
 def test_weights_beside_the_card(tmp_path):
