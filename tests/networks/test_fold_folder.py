@@ -77,7 +77,7 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
     path = save_function(tmp_path / "net", lambda x: tf.math.igamma(x + 1, x) * 0 + x, SMALL)
     folder = imported(path, tmp_path, SMALL)
     assert "OpenVINO cannot convert it" in json_sidecar.read(folder / "fold.json")["openvino"]
-    assert "TensorFlow will predict" in caplog.text
+    assert "TensorFlow will be used" in caplog.text
     wrong = imported(identity, tmp_path / "other", SMALL, tolerance=-1.0)
     assert "differ by more than" in json_sidecar.read(wrong / "fold.json")["openvino"]
     for fold in (folder, wrong):

@@ -1,4 +1,4 @@
-"""How well found brains agree with the true ones on simulated scans, by sequence and resolution."""
+"""Agreement of computed with true brain masks on simulated scans, by sequence and resolution."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,19 +9,19 @@ import pandas as pd
 RESOLUTIONS_MM = ((0.6, 0.6, 2.0), (1.0, 1.0, 1.0), (0.9, 0.9, 5.0))
 
 
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice's overlap of two bool arrays: twice the shared voxels by the sum of both. Both empty: NaN."""
-    total = int(one.sum()) + int(other.sum())
-    return 2 * int((one & other).sum()) / total if total else float("nan")
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """Dice coefficient of two bool arrays; NaN if both are empty."""
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else float("nan")
 
 
 def summary(scans: pd.DataFrame) -> dict[str, Any]:
-    """Figures over scans, the worst first.
+    """Summarize the Dice coefficients of scans, and name the worst scan.
 
     Parameters
     ----------
     scans
-        One row a scan: ``head``, ``sequence``, ``spacing_mm`` (text), ``dice``.
+        One row per scan: ``head``, ``sequence``, ``spacing_mm`` (text), ``dice``.
     """
     worst = scans.sort_values("dice").iloc[0]
     return {
@@ -38,8 +38,8 @@ def _by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
     groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(key, sort=False)
     return {
         str(name): {
-            "mean": round(float(part.dice.mean()), 4),
-            "worst": round(float(part.dice.min()), 4),
+            "mean": round(float(group.dice.mean()), 4),
+            "worst": round(float(group.dice.min()), 4),
         }
-        for name, part in groups
+        for name, group in groups
     }
