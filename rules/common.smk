@@ -1,6 +1,7 @@
 """The only file with functions: config, model cards, plan of the cohort, input and params functions of the rules."""
 
 import sys
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +22,7 @@ if Path(lesionflow.__file__).parents[1] != REPOSITORY.resolve() / "scripts":
 from lesionflow.base import layout
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
-from lesionflow.cards.fold_spec import import_part, prediction_part
+from lesionflow.cards.fold_spec import fold_spec, prediction_part
 from lesionflow.cards.model_card import ANY
 from lesionflow.cards.model_card import reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
@@ -127,7 +128,7 @@ def folds(wildcards):
 
 def weight_files(wildcards):
     """The weight files of a fold beside its card: if they change, the fold is imported again."""
-    return fold_files(card(wildcards), int(wildcards.fold))
+    return fold_files(fold_spec(card(wildcards), int(wildcards.fold)))
 
 
 def collect_for_model(pattern, **functions):

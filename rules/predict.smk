@@ -15,7 +15,7 @@ rule import_fold:
         "../envs/networks.yaml"
     params:
         code=code_digest("import_fold"),
-        card=lambda wildcards: import_part(card(wildcards), int(wildcards.fold)),
+        card=lambda wildcards: asdict(fold_spec(card(wildcards), int(wildcards.fold))),
     script:
         "../scripts/import_fold.py"
 

@@ -1,4 +1,4 @@
-"""Measure the brain mask on simulated scans of heads that it never saw; part of ``make brainmask-weights``."""
+"""Evaluate the brain mask on simulated scans of heads that training did not use; part of ``make brainmask-weights``."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -34,19 +34,19 @@ CARD = Path("config/models/brainmask.yaml")
 
 
 def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str, Any]:
-    """Dice on the scan's own grid with the brain's outline and its tissue, and what the search took."""
+    """Dice on the scan's grid with the outline of the brain and with its tissue, volumes, and the time it took."""
     started = time.monotonic()
-    found, grid = brain_probability(scan.image, card, folds)
-    own = Grid(scan.image.affine, scan.brain.shape)
-    image = nib.Nifti1Image(found, grid.affine)
-    brain = brain_from_probability(image, scan.image, own)
+    probability, grid = brain_probability(scan.image, card, folds)
+    scan_grid = Grid(scan.image.affine, scan.brain.shape)
+    image = nib.Nifti1Image(probability, grid.affine)
+    brain = brain_from_probability(image, scan.image, scan_grid)
     seconds = time.monotonic() - started
-    tissue = resample(head.anatomy.brain, head.anatomy.affine, own, "linear") > 0.5
+    tissue = resample(head.anatomy.brain, head.anatomy.affine, scan_grid, "linear") > 0.5
     return {
         "dice": round(mask_dice(brain, scan.brain), 4),
         "tissue_dice": round(mask_dice(brain, tissue), 4),
-        "volume_ml": round(float(brain.sum() * own.voxel_mm3 / 1000), 1),
-        "true_ml": round(float(scan.brain.sum() * own.voxel_mm3 / 1000), 1),
+        "volume_ml": round(float(brain.sum() * scan_grid.voxel_mm3 / 1000), 1),
+        "true_ml": round(float(scan.brain.sum() * scan_grid.voxel_mm3 / 1000), 1),
         "seconds": round(seconds, 2),
     }
 
@@ -54,7 +54,7 @@ def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str,
 def head_rows(
     job: tuple[Path, int, list[str]], card: Card, folds: list[Path], keep: Path | None
 ) -> list[dict[str, Any]]:
-    """A row a scan of a head, in several sequences and every resolution."""
+    """One row per scan of a head, in several sequences and every resolution."""
     path, seed, sequences = job
     head = simulated_head(seed, 6, label_map=path)
     rows = []
@@ -73,26 +73,26 @@ def head_rows(
 
 
 def main() -> None:
-    """Simulate scans of the heads left out, find their brains, and write the figures."""
+    """Simulate scans of the held-out heads, compute their brain masks, and write the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("anatomies", type=Path, help="the folder that it was trained on")
+    parser.add_argument("anatomies", type=Path, help="folder of label maps that training used")
     parser.add_argument("--out", type=Path, default=Path("resources/brainmask/figures.json"))
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder to keep the scans in")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    _, left_out = split_for_training(args.anatomies)
+    _, held_out = split_for_training(args.anatomies)
     card = load_card(CARD, CARD.parent)
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
     halves = [list(SEQUENCES)[::2], list(SEQUENCES)[1::2]]
-    jobs = [(p, 100 * args.seed + n, h) for n, p in enumerate(left_out) for h in halves]
+    jobs = [(p, 100 * args.seed + n, h) for n, p in enumerate(held_out) for h in halves]
     with tempfile.TemporaryDirectory() as folder:
         folds = import_card(card, Path(folder), args.workers)
-        one = partial(head_rows, card=card, folds=folds, keep=args.keep)
+        rows_of_head = partial(head_rows, card=card, folds=folds, keep=args.keep)
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-            rows = [row for part in pool.map(one, jobs) for row in part]
+            rows = [row for head in pool.map(rows_of_head, jobs) for row in head]
     scans = pd.DataFrame(rows)
     about = "Dice on the scan's own grid, simulated scans of heads that no training saw"
     tissue = scans.assign(dice=scans.tissue_dice)

@@ -1,4 +1,4 @@
-"""Measure the demo ensemble on simulated scans that it never saw; part of ``make demo-weights``."""
+"""Evaluate the demo ensemble on simulated scans that training did not use; part of ``make demo-weights``."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -12,6 +12,7 @@ import numpy as np
 import lesionflow.networks.architectures.residual_unet3d  # noqa: F401  (sets TensorFlow's environment before it is imported)
 from lesionflow.base.atomic_write import whole
 from lesionflow.simulation.label_maps import split_for_training
+from lesionflow.training.brain_mask_model import brain_mask_model
 from lesionflow.training.microbleed_examples import (
     Example,
     simulated_examples,
@@ -19,7 +20,6 @@ from lesionflow.training.microbleed_examples import (
     unseen_jobs,
 )
 from lesionflow.training.microbleed_scores import scores
-from lesionflow.training.shipped_brain_mask import brain_finder
 
 ABOUT = (
     "lesions of 2 mm and more, ensemble mean above 0.5 within the brain mask, 26-connected, found when any "
@@ -28,7 +28,7 @@ ABOUT = (
 
 
 def probabilities(examples: list[Example], folder: Path) -> list[np.ndarray]:
-    """The mean over an ensemble's folds for every example."""
+    """Mean probability over the folds of an ensemble for each example."""
     import keras
 
     folds = [keras.models.load_model(path) for path in sorted(folder.glob("fold-*.keras"))]
@@ -43,11 +43,11 @@ def probabilities(examples: list[Example], folder: Path) -> list[np.ndarray]:
 
 
 def main() -> None:
-    """Simulate scans from unused seeds, predict with the mean of the folds, and write the figures."""
+    """Simulate scans from unused seeds, predict with the mean of the folds, and write the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ensemble", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument(
-        "--anatomies", type=Path, help="folder of label maps: those left out are used"
+        "--anatomies", type=Path, help="folder of label maps, of which the held-out ones are used"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scans", type=int, default=16)
@@ -55,8 +55,8 @@ def main() -> None:
     args = parser.parse_args()
     sets = {"template": ("MNI152 heads of other seeds", unseen_jobs(args.seed, args.scans))}
     if args.anatomies:
-        left_out = split_for_training(args.anatomies)[1]
-        jobs = unseen_heads(args.seed, left_out)
+        held_out = split_for_training(args.anatomies)[1]
+        jobs = unseen_heads(args.seed, held_out)
         half = len(jobs) // 2
         sets["anatomies"] = (
             "heads of label maps that no training saw, masks computed",
@@ -65,11 +65,11 @@ def main() -> None:
         sets["without"] = ("the same heads without any lesion", jobs[half:])
     path = args.ensemble / "figures.json"
     figures = {}
-    with brain_finder(args.anatomies) as mask:
+    with brain_mask_model(args.anatomies is not None) as mask:
         for name, (about, jobs) in sets.items():
             examples = simulated_examples(jobs, args.workers, mask)
-            found = scores(probabilities(examples, args.ensemble), examples)
-            figures[name] = {"about": f"{about}: {ABOUT}", "seed": args.seed, **found}
+            results = scores(probabilities(examples, args.ensemble), examples)
+            figures[name] = {"about": f"{about}: {ABOUT}", "seed": args.seed, **results}
             with whole(path) as partial:
                 partial.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 from lesionflow.simulation.label_maps import split_for_training
-from lesionflow.training.export_weights import ship
+from lesionflow.training.export_weights import export_weights
 from lesionflow.training.train_brain_mask import random_examples, train_mask
 
 
 def main() -> None:
-    """Paint the label maps at random, train on the images, and save the network."""
+    """Make images of random contrast from the label maps, train on them, and export the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("anatomies", type=Path, help="folder of whole-head label maps (NIfTI)")
     parser.add_argument("--out", type=Path, default=Path("resources/brainmask"))
@@ -22,20 +22,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--examples", type=int, default=700, help="images to train on")
     parser.add_argument(
-        "--steps", type=int, default=1200, help="steps after them, a whole image each"
+        "--steps", type=int, default=1200, help="training steps after them, on one whole image each"
     )
-    parser.add_argument("--near", type=int, default=4000, help="training steps, a box each")
+    parser.add_argument("--near", type=int, default=4000, help="training steps, on one box each")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
     started = time.monotonic()
-    learn, left_out = split_for_training(args.anatomies)
-    logging.info("train on %s, not on %s", *([p.name for p in part] for part in (learn, left_out)))
-    images, brains = random_examples(learn, args.seed, args.examples, args.workers)
+    training, held_out = split_for_training(args.anatomies)
+    names = ([path.name for path in paths] for paths in (training, held_out))
+    logging.info("train on %s, hold out %s", *names)
+    images, brains = random_examples(training, args.seed, args.examples, args.workers)
     logging.info("%s images in %.0f s", len(images), time.monotonic() - started)
     model = train_mask(images, brains, args.seed, args.near, args.steps)
-    ship(model, args.out / "fold-1.keras", args.card)
+    export_weights(model, args.out / "fold-1.keras", args.card)
     logging.info("trained in %.0f s", time.monotonic() - started)
 
 

@@ -9,20 +9,20 @@ import time
 from pathlib import Path
 
 from lesionflow.simulation.label_maps import split_for_training
-from lesionflow.training.export_weights import ship
+from lesionflow.training.brain_mask_model import brain_mask_model
+from lesionflow.training.export_weights import export_weights
 from lesionflow.training.microbleed_examples import simulated_examples, training_jobs
-from lesionflow.training.shipped_brain_mask import brain_finder
 
 
 def main() -> None:
-    """Simulate a cohort, train one network a fold with another third left out, and save them."""
+    """Simulate scans, train one network per fold with a held-out third, and export the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument("--anatomies", type=Path, help="folder of whole-head label maps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scans", type=int, default=36, help="simulated scans to train on")
-    parser.add_argument("--steps", type=int, default=900, help="training steps a fold")
-    parser.add_argument("--again", type=int, default=700, help="steps more, on its false alarms")
+    parser.add_argument("--steps", type=int, default=900, help="training steps per fold")
+    parser.add_argument("--again", type=int, default=700, help="more steps, on its false positives")
     parser.add_argument("--card", type=Path, default=Path("config/models/demo-cmb.yaml"))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
@@ -31,18 +31,18 @@ def main() -> None:
     started = time.monotonic()
     label_maps = split_for_training(args.anatomies)[0] if args.anatomies else None
     jobs = training_jobs(args.seed, args.scans, label_maps)
-    with brain_finder(args.anatomies) as mask:
+    with brain_mask_model(args.anatomies is not None) as mask:
         examples = simulated_examples(jobs, args.workers, mask)
     logging.info("%s scans simulated in %.0f s", len(examples), time.monotonic() - started)
     from lesionflow.training.train_microbleeds import thirds, train_fold
 
     for fold in (1, 2, 3):
-        learn, left_out = thirds(examples, fold)
+        training, held_out = thirds(examples, fold)
         seed = 100 * args.seed + fold
-        model, threshold = train_fold(learn, left_out, seed, args.steps, args.again)
+        model, threshold = train_fold(training, held_out, seed, args.steps, args.again)
         path = args.out / f"fold-{fold}.keras"
-        ship(model, path, args.card)
-        logging.info("%s from threshold %.2f, %.0f s", path, threshold, time.monotonic() - started)
+        export_weights(model, path, args.card)
+        logging.info("%s: threshold was %.2f, %.0f s", path, threshold, time.monotonic() - started)
 
 
 if __name__ == "__main__":

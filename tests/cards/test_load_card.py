@@ -6,7 +6,7 @@ import pytest
 
 from lesionflow.base.errors import CardError
 from lesionflow.cards.card_schema import ModelCard
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import fold_spec
 from lesionflow.cards.load_card import load_card, load_cards
 from lesionflow.cards.sections import section_of
 from support.card_files import CARDS, put, write_card
@@ -157,4 +157,4 @@ def test_the_example_card_of_the_manual_is_valid(tmp_path):
     path.write_text(text)
     card = load_card(path, CARDS)
     assert card["input"]["layout"] == "channels_first"
-    assert import_part(card, 2)["shape"] == [160, 192, 160, 2]
+    assert fold_spec(card, 2).shape == [160, 192, 160, 2]

@@ -1,6 +1,7 @@
 """Every family through its own card, from scans to one table: the networks small, the road whole."""
 
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +16,7 @@ from lesionflow.networks.inference.random_volume import random_volume
 from support import forward, published
 from support.paths import HOUSE
 from support.runs import snakemake
-from support.stand_ins import save_function
+from support.stand_ins import save_function, toy_spec
 from support.volumes import oriented, save_scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -242,9 +243,10 @@ def test_livianet_tiles_are_the_whole_image_within_the_roi(run):
     assert found.shape == (*SIDES, 3)
     np.testing.assert_allclose(found.sum(axis=3), 1, atol=1e-5)
     network = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
-    about = {"format": "livianet-pickle", "shape": [None, None, None, 1], "channels": 3}
-    about |= {"activation": "softmax", "network": network}
-    model = registry.rebuild(about, DATA / "livianet-theano.pkl.gz")
+    spec = toy_spec(
+        Path("weights"), [None] * 3, 1, 3, "softmax", "livianet-pickle", network=network
+    )
+    model = registry.rebuild(spec, DATA / "livianet-theano.pkl.gz")
     expected = np.array(model(whole[None, ..., None].astype(np.float32)))[0]
     roi = np.asanyarray(nib.load(directory / "roi.nii.gz").dataobj) > 0
     assert np.abs(found - expected)[roi].max() < 1e-5

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from lesionflow.base import json_sidecar
 from lesionflow.networks.importing import fold_folder
-from lesionflow.networks.importing.constant_folding import LARGE, folded
-from support.stand_ins import SHAPE, part, save_function
+from lesionflow.networks.importing.constant_folding import MAX_CONSTANT_BYTES, fold_constants
+from support.stand_ins import SHAPE, save_function, toy_spec
 
 
 def serving(module, function, shape=(2,)):
@@ -27,11 +27,11 @@ def saved(function, variables, folder):
 
 
 def test_arithmetic_on_weights_is_done_and_the_function_is_the_same_otherwise(tmp_path):
-    module, large = tf.Module(), LARGE // 4 + 1
+    module, large = tf.Module(), MAX_CONSTANT_BYTES // 4 + 1
     module.small, module.large = tf.Variable(3.0), tf.Variable(np.arange(large, dtype=np.float32))
     product = lambda image: image[:, :1] * (module.large * module.small)  # noqa: E731
     serve = serving(module, lambda image: {"probability": product(image) + image[:, 1:]})
-    function, variables = folded(tf, serve)
+    function, variables = fold_constants(tf, serve)
     module.large.assign(np.zeros(large))  # seen no more
     loaded, again = saved(function, variables, tmp_path)
     assert [tuple(v.shape) for v in again.variables] == [(large,)]
@@ -63,15 +63,15 @@ def looped(module):
 def test_what_is_no_plain_graph_is_left_alone(caplog, make):
     module = tf.Module()
     caplog.set_level("INFO")
-    assert folded(tf, serving(module, make(module))) is None
-    assert "the network is left as it is" in caplog.text
+    assert fold_constants(tf, serving(module, make(module))) is None
+    assert "constants are not folded" in caplog.text
 
 
 def rounded(error):
-    """A ``folded`` whose functions are off by so much."""
+    """A ``fold_constants`` whose functions are off by so much."""
 
     def other(tf, serve):
-        by, variables = folded(tf, serve)
+        by, variables = fold_constants(tf, serve)
         off = lambda image: {"probability": by(image)["probability"] + error}  # noqa: E731
         return serving(tf.Module(), off, (*SHAPE, 1)), variables
 
@@ -81,13 +81,13 @@ def rounded(error):
 def imported(tmp_path):
     path = save_function(tmp_path / "net", lambda x: 0.9 * x, SHAPE)
     digests = {"md5": "m" * 32, "sha256": "s" * 64}
-    fold_folder.write_fold(part(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
+    fold_folder.write_fold(toy_spec(path, SHAPE), path, digests, tmp_path / "toy/fold-1")
     return tmp_path / "toy/fold-1"
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-3])
 def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
-    monkeypatch.setattr(fold_folder, "folded", rounded(error))
+    monkeypatch.setattr(fold_folder, "fold_constants", rounded(error))
     loaded = tf.saved_model.load(str(imported(tmp_path)))
     fold = loaded.signatures["serving_default"]
     assert bool(fold.variables) == bool(error)
@@ -112,7 +112,7 @@ def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
 def test_openvino_may_differ_by_what_float32_leaves_open(
     tmp_path, monkeypatch, rounding, off, taken
 ):
-    monkeypatch.setattr(fold_folder, "folded", rounded(rounding))
+    monkeypatch.setattr(fold_folder, "fold_constants", rounded(rounding))
     by = lambda volume: [np.float32(0.9) * volume + off]  # noqa: E731
     monkeypatch.setattr(fold_folder, "compiled_openvino", lambda *_: by)
     assert (json_sidecar.read(imported(tmp_path) / "fold.json")["openvino"] is True) == taken

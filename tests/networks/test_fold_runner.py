@@ -10,10 +10,11 @@ import pytest
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import LesionflowError
+from lesionflow.networks.imported_fold import OPENVINO
 from lesionflow.networks.inference import fold_runner
 from lesionflow.networks.inference.backends import compiled_openvino
 from lesionflow.networks.inference.ensemble import average, rounded
-from lesionflow.networks.inference.fold_runner import IR, checked, predict
+from lesionflow.networks.inference.fold_runner import checked, predict
 from support.folds import BACKENDS, SHAPE, make_fold, ramp
 from support.paths import HOUSE
 
@@ -92,7 +93,7 @@ def test_bfloat16_is_told_where_it_was_used(identity):
 
 def test_openvino_leaves_it_to_the_system_which_cpus_it_has(identity):
     """Pinned, the workers of a machine compute on its first CPUs, all of them, and the others are idle."""
-    compiled = compiled_openvino(identity / IR, "float32", 1, (1, *SHAPE, 1))
+    compiled = compiled_openvino(identity / OPENVINO, "float32", 1, (1, *SHAPE, 1))
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 

@@ -1,4 +1,4 @@
-"""LiviaNET's files: pickles as Python 2 writes them, folders of arrays, and what is damaged in either."""
+"""LiviaNET weights as pickles of Python 2."""
 
 import copyreg
 import gzip
@@ -12,30 +12,20 @@ import pytest
 
 from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights import livianet_arrays
-from lesionflow.networks.weights.livianet_arrays import read_folder, read_pickled
+from lesionflow.networks.weights.livianet_arrays import read_pickled
+from support.livianet_layers import assert_same, expected, raw_layers
 from support.paths import HOUSE
 
 DATA = HOUSE / "tests/data"
+
+
 ATTRIBUTES = {"weights": "W", "gamma": "_gBn", "beta": "_b", "prelu": "_aPrelu"}
+
+
 ATTRIBUTES |= {"mean": "muBatchNorm", "variance": "_varBnsArrayForRollingAverage"}
+
+
 ATTRIBUTES |= {"bias": "_bClassLayer"}
-
-
-def raw_layers(seed=0):
-    """One convolution to 4 features, one dense layer to 5, a classifier of 3 labels."""
-    rng = np.random.default_rng(seed)
-    layers = []
-    for before, after, size, last in ((1, 4, 3, False), (4, 5, 1, False), (5, 3, 1, True)):
-        layer = {
-            "weights": rng.normal(size=(after, before, size, size, size)),
-            "gamma": rng.normal(size=before),
-            "beta": rng.normal(size=before),
-            "mean": rng.normal(size=(20, before)),
-            "variance": rng.uniform(0.5, 1, (20, before)),
-            ("bias" if last else "prelu"): rng.normal(size=after if last else before),
-        }
-        layers.append({k: v.astype(np.float32) for k, v in layer.items()})
-    return layers
 
 
 @pytest.fixture
@@ -106,33 +96,6 @@ def livianet(a_class, layers, change=lambda net: None):
 def save(path, data, packed=True):
     path.write_bytes(gzip.compress(data) if packed else data)
     return path
-
-
-def expected(layers):
-    found = {}
-    for n, arrays in enumerate(layers):
-        name = "Classifier" if "bias" in arrays else f"ConvLayer_{n}"
-        conv = {"kernel": np.moveaxis(arrays["weights"], (0, 1), (4, 3))}
-        if "bias" in arrays:
-            conv["bias"] = arrays["bias"]
-        else:
-            found[f"{name}.prelu"] = {"alpha": arrays["prelu"][None, None, None]}
-        found[f"{name}.conv"] = conv
-        found[f"{name}.bn"] = {
-            "gamma": arrays["gamma"],
-            "beta": arrays["beta"],
-            "moving_mean": arrays["mean"].mean(0),
-            "moving_variance": arrays["variance"].mean(0),
-        }
-    return found
-
-
-def assert_same(found, wanted):
-    assert {k: set(v) for k, v in found.items()} == {k: set(v) for k, v in wanted.items()}
-    for layer, arrays in wanted.items():
-        for name, array in arrays.items():
-            np.testing.assert_allclose(found[layer][name], array, 1e-6, 1e-7, err_msg=layer)
-            assert found[layer][name].dtype == np.float32
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -230,91 +193,3 @@ def test_damage_anywhere_is_an_error_or_does_not_matter(a_class, tmp_path):
             read_pickled(save(path, damaged, False))
         except WeightsError as error:
             assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
-
-
-def save_folder(folder, layers):
-    folder.mkdir(exist_ok=True)
-    for n, arrays in enumerate(layers):
-        name = "Classifier" if "bias" in arrays else f"ConvLayer_{n}"
-        for short, array in arrays.items():
-            np.save(folder / f"{short}_{name}.npy", array)
-    return folder
-
-
-def test_a_folder_of_arrays(tmp_path):
-    layers = raw_layers()
-    path = save_folder(tmp_path / "net", layers)
-    (path / "Readme.txt").write_text("passed over")
-    assert_same(read_folder(path), expected(layers))
-    averaged = [
-        {**layer, **{k: layer[k].mean(0) for k in ("mean", "variance")}} for layer in layers
-    ]
-    assert_same(read_folder(save_folder(path, averaged)), expected(layers))
-
-
-def test_the_published_files_alone_are_no_network(tmp_path):
-    for n, shape in enumerate([(10, 1, 3, 3, 3), (20, 10, 3, 3, 3), (30, 20, 3, 3, 3)]):
-        np.save(tmp_path / f"weights_ConvLayer_{n}.npy", np.zeros(shape, np.float32))
-    with pytest.raises(WeightsError) as error:
-        read_folder(tmp_path)
-    vectors = "(gamma, beta, mean, variance, prelu)"
-    assert str(error.value) == (
-        f"{tmp_path}: lacks parameters of the layers ConvLayer_0 {vectors}; ConvLayer_1 {vectors}; "
-        f"ConvLayer_2 {vectors}; Classifier (weights, bias, gamma, beta, mean, variance): each is "
-        "expected in a file such as mean_ConvLayer_0.npy; convolutions alone make no network"
-    )
-
-
-def header(shape, descr="<f4"):
-    """A .npy file's beginning that declares a shape, with few bytes after it."""
-    stream = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        stream, {"descr": descr, "fortran_order": False, "shape": shape}
-    )
-    return stream.getvalue() + b"1234"
-
-
-def pickled_array():
-    stream = io.BytesIO()
-    np.save(stream, np.array([{}], object), allow_pickle=True)
-    return stream.getvalue()
-
-
-def zipped_arrays():
-    stream = io.BytesIO()
-    np.savez(stream, a=np.zeros(3))
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "message"),
-    [
-        ("gamma_ConvLayer_0.npy", b"", "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", b"text", "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1 << 40,)), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1 << 62, 1 << 62)), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1,), "|O"), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", pickled_array(), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", zipped_arrays(), "is not a .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1,), "<i4"), "ConvLayer_0: gamma holds int32"),
-        ("weights_ConvLayer_x.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("scale_ConvLayer_0.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("weights_DenseLayer_0.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("weights_0.npy", b"", "is no parameter of a LiviaNET by its name"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_false_folders(tmp_path, name, data, message):
-    path = save_folder(tmp_path / "net", raw_layers())
-    (path / name).write_bytes(data)
-    with pytest.raises(WeightsError, match=message) as error:
-        read_folder(path)
-    assert str(error.value).startswith(str(path))
-    assert "\n" not in str(error.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    path = save_folder(tmp_path / "net", raw_layers())
-    (path / "bias_Classifier.npy").unlink()
-    with pytest.raises(WeightsError, match=r"lacks parameters of the layers Classifier \(bias\): "):
-        read_folder(path)

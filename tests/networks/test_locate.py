@@ -1,72 +1,26 @@
-"""Weights: found, hashed and unpacked, or refused in one clear line. No framework is imported here."""
+"""Weights are located and identified by their hashes. No framework is imported."""
 
 import hashlib
 import json
-import stat
 import sys
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
 from lesionflow.base.errors import WeightsError
-from lesionflow.base.safe_path import is_inside
-from lesionflow.cards.fold_spec import SAID, import_part
-from lesionflow.networks.weights.archives import checked_members, members
+from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.networks.weights.locate import (
     Weights,
     check_available,
-    checked_digests,
     content_digest,
     find_weights,
     fold_files,
     is_imported,
-    mark,
+    unlisted_md5,
     unpacked,
 )
-from support.card_defaults import default
-
-FILES = {"saved_model.pb": b"graph", "variables/variables.index": b"index", "fingerprint.pb": b"f"}
-
-
-def md5(*contents):
-    return hashlib.md5(b"".join(contents)).hexdigest()
-
-
-FOLDER_MD5 = md5(b"f", b"graph", b"index")  # in the order of the paths, no names
-
-
-def make_zip(path, entries, method=zipfile.ZIP_DEFLATED):
-    """A zip with these entries; returns its SHA-256."""
-    with zipfile.ZipFile(path, "w", method) as file:
-        for name, content in entries.items():
-            file.writestr(name, content)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def make_card(path="M/fold_a", md5=FOLDER_MD5, archive="M.zip", sha256=None, fmt="savedmodel"):
-    return {
-        "name": "toy",
-        "version": "1",
-        "format": fmt,
-        "folder": None,
-        "folds": [{"path": path, "md5": md5}],
-        "source": {"url": "https://example.org/page", "archive": archive, "sha256": sha256},
-        "network": {},
-        "input": default("input", shape=[4, 5, 6], channels=["swi"]),
-        "output": default("output", labels={1: "cmb"}),
-    }
-
-
-def folded(root="M/fold_a"):
-    return {f"{root}/{name}": content for name, content in FILES.items()}
-
-
-def unpack_first(card, models_dir):
-    """Digests of the card's first fold, through the whole way of the import."""
-    weights = find_weights(card, 1, models_dir)
-    with unpacked(weights, models_dir) as path:
-        return checked_digests(card, 1, weights, path)
+from support.weight_files import FILES, FOLDER_MD5, folded, make_card, make_zip, md5, unpack_first
 
 
 def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_path):
@@ -81,8 +35,8 @@ def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_pa
 
 def test_the_named_zip_is_found_checked_and_unpacked_and_nothing_is_left(tmp_path):
     card = make_card(sha256=make_zip(tmp_path / "M.zip", {**folded(), "M/fold_b/x": b"other"}))
-    check_available(card, tmp_path)
-    weights = find_weights(card, 1, tmp_path)
+    check_available(fold_specs(card), tmp_path)
+    weights = find_weights(fold_spec(card, 1), tmp_path)
     with unpacked(weights, tmp_path) as path:
         assert path.name == "fold_a"
         assert sorted(p.name for p in path.rglob("*") if p.is_file()) == sorted(
@@ -100,15 +54,15 @@ def test_a_zip_of_any_name_is_known_by_its_hash_and_one_folder_more_or_less_is_n
     make_zip(tmp_path / "a.zip", folded("other"))
     entries = {**folded(root), "__MACOSX/M/fold_a/._saved_model.pb": b"junk"}
     card = make_card(sha256=make_zip(tmp_path / "download(1).zip", entries))
-    check_available(card, tmp_path)
-    assert find_weights(card, 1, tmp_path).archive == tmp_path / "download(1).zip"
+    check_available(fold_specs(card), tmp_path)
+    assert find_weights(fold_spec(card, 1), tmp_path).archive == tmp_path / "download(1).zip"
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
 
 
 def test_without_a_hash_of_the_archive_any_zip_that_holds_the_fold_will_do(tmp_path):
     make_zip(tmp_path / "a.zip", {"readme": b"none"})
     make_zip(tmp_path / "b.zip", folded())
-    assert find_weights(make_card(), 1, tmp_path).archive == tmp_path / "b.zip"
+    assert find_weights(fold_spec(make_card(), 1), tmp_path).archive == tmp_path / "b.zip"
 
 
 @pytest.mark.parametrize("place", ["M/fold_a", "toy/M/fold_a", "toy/fold_a", "fold_a"])
@@ -118,16 +72,16 @@ def test_weights_that_lie_unpacked_are_taken_by_their_md5(tmp_path, place):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     card = make_card(sha256="0" * 64)
-    check_available(card, tmp_path)
-    assert find_weights(card, 1, tmp_path) == Weights(tmp_path / place)
+    check_available(fold_specs(card), tmp_path)
+    assert find_weights(fold_spec(card, 1), tmp_path) == Weights(tmp_path / place)
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
     with pytest.raises(WeightsError, match="missing"):  # nothing could vouch for them
-        find_weights(make_card(sha256="0" * 64, md5=None), 1, tmp_path)
+        find_weights(fold_spec(make_card(sha256="0" * 64, md5=None), 1), tmp_path)
 
 
 def test_missing_weights_name_the_page_the_file_and_the_folder(tmp_path):
     with pytest.raises(WeightsError) as error:
-        check_available(make_card(sha256="0" * 64), tmp_path / "models")
+        check_available(fold_specs(make_card(sha256="0" * 64)), tmp_path / "models")
     for word in ("https://example.org/page", "M.zip", str(tmp_path / "models"), "fold 1", "toy"):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
@@ -137,9 +91,9 @@ def test_an_archive_with_another_hash_is_refused_before_it_is_opened(tmp_path, m
     found = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
-    check_available(card, tmp_path)  # cheap: hashes nothing
+    check_available(fold_specs(card), tmp_path)  # cheap: hashes nothing
     with pytest.raises(WeightsError) as error:
-        find_weights(card, 1, tmp_path)
+        find_weights(fold_spec(card, 1), tmp_path)
     for word in ("M.zip", found, "0" * 64, "https://example.org/page"):
         assert word in str(error.value)
 
@@ -160,133 +114,39 @@ def test_without_md5_it_is_computed(tmp_path):
     }
 
 
-def test_a_fold_that_is_not_in_the_zip(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_b/saved_model.pb": b""})
-    with pytest.raises(WeightsError, match="M.zip: M/fold_a is not in it; it holds 1 entries"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_a_file_where_the_format_has_a_folder_and_the_other_way_round(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_a": b"file", **folded("M/fold_b")})
-    with pytest.raises(WeightsError, match="is no folder, as savedmodel needs"):
-        unpack_first(make_card(), tmp_path)
-    with pytest.raises(WeightsError, match="is no file, as keras-h5 needs"):
-        unpack_first(make_card("M/fold_b", fmt="keras-h5"), tmp_path)
-
-
-@pytest.mark.parametrize("share", [0.5, 0.99, 0])
-def test_a_truncated_zip(tmp_path, share):
-    make_zip(tmp_path / "M.zip", folded())
-    whole = (tmp_path / "M.zip").read_bytes()
-    (tmp_path / "M.zip").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(WeightsError, match="M.zip: is not a whole zip file"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_a_zip_with_a_flipped_byte(tmp_path):
-    make_zip(tmp_path / "M.zip", folded(), zipfile.ZIP_STORED)
-    data = (tmp_path / "M.zip").read_bytes().replace(b"graph", b"grapf")
-    (tmp_path / "M.zip").write_bytes(data)
-    with pytest.raises(WeightsError, match="saved_model.pb cannot be unpacked .*CRC"):
-        unpack_first(make_card(), tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["M.zip"]
-
-
-def test_an_encrypted_zip(tmp_path):
-    make_zip(tmp_path / "M.zip", {"M/fold_a/saved_model.pb": b"graph"}, zipfile.ZIP_STORED)
-    data = bytearray((tmp_path / "M.zip").read_bytes())
-    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        data[data.index(magic) + offset] |= 1  # the flag in the entry's two headers
-    (tmp_path / "M.zip").write_bytes(data)
-    with pytest.raises(WeightsError, match="M/fold_a/saved_model.pb is encrypted"):
-        unpack_first(make_card(), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../evil",
-        "M/fold_a/../../../evil",
-        "/evil",
-        "C:/evil",
-        "C:evil",
-        "\\evil",
-        "M\\..\\..\\evil",
-        "M/fold_a/variables/../../../../evil",
-    ],
-)
-def test_an_entry_that_leaves_the_folder_is_refused(tmp_path, name):
-    models = tmp_path / "deep/models"
-    models.mkdir(parents=True)
-    make_zip(models / "M.zip", {**folded(), name: b"evil"})
-    with pytest.raises(WeightsError, match="leaves the folder"):
-        unpack_first(make_card(), models)
-    assert not [p for p in tmp_path.rglob("*") if "evil" in p.name]
-
-
-def test_an_entry_that_is_a_link_is_refused(tmp_path):
-    make_zip(tmp_path / "M.zip", folded())
-    link = zipfile.ZipInfo("M/fold_a/variables/link")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "M.zip", "a") as file:
-        file.writestr(link, "/etc")
-    with pytest.raises(WeightsError, match="is a link: refused"):
-        unpack_first(make_card(), tmp_path)
-
-
-def test_names_that_stay_inside():
-    assert all(is_inside(name) for name in ("a", "a/b..c", "a..", "..a/b", "v1/x.h5", "a b/(1)"))
-    assert not any(is_inside(name) for name in ("", "..", "a/..", "/a", "//a/b", "D:a", "a\\b"))
-
-
-def test_two_entries_of_the_wanted_name_are_not_guessed_between(tmp_path):
-    make_zip(tmp_path / "M.zip", {**folded("x/fold_a"), **folded("y/fold_a")})
-    assert members(tmp_path / "M.zip", PurePosixPath("M/fold_a")) == []
-    assert len(members(tmp_path / "M.zip", PurePosixPath("x/fold_a"))) == 3
-    with pytest.raises(WeightsError, match="M/fold_a is not in it"):
-        checked_members(tmp_path / "M.zip", PurePosixPath("M/fold_a"))
-
-
-def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
-    make_zip(tmp_path / "M.zip", folded())
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Disk", (), {"free": 3}))
-    with pytest.raises(WeightsError, match="unpacking takes 11 bytes, .* has 3 free"):
-        unpack_first(make_card(), tmp_path)
-
-
 def test_weights_beside_the_card(tmp_path):
     card = make_card("w/a.keras", None, None, fmt="keras") | {"folder": str(tmp_path)}
     with pytest.raises(WeightsError, match="fold 1 is missing: .*w/a.keras does not exist"):
-        check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path)
     (tmp_path / "w").mkdir()
     (tmp_path / "w/a.keras").write_bytes(b"x")
-    check_available(card, tmp_path)
-    assert fold_files(card, 1) == [tmp_path / "w/a.keras"]
-    assert find_weights(card, 1, tmp_path / "none") == Weights(tmp_path / "w/a.keras")
-    assert fold_files(make_card(), 1) == []
+    check_available(fold_specs(card), tmp_path)
+    assert fold_files(fold_spec(card, 1)) == [tmp_path / "w/a.keras"]
+    assert find_weights(fold_spec(card, 1), tmp_path / "none") == Weights(tmp_path / "w/a.keras")
+    assert fold_files(fold_spec(make_card(), 1)) == []
 
 
 def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
     card = make_card(sha256="0" * 64)
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    same = {key: import_part(card, 1)[key] for key in SAID}
+    same = fold_spec(card, 1).recorded()
     found = {
         "weights": "M/fold_a",
         "md5": FOLDER_MD5,
         "code": "now",
     } | same
     facts.write_text(json.dumps(found))
-    assert is_imported(card, 1, tmp_path)
-    assert is_imported(card, 1, tmp_path, "now")
+    assert is_imported(fold_spec(card, 1), tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path, "now")
     with pytest.raises(WeightsError, match="missing"):  # else the import would lose the fold
-        check_available(card, tmp_path, "later")
-    check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path, "later")
+    check_available(fold_specs(card), tmp_path)
     card["folds"][0]["md5"] = "1" * 32  # new weights
     with pytest.raises(WeightsError, match="missing"):
-        check_available(card, tmp_path)
+        check_available(fold_specs(card), tmp_path)
     facts.write_text("{")
-    assert not is_imported(card, 1, tmp_path)
+    assert not is_imported(fold_spec(card, 1), tmp_path)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -300,20 +160,20 @@ def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
             (tmp_path / "net.h5").write_bytes(content)
 
     publish(b"one")
-    assert mark(card, 1, tmp_path) == md5(b"one")
+    assert unlisted_md5(fold_spec(card, 1), tmp_path) == md5(b"one")
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
-    same = {key: import_part(card, 1)[key] for key in SAID}
+    same = fold_spec(card, 1).recorded()
     facts.write_text(json.dumps({"weights": "net.h5", "md5": md5(b"one"), "code": ""} | same))
-    assert is_imported(card, 1, tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path)
     publish(b"two")
-    assert not is_imported(card, 1, tmp_path)
+    assert not is_imported(fold_spec(card, 1), tmp_path)
     publish(b"one")
-    assert is_imported(card, 1, tmp_path)
+    assert is_imported(fold_spec(card, 1), tmp_path)
     for file in (tmp_path / "net.h5", tmp_path / "M.zip"):
         file.unlink(missing_ok=True)
-    assert is_imported(card, 1, tmp_path)  # what was imported may go
-    assert mark(make_card(), 1, tmp_path) is None
+    assert is_imported(fold_spec(card, 1), tmp_path)  # what was imported may go
+    assert unlisted_md5(fold_spec(make_card(), 1), tmp_path) is None
 
 
 def test_looking_for_weights_imports_no_framework():
@@ -330,4 +190,4 @@ def test_the_folder_of_an_import_is_not_taken_for_its_weights(tmp_path):
     card["folds"][0]["path"] = "net/fold-1"
     (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake makes it before the job
     with pytest.raises(WeightsError, match="missing"):
-        find_weights(card, 1, tmp_path)
+        find_weights(fold_spec(card, 1), tmp_path)

@@ -11,7 +11,7 @@ from lesionflow.base.errors import LesionflowError, WeightsError
 from lesionflow.networks.importing.fold_folder import write_fold
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.random_volume import random_volume
-from support.stand_ins import part
+from support.stand_ins import toy_spec
 
 pytestmark = pytest.mark.slow
 DIGESTS = {"md5": "m" * 32, "sha256": "s" * 64}
@@ -73,7 +73,7 @@ def expected(path, image, activation=None):
 def imported(tmp_path, path, shape=SHAPE, **about):
     said = {"fmt": "onnx", "layout": "channels_first", "channels": 2, "outputs": 3} | about
     folder = tmp_path / "toy/fold-1"
-    write_fold(part(path, shape, **said), path, DIGESTS, folder, 2)
+    write_fold(toy_spec(path, shape, **said), path, DIGESTS, folder, 2)
     return folder
 
 

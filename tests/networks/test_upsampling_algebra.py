@@ -11,8 +11,8 @@ from lesionflow.networks.importing import upsampling_algebra
 from lesionflow.networks.importing.upsampling_algebra import (
     crop_of_doubled,
     may_be_doubled,
-    shares,
     tap_sums,
+    terms,
 )
 from support.upsampled_places import (
     ENDS,
@@ -26,19 +26,19 @@ from support.upsampled_places import (
 
 
 def summed(small, kernel, crop):
-    """The shares of an array (1, in, *n), worked out tap by tap and added."""
+    """Sum of the terms for an array (1, in, *n), computed tap by tap."""
     total = 0
-    for share in shares(kernel, small.shape[2:], crop):
-        x = small[(..., *(slice(*ends) for ends in share.planes))]
-        k, strides = share.kernel.shape[2:], share.strides
+    for term in terms(kernel, small.shape[2:], crop):
+        x = small[(..., *(slice(*ends) for ends in term.planes))]
+        k, strides = term.kernel.shape[2:], term.strides
         n = x.shape[2:]
         whole = [(a - 1) * s + b for a, s, b in zip(n, strides, k, strict=True)]
-        result = np.zeros((1, share.kernel.shape[1], *whole))
+        result = np.zeros((1, term.kernel.shape[1], *whole))
         for tap in product(*map(range, k)):
             at = [slice(t, t + a * s, s) for t, a, s in zip(tap, n, strides, strict=True)]
-            taps = share.kernel[(..., *tap)].astype(float)
+            taps = term.kernel[(..., *tap)].astype(float)
             result[(..., *at)] += np.einsum("bi...,io->bo...", x.astype(float), taps)
-        total = total + np.pad(cropped(result, share.cuts), [(0, 0), (0, 0), *share.zeros])
+        total = total + np.pad(cropped(result, term.cropping), [(0, 0), (0, 0), *term.padding])
     return total
 
 

@@ -1,6 +1,7 @@
 """Step import_fold: from a zip, or from beside the card, to a fold that predicts."""
 
 import zipfile
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import yaml
 from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.cards.load_card import load_card
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.weights.locate import check_available, content_digest
@@ -67,7 +68,7 @@ def make_job(models, card, fold):
         rule="import_fold",
         input=[],
         output=SimpleNamespace(facts=str(output)),
-        params=SimpleNamespace(card=card, code=""),
+        params=SimpleNamespace(card=asdict(fold_spec(card, fold)), code=""),
         wildcards=SimpleNamespace(model=card["name"], fold=str(fold)),
         threads=1,
         log=[str(models.parent / "log.txt")],
@@ -76,9 +77,9 @@ def make_job(models, card, fold):
 
 def test_folds_of_a_zip_are_imported_one_by_one(models, published):
     card = load_card(published / "toy.yaml", HOUSE / "config/models")
-    check_available(card, models)
+    check_available(fold_specs(card), models)
     import_fold.main(make_job(models, card, 1))
-    import_fold.main(make_job(models, import_part(card, 2), 2))
+    import_fold.main(make_job(models, card, 2))
     image = np.random.default_rng(0).random((*SHAPE, 1), np.float32)
     for fold, factor in ((1, 1.0), (2, 0.5)):
         found, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
@@ -89,7 +90,7 @@ def test_folds_of_a_zip_are_imported_one_by_one(models, published):
     assert sorted(p.name for p in models.iterdir()) == ["download.zip", "toy"]
     assert sorted(p.name for p in (models / "toy").iterdir()) == ["fold-1", "fold-2"]
     (models / "download.zip").unlink()
-    check_available(card, models)  # the zip may go once its folds are imported
+    check_available(fold_specs(card), models)  # the zip may go once its folds are imported
 
 
 def test_a_network_of_ones_own_beside_the_card(tmp_path, published):

@@ -5,9 +5,11 @@ cropped where a size is odd. The published networks' names give first filters, d
 """
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
+from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.inference.random_volume import random_volume
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -118,7 +120,7 @@ def v2_like(shape=SHAPE, depth=4, **parts):
     return model
 
 
-def part(
+def toy_spec(
     path,
     shape=SHAPE,
     channels=1,
@@ -127,28 +129,28 @@ def part(
     fmt="savedmodel",
     md5=None,
     tolerance=1e-5,
-    **said,
+    **fields,
 ):
-    """What the import of fold 1 needs to know (``model_card.import_part``)."""
-    return {
-        "name": "toy",
-        "version": "1",
-        "format": fmt,
-        "folder": str(path.parent),
-        "fold": 1,
-        "weights": {"path": path.name, "md5": md5},
-        "source": {"url": None, "archive": None, "sha256": None},
-        "network": {},
-        "shape": [*shape, channels],
-        "multiple_of": 1,
-        "view": "volume",
-        "layout": "channels_last",
-        "channels": outputs,
-        "activation": activation,
-        "logits": False,
-        "tolerance": tolerance,
-        **said,
-    }
+    """``FoldSpec`` of the first fold of a toy model; ``fields`` replace others of its fields."""
+    spec = FoldSpec(
+        name="toy",
+        version="1",
+        format=fmt,
+        folder=str(path.parent),
+        fold=1,
+        weights={"path": path.name, "md5": md5},
+        source={"url": None, "archive": None, "sha256": None},
+        network={},
+        shape=[*shape, channels],
+        multiple_of=1,
+        view="volume",
+        layout="channels_last",
+        channels=outputs,
+        activation=activation,
+        logits=False,
+        tolerance=tolerance,
+    )
+    return replace(spec, **fields)
 
 
 def save_function(folder, function, shape, channels=1):

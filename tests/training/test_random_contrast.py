@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesionflow.networks.architectures.brain_mask_unet3d import mask_unet, shipped_form
+from lesionflow.networks.architectures.brain_mask_unet3d import inference_form, mask_unet
 from lesionflow.training.brain_mask_scores import mask_dice, summary
 from lesionflow.training.random_contrast import SHAPE, SPACING_MM, random_example
 from lesionflow.training.train_brain_mask import batches, mask_loss
@@ -101,14 +101,14 @@ def test_the_worst_goes_first():
     assert figures["by_head"]["b"] == {"mean": 0.9, "worst": 0.85}
 
 
-def test_the_shipped_form_is_the_same_function():
+def test_the_inference_form_is_the_same_function():
     shape, widths = (16, 32, 16), (4, 6)
     model = mask_unet(shape, widths)
     rng = np.random.default_rng(0)
     model.set_weights([rng.normal(0.3, 0.5, w.shape) for w in model.get_weights()])
     image = rng.random((1, *shape, 1)).astype(np.float32)
     expected, found = (
-        m.predict_on_batch(image) for m in (model, shipped_form(model, shape, widths))
+        m.predict_on_batch(image) for m in (model, inference_form(model, shape, widths))
     )
     assert expected.std() > 0.01
     assert np.abs(found - expected).max() < 1e-5

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import CardError
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import fold_spec
 from lesionflow.cards.load_card import load_card
 from lesionflow.cards.model_card import Card
 
@@ -50,6 +50,6 @@ def load_brain_mask_card(
         raise CardError(f"brain_mask: {name} has the channels {channels}: only one is possible")
     if card["output"]["mask"] or card["input"]["mask"]:
         raise CardError(f"brain_mask: {name} needs a brain mask itself (input.mask or output.mask)")
-    if name in cards and import_part(cards[name], 1) != import_part(card, 1):
+    if name in cards and fold_spec(cards[name], 1) != fold_spec(card, 1):
         raise CardError(f"brain_mask: another card of this run has the name {name} too")
     return card

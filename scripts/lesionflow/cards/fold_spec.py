@@ -1,13 +1,16 @@
-"""What of a card the import of a fold and a prediction depend on."""
+"""The parts of a card on which the import of a fold, and a prediction, depend."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lesionflow.base.errors import CardError
+from lesionflow.base.label_channels import background_channels
 from lesionflow.cards.model_card import Card
 from lesionflow.cards.network_shape import network_shape
 
-SAID = (  # of ``import_part``, in fold.json: an import is another one where one of these is
+# Fields that fold.json records. A fold is imported again when one of them changes.
+RECORDED = (
     "version",
     "fold",
     "format",
@@ -22,55 +25,99 @@ SAID = (  # of ``import_part``, in fold.json: an import is another one where one
 )
 
 
-def import_part(card: Mapping[str, Any], fold: int) -> Card:
-    """What the import of one fold depends on: a change of anything else in the card spares it.
+@dataclass(frozen=True)
+class FoldSpec:
+    """What the import of one fold depends on. Changing anything else in the card causes no new import.
+
+    ``dataclasses.asdict`` turns it into plain data, and ``FoldSpec(**data)`` back.
+
+    Attributes
+    ----------
+    name, version, format, network, folder
+        Those of the card.
+    fold
+        From 1.
+    weights
+        ``path`` and ``md5``.
+    source
+        ``url``, ``archive`` and ``sha256``.
+    shape
+        See ``network_shape``.
+    multiple_of, view, layout
+        Those of the card's input (``multiple_of`` of its padding).
+    channels
+        Number of output channels, background included.
+    activation, logits, tolerance
+        Those of the card's output.
+    """
+
+    name: str
+    version: str
+    format: str
+    network: Mapping[str, Any]
+    folder: str | None
+    fold: int
+    weights: Mapping[str, Any]
+    source: Mapping[str, Any]
+    shape: list[int | None]
+    multiple_of: int
+    view: str
+    layout: str
+    channels: int
+    activation: str
+    logits: bool
+    tolerance: float
+
+    def recorded(self) -> dict[str, Any]:
+        """The fields that fold.json records."""
+        return {key: getattr(self, key) for key in RECORDED}
+
+
+def fold_spec(card: Mapping[str, Any], fold: int) -> FoldSpec:
+    """What the import of one fold of a card depends on.
 
     Parameters
     ----------
     card
-        A card, or already such a part.
+        A checked card.
     fold
         From 1.
-
-    Returns
-    -------
-    dict
-        ``name, version, format, network, folder, fold, weights`` (``path``, ``md5``), ``source`` (``url``,
-        ``archive``, ``sha256``), ``shape`` (see ``network_shape``), ``multiple_of``, ``view`` and ``layout``
-        of the input, ``channels`` (int), ``activation``, ``logits`` and ``tolerance`` of the output.
 
     Raises
     ------
     CardError
         If the card has no such fold.
     """
-    if "weights" in card:
-        return dict(card)
     if not 1 <= fold <= len(card["folds"]):
         raise CardError(f"card {card['name']}: fold {fold} of {len(card['folds'])} was asked for")
     output = card["output"]
-    return {
+    return FoldSpec(
         **{key: card[key] for key in ("name", "version", "format", "network", "folder")},
-        "fold": fold,
-        "weights": dict(card["folds"][fold - 1]),
-        "source": {key: card["source"][key] for key in ("url", "archive", "sha256")},
-        "shape": network_shape(card["input"]),
-        "multiple_of": card["input"]["pad"]["multiple_of"],
+        fold=fold,
+        weights=dict(card["folds"][fold - 1]),
+        source={key: card["source"][key] for key in ("url", "archive", "sha256")},
+        shape=network_shape(card["input"]),
+        multiple_of=card["input"]["pad"]["multiple_of"],
         **{key: card["input"][key] for key in ("view", "layout")},
-        "channels": len(output["labels"]) + (output["activation"] == "softmax"),
+        channels=background_channels(output["activation"]) + len(output["labels"]),
         **{key: output[key] for key in ("activation", "logits", "tolerance")},
-    }
+    )
+
+
+def fold_specs(card: Mapping[str, Any]) -> list[FoldSpec]:
+    """``fold_spec`` of every fold of a card."""
+    return [fold_spec(card, fold) for fold in range(1, len(card["folds"]) + 1)]
 
 
 def prediction_part(card: Mapping[str, Any]) -> Card:
-    """What of a card says how its network sees an image, and what becomes of its probabilities.
+    """The parts of a card that say how its network is applied to an image, and how its output is processed.
 
     ``view`` and ``tiles`` of its ``input``; of its ``output`` the values of the ``labels``, ``activation``,
     ``flip``, ``blur``, ``floor`` and ``mask``.
     """
-    wanted, output = card["input"], card["output"]
+    input_spec, output = card["input"], card["output"]
     keys = ("activation", "flip", "blur", "floor", "mask")
     return {
-        "input": {key: wanted[key] for key in ("view", "tiles")},
+        "input": {key: input_spec[key] for key in ("view", "tiles")},
         "output": {"labels": list(output["labels"]), **{key: output[key] for key in keys}},
     }

@@ -1,4 +1,4 @@
-"""How well found brains agree with the true ones on simulated scans, by sequence and resolution."""
+"""Agreement of computed with true brain masks on simulated scans, by sequence and resolution."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,12 +17,12 @@ def mask_dice(mask: np.ndarray, reference: np.ndarray) -> float:
 
 
 def summary(scans: pd.DataFrame) -> dict[str, Any]:
-    """Figures over scans, the worst first.
+    """Summarize the Dice coefficients of scans, and name the worst scan.
 
     Parameters
     ----------
     scans
-        One row a scan: ``head``, ``sequence``, ``spacing_mm`` (text), ``dice``.
+        One row per scan: ``head``, ``sequence``, ``spacing_mm`` (text), ``dice``.
     """
     worst = scans.sort_values("dice").iloc[0]
     return {
@@ -39,8 +39,8 @@ def _by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
     groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(key, sort=False)
     return {
         str(name): {
-            "mean": round(float(part.dice.mean()), 4),
-            "worst": round(float(part.dice.min()), 4),
+            "mean": round(float(group.dice.mean()), 4),
+            "worst": round(float(group.dice.min()), 4),
         }
-        for name, part in groups
+        for name, group in groups
     }

@@ -1,4 +1,4 @@
-"""From a trained network to what ships: its file, and the file's MD5 in its card."""
+"""Save a trained network, and write the MD5 of its file into its card."""
 
 import hashlib
 import re
@@ -8,13 +8,13 @@ from typing import Any
 from lesionflow.base.atomic_write import whole
 
 
-def ship(model: Any, path: Path, card: Path) -> None:
-    """Save a network as a Keras file under a new or old name, and write its MD5 into its card.
+def export_weights(model: Any, path: Path, card: Path) -> None:
+    """Save a network as a Keras file, replacing an existing one, and write its MD5 into its card.
 
     Raises
     ------
     ValueError
-        If the card does not name the file once.
+        If the card does not name the file exactly once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as partial:
@@ -26,17 +26,17 @@ def ship(model: Any, path: Path, card: Path) -> None:
 
 
 def with_digests(card: str, digests: dict[str, str]) -> str:
-    """A card's text with the MD5 of each fold's file (by its name) on the line after its path.
+    """Text of a card with the MD5 of each file, given by name, on the line after its path.
 
     Raises
     ------
     ValueError
-        If a name does not stand there once.
+        If the card does not name a file exactly once, with an MD5 on the next line.
     """
     for name, digest in digests.items():
-        card, found = re.subn(rf"({re.escape(name)}\n\s+md5:) .*", rf"\1 {digest}", card)
-        if found != 1:
+        card, count = re.subn(rf"({re.escape(name)}\n\s+md5:) .*", rf"\1 {digest}", card)
+        if count != 1:
             raise ValueError(
-                f"{name} stands {found} times in the card, not once with an md5 below it"
+                f"the card has {count} entries for {name} with an md5 on the next line; it needs exactly one"
             )
     return card

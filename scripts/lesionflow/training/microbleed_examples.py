@@ -1,4 +1,4 @@
-"""Simulated scans as the demo ensemble sees them: through the same steps as the road's own."""
+"""Simulated scans as input of the demo ensemble, prepared as the workflow prepares scans."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from lesionflow.simulation.microbleeds import Focus, rasterize
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 
 SHAPE = (160, 214, 176)
-INPUT: dict[str, Any] = {  # the card's, as config/models/demo-cmb.yaml has it
+INPUT: dict[str, Any] = {  # as in config/models/demo-cmb.yaml
     "orientation": "RAS",
     "spacing_mm": (1.0, 1.0, 1.0),
     "normalize": [
@@ -51,7 +51,7 @@ class Example:
     bleeds
         The true lesions in the order of their numbers.
     grid
-        Of all arrays.
+        Grid of all arrays.
     place : array of ``SHAPE``, uint8
         Index in ``template_head.PLACES``.
     """
@@ -67,7 +67,7 @@ class Example:
 
 @dataclass(frozen=True)
 class HeadJob:
-    """A scan to simulate: seed of the head, number of microbleeds, and its label map if it has one."""
+    """A scan to simulate: seed of the head, number of microbleeds, and its label map, or None for the template."""
 
     seed: int
     bleeds: int
@@ -75,9 +75,9 @@ class HeadJob:
 
 
 def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
-    """A simulated scan after the road's resample, mask, crop and normalize.
+    """Resample, mask, crop and normalize a simulated scan as the workflow does.
 
-    ``brain`` is the mask on the model's grid over the scan; without one it is the scan's true brain.
+    ``brain`` is the mask on ``grid_of(scan)``; without one, the scan's true brain is used.
     """
     affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
     whole = grid_of(scan)
@@ -107,16 +107,16 @@ def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example
 
 
 def grid_of(scan: Scan) -> Grid:
-    """The demo model's grid over a scan."""
+    """Grid of the demo model that covers a scan."""
     shape = scan.image.shape
     return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
 
 
 def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None) -> Example:
-    """An example; a job of ``simulated_examples``.
+    """Simulate a scan and prepare it.
 
-    ``mask`` is a card that finds brains and its imported folds, for heads from label maps; heads of the
-    template bring their true mask, as the demo's cohort does.
+    ``mask`` is the card of a brain-mask model and its imported folds, for heads from label maps; heads from the
+    template use their true mask, as the demo cohort does.
     """
     head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
     scan = simulated_scan(head, 1)
@@ -130,18 +130,18 @@ def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None)
 def simulated_examples(
     jobs: list[HeadJob], workers: int, mask: tuple[Card, list[Path]] | None = None
 ) -> list[Example]:
-    """Examples of many jobs in parallel processes, in their order (see ``simulated_example``)."""
-    one = partial(simulated_example, mask=mask)
+    """Run ``simulated_example`` for many jobs in parallel processes; results in the order of the jobs."""
+    simulate = partial(simulated_example, mask=mask)
     if workers == 1:
-        return [one(job) for job in jobs]
+        return [simulate(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(one, jobs))
+        return list(pool.map(simulate, jobs))
 
 
 def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
-    """Jobs with many microbleeds a head for ``count`` training scans.
+    """Jobs for ``count`` training scans with many microbleeds in each head.
 
-    With label maps, these in turn, and every third head from the template.
+    With label maps, the heads come from these in turn, and every third head from the template.
     """
     rng = np.random.default_rng([seed, 7])
     heads = [
@@ -154,7 +154,7 @@ def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -
 
 
 def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
-    """Seeds that no training uses; every fourth head has no microbleed, the others one to twelve."""
+    """Jobs with seeds that training does not use; every fourth head has no microbleeds, the others one to twelve."""
     rng = np.random.default_rng([seed, 8])
     return [
         HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
@@ -163,7 +163,7 @@ def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
 
 
 def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
-    """Scans of each label map, ``scans`` with one to twelve microbleeds; and the same heads with none."""
+    """Jobs for ``scans`` scans of each label map with one to twelve microbleeds, then for the same heads with none."""
     rng = np.random.default_rng([seed, 13])
     jobs = [
         HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)

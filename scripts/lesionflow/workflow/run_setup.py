@@ -6,7 +6,8 @@ started elsewhere, for a cluster's jobs, read it there and do not list the cohor
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import CardError, CohortError
 from lesionflow.cards.brain_mask_card import load_brain_mask_card
 from lesionflow.cards.config import check_config
-from lesionflow.cards.fold_spec import import_part
+from lesionflow.cards.fold_spec import FoldSpec, fold_specs
 from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
@@ -78,8 +79,9 @@ def make_plan(
     """
     models_dir = Path(settings["models_dir"])
     for card in [*cards.values(), *([brain] if brain else [])]:
-        check_available(card, models_dir, code)
-        _wish(card, models_dir, code)
+        specs = fold_specs(card)
+        check_available(specs, models_dir, code)
+        _wish(specs, models_dir, code)
     headers = HeaderCache(layout.HEADERS)
     plan = plan_run(settings, cards, headers, brain)
     headers.save()
@@ -103,17 +105,17 @@ def read_plan() -> list[Record]:
     return join_references(plain, truths)
 
 
-def _wish(card: Card, models_dir: Path, code: str) -> None:
+def _wish(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> None:
     """Write what each import of a card should be; newer than a fold that is not that.
 
     Other working directories may share the models' folder, and Snakemake remembers params by directory.
     """
-    for fold in range(1, len(card["folds"]) + 1):
-        names: dict[str, Any] = {"model": card["name"], "fold": fold}
+    for spec in specs:
+        names: dict[str, Any] = {"model": spec.name, "fold": spec.fold}
         path = layout.path(layout.IMPORT_REQUEST, **names)
         there = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
-        wish = {**import_part(card, fold), "code": code}
-        if is_imported(card, fold, models_dir, code):
+        wish = {**asdict(spec), "code": code}
+        if is_imported(spec, models_dir, code):
             _keep(path, wish)
             os.utime(path, (there.stat().st_mtime,) * 2)
         else:  # content that is new as well: Snakemake compares it where the time is

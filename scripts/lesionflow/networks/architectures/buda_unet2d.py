@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.weights.torch_state_dict import read_tensors
 
 DEFAULTS = {"features": (32, 64, 128, 256, 512), "bn_epsilon": 1e-5}
@@ -23,12 +24,12 @@ BATCH_NORM = {
 COUNTER = "num_batches_tracked"  # of training steps; without a use in inference
 
 
-def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The 2-D U-Net, with random weights.
 
     Parameters
     ----------
-    part
+    spec
         ``shape`` (rows, columns, channels; PyTorch's H, W and C), ``channels`` and ``activation`` of
         the output. Sides are multiples of 2 ** (levels - 1): 16 as published.
     network
@@ -52,7 +53,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
             x = layers.Activation("relu", name=f"{name}.{short}relu{n}")(x)
         return x
 
-    image = keras.Input(tuple(part["shape"]), name="image")
+    image = keras.Input(tuple(spec.shape), name="image")
     x, skips = image, []
     for n, width in enumerate(features, 1):
         skips.append(block(x, f"encoder{n}", f"enc{n}", width))
@@ -62,7 +63,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
         up = layers.Conv2DTranspose(width, 2, strides=2, name=f"upconv{n}")(x)
         x = layers.Concatenate(name=f"concat{n}")([up, skips[n - 1]])
         x = block(x, f"decoder{n}", f"dec{n}", width)
-    head = layers.Conv2D(part["channels"], 1, activation=part["activation"], name="conv")
+    head = layers.Conv2D(spec.channels, 1, activation=spec.activation, name="conv")
     return keras.Model(image, head(x))
 
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from string import ascii_uppercase
 from typing import Any
 
+from lesionflow.cards.fold_spec import FoldSpec
+
 DEFAULTS = {"features": (16, 32, 64, 128, 256), "bn_epsilon": 1e-3}
 
 
-def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The 3-D U-Net, with random weights.
 
     Levels are called A, B, ... from the top. The deepest one's upsampling has its own letter, the
@@ -21,7 +23,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
 
     Parameters
     ----------
-    part
+    spec
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
         multiples of 2 ** (levels - 1): 16 as published.
     network
@@ -43,7 +45,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
             x = layers.Activation("relu", name=activation)(x)
         return x
 
-    image = keras.Input(tuple(part["shape"]), name="MRImages")
+    image = keras.Input(tuple(spec.shape), name="MRImages")
     x, skips = image, []
     for letter, width in zip(letters, features, strict=True):
         x = block(x, f"encode{letter}", width)
@@ -56,5 +58,5 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
         x = layers.Conv3DTranspose(width, 2, strides=2, padding="same", name=name)(x)
         x = layers.Concatenate(name=f"concat{letter}")([x, skips[level]])
         x = block(x, f"decode{letters[level - 1]}" if level else "convOut", width)
-    head = layers.Conv3D(part["channels"], 1, activation=part["activation"], name="PredictionMask")
+    head = layers.Conv3D(spec.channels, 1, activation=spec.activation, name="PredictionMask")
     return keras.Model(image, head(x))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lesionflow.base.errors import WeightsError
+from lesionflow.cards.fold_spec import FoldSpec
 
 DEFAULTS: Mapping[str, Any] = {
     "features": (10, 20, 30),
@@ -39,7 +40,7 @@ def margin(network: Mapping[str, Any]) -> int:
     return len(features) * (KERNEL // 2)
 
 
-def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The network, with random weights, for inference.
 
     Layers are called ``ConvLayer_N.bn``, ``.prelu`` and ``.conv``, N from 0 through the convolutions and
@@ -47,7 +48,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
 
     Parameters
     ----------
-    part
+    spec
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output.
     network
         ``features`` of each convolution of 3 voxels a side; ``skips``, the convolutions (from 0)
@@ -79,10 +80,10 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
             f"network.skips of the card: expected numbers from 0 to {len(features) - 1}, found "
             f"{list(network['skips'])}"
         )
-    smallest = min((n for n in part["shape"][:3] if n is not None), default=None)
+    smallest = min((n for n in spec.shape[:3] if n is not None), default=None)
     if smallest is not None and smallest <= 2 * margin(network):
         raise WeightsError(
-            f"an input of {tuple(part['shape'][:3])} is too small: each side loses {2 * margin(network)} voxels"
+            f"an input of {tuple(spec.shape[:3])} is too small: each side loses {2 * margin(network)} voxels"
         )
 
     def normalized(x: Any, name: str) -> Any:
@@ -95,7 +96,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
             x = layers.Rescaling(factor, name=f"{name}.keep")(x)
         return layers.Conv3D(width, size, use_bias=False, name=f"{name}.conv")(x)
 
-    image = keras.Input(tuple(part["shape"]), name="image")
+    image = keras.Input(tuple(spec.shape), name="image")
     x, outputs = image, []
     for number, width in enumerate(features):
         x = layer(x, number, width, KERNEL)
@@ -107,5 +108,5 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
     for number, (width, factor) in enumerate(zip(dense, keep, strict=False), len(features)):
         x = layer(x, number, width, 1, factor)
     x = layers.Rescaling(keep[-1], name="Classifier.keep")(normalized(x, "Classifier"))
-    head = layers.Conv3D(part["channels"], 1, name="Classifier.conv")
-    return keras.Model(image, layers.Activation(part["activation"])(head(x)))
+    head = layers.Conv3D(spec.channels, 1, name="Classifier.conv")
+    return keras.Model(image, layers.Activation(spec.activation)(head(x)))

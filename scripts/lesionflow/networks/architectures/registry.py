@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lesionflow.base.errors import WeightsError
+from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.architectures import buda_unet2d, intel_unet3d, livianet, synthseg
 from lesionflow.networks.weights import livianet_arrays
 from lesionflow.networks.weights.keras_h5_arrays import read_layers
@@ -22,7 +23,7 @@ Layers = Mapping[str, Mapping[str, np.ndarray]]
 class Route(NamedTuple):
     """How one format is imported."""
 
-    build: Callable[[Mapping[str, Any], Mapping[str, Any]], Any]  # of the part and its network
+    build: Callable[[FoldSpec, Mapping[str, Any]], Any]
     read: Callable[[Path], Layers]
     defaults: Mapping[str, Any]
 
@@ -38,12 +39,12 @@ FORMATS = frozenset(ROUTES)
 COMMON = {"prefix": "", "layers": None, "kernel_flip": False}
 
 
-def rebuild(part: Mapping[str, Any], path: Path) -> Any:
+def rebuild(spec: FoldSpec, path: Path) -> Any:
     """The published network of a card, with the weights of a file.
 
     Parameters
     ----------
-    part
+    spec
         ``format`` (one of ``FORMATS``), ``shape`` (x, y[, z], channels; None where any size will
         do), ``channels`` of the output, ``activation`` and ``network``, whose parameters are the
         published ones where they are absent or None.
@@ -62,21 +63,21 @@ def rebuild(part: Mapping[str, Any], path: Path) -> Any:
         If the file is damaged or unsafe, or a layer is missing, unknown, of another shape, or holds
         numbers that are not finite.
     """
-    route = ROUTES[part["format"]]
-    network = settled(part)
+    route = ROUTES[spec.format]
+    network = settled(spec)
     try:
         found = unprefixed(path, route.read(path), network["prefix"])
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     if network["kernel_flip"]:
         found = flipped(found)
-    model = route.build(part, network)
+    model = route.build(spec, network)
     assign(model, found, path, network["layers"])
     model.trainable = False
     return model
 
 
-def settled(part: Mapping[str, Any]) -> dict[str, Any]:
+def settled(spec: FoldSpec) -> dict[str, Any]:
     """The parameters of a card's network, with the published ones where it gives none.
 
     Raises
@@ -84,11 +85,11 @@ def settled(part: Mapping[str, Any]) -> dict[str, Any]:
     WeightsError
         If it gives one that the format's network does not have.
     """
-    given = {k: v for k, v in (part.get("network") or {}).items() if v is not None}
-    known = {**COMMON, **ROUTES[part["format"]].defaults}
+    given = {k: v for k, v in (spec.network or {}).items() if v is not None}
+    known = {**COMMON, **ROUTES[spec.format].defaults}
     if strange := sorted(set(given) - set(known)):
         raise WeightsError(
-            f"network.{strange[0]} of the card: {part['format']} has {', '.join(sorted(known))}"
+            f"network.{strange[0]} of the card: {spec.format} has {', '.join(sorted(known))}"
         )
     return {**known, **given}
 

@@ -1,4 +1,4 @@
-"""The demo network: a small residual 3-D U-Net of plain Keras layers."""
+"""The network of the demo ensemble: a small residual 3-D U-Net of plain Keras layers."""
 
 import os
 from typing import Any
@@ -12,14 +12,15 @@ WIDTHS = (8, 16, 32, 48)
 def residual_unet(shape: tuple[int, int, int], widths: tuple[int, ...] = WIDTHS) -> Any:
     """A residual 3-D U-Net (Çiçek et al. 2016, He et al. 2016) of one channel and one label.
 
-    Two convolutions a level around which a projection leads, batch norm, ReLU, 'same' max-pooling,
-    nearest upsampling of a projection to the next width, cropped by a layer where a size is odd. Only
-    Keras' own layers in float32, so that any Keras 3 loads the file in safe mode.
+    Each level has two convolutions with a projection as residual connection, batch normalization and ReLU.
+    Between levels there are 'same' max-pooling and, after a projection to the next width, nearest-neighbour
+    upsampling, which is cropped if a size is odd. Only Keras' own layers in float32, so any Keras 3 loads the
+    file in safe mode.
 
     Parameters
     ----------
     shape
-        Of the input in voxels. Weights do not depend on it: ``copied`` moves them to another.
+        Input size in voxels. Weights do not depend on it: ``with_shape`` copies them to another size.
     widths
         Filters of each level.
     """
@@ -50,15 +51,15 @@ def residual_unet(shape: tuple[int, int, int], widths: tuple[int, ...] = WIDTHS)
         x = layers.Concatenate()([x, skip])
         x = layers.Conv3D(width, 3, padding="same", use_bias=False)(x)
         x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.95)(x))
-    rare = keras.initializers.Constant(-4.0)  # lesions are rare: begin there
+    rare = keras.initializers.Constant(-4.0)  # lesions are rare
     probability = layers.Conv3D(
         1, 1, bias_initializer=rare, activation="sigmoid", name="probability"
     )
     return keras.Model(image, probability(x))
 
 
-def copied(model: Any, shape: tuple[int, int, int], widths: tuple[int, ...] = WIDTHS) -> Any:
+def with_shape(model: Any, shape: tuple[int, int, int], widths: tuple[int, ...] = WIDTHS) -> Any:
     """The same network with the same weights for another input shape."""
-    other = residual_unet(shape, widths)
-    other.set_weights(model.get_weights())
-    return other
+    copy = residual_unet(shape, widths)
+    copy.set_weights(model.get_weights())
+    return copy

@@ -7,15 +7,17 @@ github.com/BBillot/SynthSeg, commit 66342c1, called there with batch norm on the
 from collections.abc import Mapping
 from typing import Any
 
+from lesionflow.cards.fold_spec import FoldSpec
+
 DEFAULTS = {"features": (24, 48, 96, 192, 384), "bn_epsilon": 1e-3}
 
 
-def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
+def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The 3-D U-Net, with random weights.
 
     Parameters
     ----------
-    part
+    spec
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
         multiples of 2 ** (levels - 1): 16 as published.
     network
@@ -38,7 +40,7 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
     def normalized(x: Any, name: str) -> Any:
         return layers.BatchNormalization(epsilon=network["bn_epsilon"], name=name)(x)
 
-    image = keras.Input(tuple(part["shape"]), name="image")
+    image = keras.Input(tuple(spec.shape), name="image")
     x, skips = image, []
     for level, features in enumerate(network["features"]):
         x = convolutions(x, f"unet_conv_downarm_{level}", features)
@@ -51,6 +53,6 @@ def build(part: Mapping[str, Any], network: Mapping[str, Any]) -> Any:
         x = layers.Concatenate(name=f"unet_merge_{levels + n}")([skips[level], x])
         x = convolutions(x, f"unet_conv_uparm_{levels + n}", network["features"][level])
         x = normalized(x, f"unet_bn_up_{n}")
-    x = layers.Conv3D(part["channels"], 1, name="unet_likelihood")(x)
-    x = layers.Activation(part["activation"], name="unet_prediction")(x)
+    x = layers.Conv3D(spec.channels, 1, name="unet_likelihood")(x)
+    x = layers.Activation(spec.activation, name="unet_prediction")(x)
     return keras.Model(image, x, name="unet")

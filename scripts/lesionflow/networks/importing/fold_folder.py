@@ -1,10 +1,4 @@
-"""Imported folds: every foreign format turned once into the one kind of network that predicts.
-
-A fold is a folder with a TensorFlow SavedModel whose signature ``serving_default`` maps ``image``, float32
-(batch, x, y, z, channel), of 2-D networks (batch, x, y, channel), to ``probability``, float32, with the
-labels in the channel's place; the same network for OpenVINO where OpenVINO converts it and agrees; and
-``fold.json``, which says what it is. Of an ONNX file there is OpenVINO's network only.
-"""
+"""Write an imported fold (``networks.imported_fold``), and compare it with the published network."""
 
 import logging
 import os
@@ -18,131 +12,136 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import WeightsError
-from lesionflow.cards.fold_spec import SAID
-from lesionflow.cards.model_card import Card
-from lesionflow.networks.importing.constant_folding import folded
+from lesionflow.cards.fold_spec import FoldSpec
+from lesionflow.networks.imported_fold import FOLD_JSON, OPENVINO
+from lesionflow.networks.importing.constant_folding import fold_constants
 from lesionflow.networks.importing.onnx import convert_onnx
 from lesionflow.networks.importing.openvino_conversion import convert_to_openvino
-from lesionflow.networks.importing.published_network import original
+from lesionflow.networks.importing.published_network import load_published
 from lesionflow.networks.inference.backends import compiled_openvino, tensorflow
 from lesionflow.networks.inference.random_volume import random_volume
 
-SAME = 1e-5  # how far the imported fold may be from the original, in probability
-ROUNDING = 1e-4  # how much between two computations of a network may be put down to float32
-IR = "openvino.xml"
+# Largest allowed difference in probability between the imported fold and the published network.
+MAX_DIFFERENCE = 1e-5
+# Largest difference between two computations of a network that float32 rounding can explain.
+MAX_ROUNDING = 1e-4
 
 
 def write_fold(
-    part: Card,
+    spec: FoldSpec,
     path: Path,
     digests: dict[str, str],
     folder: Path,
     threads: int = 0,
     code: str = "",
 ) -> None:
-    """Import one fold's weights, and hold the result against the original on a random volume.
+    """Import the weights of one fold, and compare the result with the published network on a random volume.
 
     Parameters
     ----------
-    part
-        ``model_card.import_part`` of the card.
+    spec
+        The fold.
     path
         The weights on disk, their hashes already checked.
     digests
         Their ``md5`` and ``sha256``.
     folder
-        Where the fold goes; whatever was there is replaced, once the new one is whole.
+        Folder of the imported fold. An existing one is replaced once the new one is complete.
     threads
-        Of the CPU.
+        Number of CPU threads; 0 for all.
     code
-        Mark of the code that imports, to be kept with the fold.
+        Digest of the code of the import, which ``fold.json`` records.
 
     Raises
     ------
     WeightsError
         If the weights cannot be loaded, or the network is not the one that the card describes.
     """
-    volume = random_volume(check_shape(part))[None]
+    volume = random_volume(check_shape(spec))[None]
     with _replaced(folder) as partial:
-        if part["format"] == "onnx":
-            problem = _write_onnx(part, path, volume, partial, threads)
+        if spec.format == "onnx":
+            problem = _write_onnx(spec, path, volume, partial, threads)
         else:
-            problem = _write_tensorflow(part, path, volume, partial, threads)
+            problem = _write_tensorflow(spec, path, volume, partial, threads)
         json_sidecar.write(
-            partial / "fold.json",
+            partial / FOLD_JSON,
             {
-                "card": part["name"],
-                **{key: part[key] for key in SAID},
-                "weights": part["weights"]["path"],
+                "card": spec.name,
+                **spec.recorded(),
+                "weights": spec.weights["path"],
                 "md5": digests["md5"],
                 "weights_sha256": digests["sha256"],
-                "archive_sha256": part["source"]["sha256"],
+                "archive_sha256": spec.source["sha256"],
                 "openvino": problem or True,
                 "code": code,
             },
         )
 
 
-def check_shape(part: Card) -> tuple[int, ...]:
-    """Shape (x, y, z, channel), or (x, y, channel), of the image that an import is checked with.
+def check_shape(spec: FoldSpec) -> tuple[int, ...]:
+    """Shape (x, y, z, channel), or (x, y, channel), of the image on which an import is compared.
 
-    Where the network takes any size: two of the sides that it can divide, at least 32 voxels.
+    For a side of any size, twice the multiple that the network requires, and at least 32 voxels.
     """
-    free = max(2 * part["multiple_of"], 32)
-    return tuple(free if n is None else n for n in part["shape"])
+    free = max(2 * spec.multiple_of, 32)
+    return tuple(free if n is None else n for n in spec.shape)
 
 
 def _write_tensorflow(
-    part: Card, path: Path, volume: np.ndarray, folder: Path, threads: int
+    spec: FoldSpec, path: Path, volume: np.ndarray, folder: Path, threads: int
 ) -> str:
-    """A SavedModel in ``folder``, and OpenVINO's network beside it; returns why that is not there."""
+    """Write a SavedModel and an OpenVINO network; return why there is no OpenVINO network, or an empty string."""
     tf = tensorflow(threads)
-    network, batch, keep = original(tf, part, path)
+    network, batch, keep = load_published(tf, spec, path)
     graph = tf.function(network)  # eager Keras takes three times the memory and time
-    expected = _checked(graph(tf.constant(volume)).numpy(), part, volume.shape)
-    serve = _serving(tf, network, (batch, *part["shape"]))
-    apart, rounding = np.inf, 0.0
-    if better := folded(tf, serve):
-        apart = rounding = _exported(tf, *better, folder, volume, expected)
-    if not apart <= SAME:
-        apart = _exported(tf, serve, keep, folder, volume, expected)
-    if not apart <= SAME:
-        raise WeightsError(f"{path}: the imported fold differs from the original by {apart:.2g}")
-    tolerance = part["tolerance"]
-    if SAME < rounding <= ROUNDING:  # float32 says no more: TensorFlow's own two ways differ
-        tolerance = max(tolerance, min(2 * rounding, ROUNDING))
-    problem = _convert_to_openvino(folder, volume, expected, part["shape"], tolerance, threads)
+    expected = _checked(graph(tf.constant(volume)).numpy(), spec, volume.shape)
+    serve = _serving(tf, network, (batch, *spec.shape))
+    difference, rounding = np.inf, 0.0
+    if folded := fold_constants(tf, serve):
+        difference = rounding = _export(tf, *folded, folder, volume, expected)
+    if not difference <= MAX_DIFFERENCE:
+        difference = _export(tf, serve, keep, folder, volume, expected)
+    if not difference <= MAX_DIFFERENCE:
+        raise WeightsError(
+            f"{path}: the imported fold differs from the published network by {difference:.2g}"
+        )
+    tolerance = spec.tolerance
+    # If TensorFlow with and without constant folding differ by more, float32 is no more precise than that.
+    if MAX_DIFFERENCE < rounding <= MAX_ROUNDING:
+        tolerance = max(tolerance, min(2 * rounding, MAX_ROUNDING))
+    problem = _write_openvino(folder, volume, expected, spec.shape, tolerance, threads)
     if problem:
-        logging.warning("no OpenVINO network: %s; TensorFlow will predict", problem)
+        logging.warning("no OpenVINO network: %s; TensorFlow will be used", problem)
     return problem
 
 
-def _write_onnx(part: Card, path: Path, volume: np.ndarray, folder: Path, threads: int) -> str:
-    convert_onnx(part, path, folder / IR)
-    network = compiled_openvino(folder / IR, "float32", threads, volume.shape)
-    _checked(np.array(network(volume)[0]), part, volume.shape)
+def _write_onnx(spec: FoldSpec, path: Path, volume: np.ndarray, folder: Path, threads: int) -> str:
+    convert_onnx(spec, path, folder / OPENVINO)
+    network = compiled_openvino(folder / OPENVINO, "float32", threads, volume.shape)
+    _checked(np.array(network(volume)[0]), spec, volume.shape)
     return ""
 
 
-def _checked(probability: np.ndarray, part: Card, seen: tuple[int, ...]) -> np.ndarray:
-    """What the network returns for a volume of the shape ``seen``, if it is what the card says."""
-    name = f"model {part['name']}, fold {part['fold']}"
-    wanted = (*seen[:-1], part["channels"])
-    fits = probability.shape == wanted
-    if part["view"] == "tiles" and probability.ndim == len(wanted):
-        lost = np.subtract(wanted, probability.shape)  # without padding, as much on either side
+def _checked(probability: np.ndarray, spec: FoldSpec, input_shape: tuple[int, ...]) -> np.ndarray:
+    """The output of a network for a volume of this shape, after comparing it with the card."""
+    name = f"model {spec.name}, fold {spec.fold}"
+    expected = (*input_shape[:-1], spec.channels)
+    fits = probability.shape == expected
+    if spec.view == "tiles" and probability.ndim == len(expected):
+        # A network without padding loses the same number of voxels at both ends of an axis.
+        lost = np.subtract(expected, probability.shape)
         fits = lost[0] == lost[-1] == 0 and bool((lost >= 0).all() and (lost % 2 == 0).all())
     if not fits:
         raise WeightsError(
             f"{name}: the network returns {probability.shape}, but the card's shape and labels "
-            f"({part['activation']}) need {wanted} (batch, x, y, z, channel)"
+            f"({spec.activation}) need {expected} (batch, x, y, z, channel)"
         )
-    if not (probability.min() >= 0 and probability.max() <= 1 + 1e-5):  # NaN fails as well
+    if not (probability.min() >= 0 and probability.max() <= 1 + 1e-5):  # also catches NaN
         raise WeightsError(
-            f"{name}: the network returns {probability.min():.3g} to {probability.max():.3g}, which are "
-            "no probabilities: if it ends before its activation, say output.logits: true"
+            f"{name}: the network returns values from {probability.min():.3g} to {probability.max():.3g}, "
+            "which are not probabilities: if it returns logits, set output.logits: true"
         )
-    if part["activation"] == "softmax" and np.abs(probability.sum(-1) - 1).max() > 1e-3:
+    if spec.activation == "softmax" and np.abs(probability.sum(-1) - 1).max() > 1e-3:
         raise WeightsError(
             f"{name}: its channels do not sum to 1, so output.activation is not softmax"
         )
@@ -150,6 +149,8 @@ def _checked(probability: np.ndarray, part: Card, seen: tuple[int, ...]) -> np.n
 
 
 def _serving(tf: Any, network: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Any:
+    """``tf.function`` for the signature ``serving_default``."""
+
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32, name="image")])
     def serve(image: Any) -> dict[str, Any]:
         return {"probability": tf.identity(network(image), name="probability")}
@@ -157,50 +158,51 @@ def _serving(tf: Any, network: Callable[[Any], Any], shape: tuple[int | None, ..
     return serve
 
 
-def _exported(
+def _export(
     tf: Any, serve: Any, keep: Any, folder: Path, volume: np.ndarray, expected: np.ndarray
 ) -> float:
-    """How far the function, saved and loaded again, is from what is expected of it."""
+    """Save a function as a SavedModel, load it, and return the largest difference from the expected output."""
     module = tf.Module()
     module.serve = serve
-    module.keep = keep  # TensorFlow saves the variables that hang on the module
+    module.keep = keep  # TensorFlow saves only variables that the module refers to
     tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
-    again = tf.saved_model.load(str(folder))
-    found = again.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
-    apart = float(np.abs(found - expected).max())
-    logging.info("imported fold and original differ by at most %.2g", apart)
-    return apart
+    loaded = tf.saved_model.load(str(folder))
+    output = loaded.signatures["serving_default"](image=tf.constant(volume))["probability"].numpy()
+    difference = float(np.abs(output - expected).max())
+    logging.info("imported fold and published network differ by at most %.2g", difference)
+    return difference
 
 
-def _convert_to_openvino(
+def _write_openvino(
     folder: Path,
     volume: np.ndarray,
     expected: np.ndarray,
-    shape: tuple[int | None, ...],
+    shape: list[int | None],
     tolerance: float,
     threads: int,
 ) -> str:
-    """Put the fold's network for OpenVINO beside it; returns why not, or nothing."""
-    problem = ""
+    """Write the fold's OpenVINO network; return why there is none, or an empty string."""
+    problem, ir = "", folder / OPENVINO
     try:
-        convert_to_openvino(folder, (1, *shape), folder / IR)
-        found = compiled_openvino(folder / IR, "float32", threads, volume.shape)(volume)[0]
-        apart = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
-        logging.info("OpenVINO and TensorFlow differ by at most %.2g", apart)
-        if not apart <= tolerance:
+        convert_to_openvino(folder, (1, *shape), ir)
+        output = compiled_openvino(ir, "float32", threads, volume.shape)(volume)[0]
+        same_shape = output.shape == expected.shape
+        difference = float(np.abs(output - expected).max()) if same_shape else np.inf
+        logging.info("OpenVINO and TensorFlow differ by at most %.2g", difference)
+        if not difference <= tolerance:
             problem = f"OpenVINO and TensorFlow differ by more than {tolerance:g}"
-    except Exception as error:  # any operation that OpenVINO lacks
+    except Exception as error:  # e.g. an operation that OpenVINO does not have
         logging.info("OpenVINO: %s", error)
         problem = f"OpenVINO cannot convert it ({type(error).__name__})"
     if problem:
         for suffix in (".xml", ".bin"):
-            (folder / IR).with_suffix(suffix).unlink(missing_ok=True)
+            ir.with_suffix(suffix).unlink(missing_ok=True)
     return problem
 
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """Folder to fill, put in the place of ``folder`` once the block ends without an error."""
+    """A new folder, which replaces ``folder`` if the block ends without an error."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (folder.with_name(f".{os.getpid()}-{w}-{folder.name}") for w in ("new", "old"))
     try:

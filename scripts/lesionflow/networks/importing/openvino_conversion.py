@@ -1,4 +1,4 @@
-"""From a SavedModel to OpenVINO's network."""
+"""Conversion of a SavedModel to an OpenVINO network."""
 
 from pathlib import Path
 
@@ -6,21 +6,21 @@ from lesionflow.networks.importing.upsampling_openvino import without_upsampling
 
 
 def convert_to_openvino(saved_model: Path, shape: tuple[int | None, ...], ir: Path) -> None:
-    """Write a SavedModel as an OpenVINO network in float32, its input of this shape.
+    """Convert a SavedModel to an OpenVINO network in float32, with an input of this shape.
 
-    Where its shapes are fixed it makes no upsampled maps (``upsampling``).
+    If the shape is fixed, convolutions of upsampled maps are replaced (``upsampling_openvino``).
 
-    OpenVINO's core reads the folder by itself. Its ``convert_model`` would do the same some seconds
-    slower, silence the root logger, and report its use over the network.
+    OpenVINO's core reads the folder directly. Its ``convert_model`` gives the same network but takes some
+    seconds longer, silences the root logger, and reports its use over the network.
 
     Parameters
     ----------
     saved_model
         Folder of a SavedModel with one input.
     shape
-        Of the input, the batch included; None: any.
+        Shape of the input, batch included; None for a dimension of any size.
     ir
-        The ``.xml`` file to write, the ``.bin`` beside it.
+        The ``.xml`` file to write. The ``.bin`` file goes beside it.
     """
     import openvino as ov
 

@@ -1,69 +1,70 @@
-"""Networks as they were published, of whatever format, as functions of a tensor."""
+"""Load published networks of any format as functions of a tensor."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import WeightsError
-from lesionflow.cards.model_card import Card
-from lesionflow.networks.architectures.registry import FORMATS as REBUILT
+from lesionflow.cards.fold_spec import FoldSpec
+from lesionflow.networks.architectures.registry import FORMATS as REBUILT_FORMATS
 from lesionflow.networks.architectures.registry import rebuild
 from lesionflow.networks.weights.keras_models import load_keras
 
-Original = tuple[Callable[[Any], Any], int | None, Any]
+PublishedNetwork = tuple[Callable[[Any], Any], int | None, Any]
 
 
-def original(tf: Any, part: Card, path: Path) -> Original:
-    """A published network, as one that takes and returns channels last.
+def load_published(tf: Any, spec: FoldSpec, path: Path) -> PublishedNetwork:
+    """Load a published network as a function that takes and returns tensors with channels last.
 
     Parameters
     ----------
     tf
         TensorFlow.
-    part
-        ``model_card.import_part`` of its card.
+    spec
+        The fold.
     path
         Its weights.
 
     Returns
     -------
     network
-        Maps a tensor (batch, ..., channel) to probabilities, with the card's activation applied where
-        the published network ends before it.
+        Maps a tensor (batch, ..., channel) to probabilities. The card's activation is applied if the published
+        network returns logits.
     batch
-        The batch size that it asks for; None: any.
+        The batch size that it requires; None for any.
     keep
-        What the network needs to live.
+        Object that must stay referenced, since it holds the network's variables.
 
     Raises
     ------
     WeightsError
-        If it cannot be loaded, has more than one input or output, or takes another shape than the card says.
+        If it cannot be loaded, has more than one input or output, or its input shape is not the card's.
     """
-    load = _saved_model if part["format"] == "savedmodel" else _keras
-    network, declared, keep = load(tf, part, path)
-    rank = len(part["shape"])
-    if part["layout"] == "channels_first":
+    load = _saved_model if spec.format == "savedmodel" else _keras
+    network, declared, keep = load(tf, spec, path)
+    rank = len(spec.shape)
+    if spec.layout == "channels_first":
         declared = [declared[0], *declared[2:], declared[1]] if len(declared) > 2 else declared
-    batch = fitting(path, declared, part)
+    batch = checked_batch_size(path, declared, spec)
 
-    def whole(x: Any) -> Any:
-        if part["layout"] == "channels_first":
+    def network_channels_last(x: Any) -> Any:
+        if spec.layout == "channels_first":
             x = tf.transpose(x, [0, rank, *range(1, rank)])
-        found = tf.cast(network(x), tf.float32)
-        if part["layout"] == "channels_first":
-            found = tf.transpose(found, [0, *range(2, rank + 1), 1])
-        if part["logits"]:
-            found = tf.sigmoid(found) if part["activation"] == "sigmoid" else tf.nn.softmax(found)
-        return found
+        output = tf.cast(network(x), tf.float32)
+        if spec.layout == "channels_first":
+            output = tf.transpose(output, [0, *range(2, rank + 1), 1])
+        if spec.logits:
+            sigmoid = spec.activation == "sigmoid"
+            output = tf.sigmoid(output) if sigmoid else tf.nn.softmax(output)
+        return output
 
-    return whole, batch, keep
+    return network_channels_last, batch, keep
 
 
-def _saved_model(tf: Any, part: Card, path: Path) -> tuple[Callable[[Any], Any], list, Any]:
+def _saved_model(tf: Any, spec: FoldSpec, path: Path) -> tuple[Callable[[Any], Any], list, Any]:
     try:
         loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow raises many kinds for a damaged folder
+    except Exception as error:  # TensorFlow raises exceptions of many types for a damaged folder
         reason = " ".join(str(error).split())[:400]
         raise WeightsError(f"{path}: TensorFlow cannot load the SavedModel: {reason}") from error
     signatures = loaded.signatures
@@ -76,20 +77,20 @@ def _saved_model(tf: Any, part: Card, path: Path) -> tuple[Callable[[Any], Any],
         raise WeightsError(
             f"{path}: one input and one output are needed, not {sorted(inputs)} and {sorted(outputs)}"
         )
-    (key, spec), out = next(iter(inputs.items())), next(iter(outputs))
-    declared, dtype = spec.shape.as_list() if spec.shape.rank else [], spec.dtype
+    (key, tensor), output_key = next(iter(inputs.items())), next(iter(outputs))
+    declared, dtype = tensor.shape.as_list() if tensor.shape.rank else [], tensor.dtype
 
     def signature(x: Any) -> Any:
-        return call(**{key: tf.cast(x, dtype)})[out]
+        return call(**{key: tf.cast(x, dtype)})[output_key]
 
     return signature, declared, loaded
 
 
-def _keras(tf: Any, part: Card, path: Path) -> tuple[Callable[[Any], Any], list, Any]:
-    if part["format"] in REBUILT:
-        model = rebuild(part, path)
+def _keras(tf: Any, spec: FoldSpec, path: Path) -> tuple[Callable[[Any], Any], list, Any]:
+    if spec.format in REBUILT_FORMATS:
+        model = rebuild(spec, path)
     else:
-        model = load_keras(path, trusted=part["weights"]["md5"] is not None)
+        model = load_keras(path, trusted=spec.weights["md5"] is not None)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise WeightsError(
             f"{path}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
@@ -99,26 +100,26 @@ def _keras(tf: Any, part: Card, path: Path) -> tuple[Callable[[Any], Any], list,
     return lambda x: model(x, training=False), list(model.inputs[0].shape), keep
 
 
-def fitting(path: Path, declared: list[int | None], part: Card) -> int | None:
-    """The batch size that a network asks for, if the rest of its input is what the card says.
+def checked_batch_size(path: Path, declared: list[int | None], spec: FoldSpec) -> int | None:
+    """The batch size that a network requires (None for any), after comparing its input shape with the card's.
 
     Raises
     ------
     WeightsError
-        If it is not.
+        If the shape is another one, or the batch size is not 1.
     """
-    wanted = tuple(part["shape"])
-    fits = len(declared) == len(wanted) + 1 and all(
-        have in (None, want) for have, want in zip(declared[1:], wanted, strict=True)
+    shape = tuple(spec.shape)
+    fits = len(declared) == len(shape) + 1 and all(
+        have in (None, expected) for have, expected in zip(declared[1:], shape, strict=True)
     )
     if fits and declared[0] not in (None, 1):
         raise WeightsError(
             f"{path}: the network takes batches of {declared[0]} images only: save it with a batch of 1, or of any size"
         )
     if not fits:
-        axes = "x, y, z" if len(wanted) == 4 else "x, y"
+        axes = "x, y, z" if len(shape) == 4 else "x, y"
         raise WeightsError(
             f"{path}: the network takes {tuple(declared)} (batch, {axes}, channel), but the card's "
-            f"input says {wanted} (None: any size)"
+            f"input says {shape} (None: any size)"
         )
     return declared[0]

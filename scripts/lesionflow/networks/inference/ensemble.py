@@ -7,6 +7,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from lesionflow.base.label_channels import background_channels
+
 STEP = 2.0**-20  # of stored probabilities: far below what any result depends on
 FOUND = 0.1  # mean probability above which the folds' disagreement is of interest
 
@@ -90,7 +92,7 @@ def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> n
         ``softmax``: the first channel is the background.
     """
     maps[~scanned] = 0
-    if activation == "softmax":
+    if background_channels(activation):
         maps[~scanned, 0] = 1
     return maps
 

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.cropping import boxed
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.intensity import normalize
@@ -57,7 +58,7 @@ def brain_probability(
     see = partial(inferers.probability, card=card, brain=inside)
     for fold in folds:
         found, _ = predict(fold, normal, "auto", "cpu", threads=threads, see=see)
-        background = card["output"]["activation"] == "softmax"
+        background = background_channels(card["output"]["activation"])
         total += (1 - found[..., 0]) if background else found.max(axis=-1)
     return _extended(total / len(folds), inside), box
 

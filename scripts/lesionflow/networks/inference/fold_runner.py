@@ -16,6 +16,7 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import ConfigError, ScanError, WeightsError
+from lesionflow.networks.imported_fold import COMPILED, FOLD_JSON, OPENVINO, SAVED_MODEL
 from lesionflow.networks.inference.backends import (
     compiled_openvino,
     gpu_seen,
@@ -25,7 +26,6 @@ from lesionflow.networks.inference.backends import (
 )
 from lesionflow.networks.inference.inferers import Network, whole_volume
 
-IR = "openvino.xml"
 AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of what a network takes
 ROUNDING = 1e-5  # by how much arithmetic may carry a probability over 0 or 1
 Loaded = tuple[Network, Callable[[], str]]  # a fold as a function, and the precision that it used
@@ -87,7 +87,7 @@ def predict(
     WeightsError
         If the image has another shape than the network takes, or what the fold returns is not a probability map.
     """
-    fold = json_sidecar.read(folder / "fold.json")
+    fold = json_sidecar.read(folder / FOLD_JSON)
     if not np.isfinite(image).all():
         raise ScanError("the normalized image holds values that are no numbers")
     chosen = _choose(folder, fold, backend, device)
@@ -156,8 +156,8 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
         raise ConfigError(
             "backend openvino runs on the CPU: take device cpu, or backend tensorflow"
         )
-    converted = fold["openvino"] is True and (folder / IR).is_file()
-    if not (folder / "saved_model.pb").is_file():  # its format is one that TensorFlow cannot read
+    converted = fold["openvino"] is True and (folder / OPENVINO).is_file()
+    if not (folder / SAVED_MODEL).is_file():  # its format is one that TensorFlow cannot read
         if backend == "tensorflow" or device == "gpu" or not converted:
             raise ConfigError(
                 f"fold {folder} ({fold['format']}) runs in OpenVINO on the CPU only: take backend auto "
@@ -206,13 +206,13 @@ def _resident_mb() -> float:
 
 def _openvino(folder: Path, precision: str, threads: int, fixed: bool) -> Loaded:
     compiled: dict[tuple[int, ...], Any] = {}
-    kept = folder / "compiled" if fixed else None  # else there would be one for every size of image
+    kept = folder / COMPILED if fixed else None  # else there would be one for every size of image
 
     def run(batch: np.ndarray) -> np.ndarray:
         if batch.shape not in compiled:
             compiled.clear()  # one at a time: a compiled network holds its memory
             compiled[batch.shape] = compiled_openvino(
-                folder / IR, precision, threads, batch.shape, kept
+                folder / OPENVINO, precision, threads, batch.shape, kept
             )
         return np.array(compiled[batch.shape](batch)[0])
 

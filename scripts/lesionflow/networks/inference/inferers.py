@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from lesionflow.base.label_channels import background_channels
+
 Network = Callable[[np.ndarray], np.ndarray]  # (batch, ..., channel) to (batch, ..., label)
 
 
@@ -50,7 +52,7 @@ def probability(
 
 def partners(output: Mapping[str, Any]) -> list[int]:
     """For each channel of a network the one that a mirror puts in its place."""
-    first = output["activation"] == "softmax"  # a background channel goes before
+    first = background_channels(output["activation"])
     channel = {value: n for n, value in enumerate(output["labels"], start=first)}
     order = list(range(len(channel) + first))
     for one, other in output["flip"]["swap"]:
@@ -89,7 +91,7 @@ def tiled(
         ``skip_outside_brain``: what only tiles without any brain voxel see is then background, as
         LiviaNET leaves it.
     """
-    how, softmax = card["input"]["tiles"], card["output"]["activation"] == "softmax"
+    how, background = card["input"]["tiles"], background_channels(card["output"]["activation"])
     size = np.array(how["size"])
     kept = np.array(network(np.zeros((1, *size, image.shape[3]), np.float32)).shape)
     labels, margin = int(kept[4]), (size - kept[1:4]) // 2
@@ -108,7 +110,7 @@ def tiled(
         if not how["skip_outside_brain"] or wide_brain[seen].any():
             times[into] += 1
             total[into] += network(np.ascontiguousarray(wide[seen][None]))[0]
-    total[times == 0, 0] = softmax
+    total[times == 0, :background] = 1
     total /= np.maximum(times, 1)[..., None]
     return total[tuple(slice(n) for n in shape)]
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from lesionflow.base import json_sidecar
+from lesionflow.base.label_channels import decides_by_argmax
 from lesionflow.cards.model_card import reference_channel
 from lesionflow.cards.network_shape import network_shape
+from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference import inferers
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.random_volume import random_volume
@@ -52,7 +54,7 @@ def described(card: Mapping[str, Any]) -> str:
     labels = ", ".join(f"{value} {name}" for value, name in output["labels"].items())
     count = (
         "the most probable label of each voxel"
-        if output["activation"] == "softmax" and len(output["labels"]) > 1
+        if decides_by_argmax(output["activation"], len(output["labels"]))
         else f"lesions where the probability is above {after['threshold']:g}"
     )
     before = "; ".join(_step(step) for step in wanted["before_crop"])
@@ -91,7 +93,7 @@ def tried(
     ValueError
         If the fold does not run, or returns no probabilities (``fold_runner.predict``).
     """
-    known = json_sidecar.read(folder / "fold.json")
+    known = json_sidecar.read(folder / FOLD_JSON)
     shape = dummy_shape(card["input"])
     image = random_volume(shape)
     see = partial(inferers.probability, card=card, brain=np.ones(shape[:3], bool))

@@ -1,29 +1,29 @@
-"""Where a fold's weights are, and whether they are the right ones: found, hashed, unpacked."""
+"""Locate, hash and unpack the published weights of a fold."""
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Any
 
+from lesionflow.base import layout
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
-from lesionflow.cards.fold_spec import SAID, import_part
+from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.weights.archives import checked_members, extract, members
 
-FOLDERS = ("savedmodel", "livianet-npy")  # formats of which a fold is a folder
+FOLDER_FORMATS = ("savedmodel", "livianet-npy")  # a fold of these formats is a folder
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a fold's weights are: a file or folder, or so many members of a zip."""
+    """Location of a fold's weights: a file or folder, on disk or in a zip file."""
 
     path: Path
-    archive: Path | None = None  # then ``path`` is inside of it
+    archive: Path | None = None  # then ``path`` is inside it
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.path}" if self.archive else str(self.path)
@@ -32,9 +32,9 @@ class Weights:
 def content_digest(path: Path, algorithm: str) -> str:
     """Hash of a file, or of a folder's contents.
 
-    A folder's is one hash over the contents of all its files, at any depth, in the order of their
-    paths (compared part by part); names are not hashed. With MD5 that is how SHiVAi's
-    ``model_info.json`` describes a SavedModel.
+    The hash of a folder is one hash over the contents of all its files, at any depth, in the order of their
+    paths (compared part by part); names are not hashed. SHiVAi's ``model_info.json`` has the MD5 of a
+    SavedModel computed in this way.
 
     Parameters
     ----------
@@ -52,159 +52,153 @@ def content_digest(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def check_available(card: Mapping[str, Any], models_dir: Path, code: str = "") -> None:
-    """Look, before any job, whether every fold is imported or its weights are there.
+def fold_json(spec: FoldSpec, models_dir: Path) -> Path:
+    """Path of the ``fold.json`` of an imported fold."""
+    return models_dir / layout.path(layout.IMPORTED_FOLD, model=spec.name, fold=spec.fold)
 
-    Cheap: names and the listings of zips only. Hashes are for the import. ``code`` is the mark of
-    the import's code: a fold that other code imported will be imported again, from its weights.
+
+def check_available(specs: Sequence[FoldSpec], models_dir: Path, code: str = "") -> None:
+    """Check, before any job starts, that every fold is imported or its weights are there.
+
+    This is fast: it reads names and the listings of zip files, and leaves hashing to the import. ``code`` is
+    the digest of the import's code: a fold that other code imported will be imported again, from its weights.
 
     Raises
     ------
     WeightsError
         If a fold is missing; the message says where to get it and where to put it.
     """
-    for fold in range(1, len(card["folds"]) + 1):
-        if not (card["source"]["archive"] and is_imported(card, fold, models_dir, code)):
-            find_weights(card, fold, models_dir, hashing=False)
+    for spec in specs:
+        if not (spec.source["archive"] and is_imported(spec, models_dir, code)):
+            find_weights(spec, models_dir, hashing=False)
 
 
-def is_imported(card: Mapping[str, Any], fold: int, models_dir: Path, code: str = "") -> bool:
-    """Whether the fold's folder holds an import of just these weights, as its ``fold.json`` says."""
-    part = import_part(card, fold)
+def is_imported(spec: FoldSpec, models_dir: Path, code: str = "") -> bool:
+    """Whether the fold was imported from exactly these weights, by its ``fold.json``."""
     try:
-        text = (models_dir / part["name"] / f"fold-{fold}" / "fold.json").read_text(
-            encoding="utf-8"
-        )
-        facts = json.loads(text)
-        md5 = part["weights"]["md5"] or mark(part, fold, models_dir)
+        record = json.loads(fold_json(spec, models_dir).read_text(encoding="utf-8"))
+        md5 = spec.weights["md5"] or unlisted_md5(spec, models_dir)
         return (
-            facts["weights"] == part["weights"]["path"]
-            and md5 in (None, facts["md5"])
-            and all(facts[key] == part[key] for key in SAID)
-            and code in ("", facts["code"])
+            record["weights"] == spec.weights["path"]
+            and md5 in (None, record["md5"])
+            and all(record[key] == value for key, value in spec.recorded().items())
+            and code in ("", record["code"])
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def fold_files(card: Mapping[str, Any], fold: int) -> list[Path]:
-    """Files beside the card that make up a fold: the inputs of its import.
+def fold_files(spec: FoldSpec) -> list[Path]:
+    """The files of a fold that lie beside its card: the inputs of its import.
 
-    Weights from an archive give none: their hash in the card stands for them, and the archive may
-    go once they are imported.
+    Weights from an archive give none: their hash in the card identifies them, and the archive may be deleted
+    once they are imported.
     """
-    part = import_part(card, fold)
-    if part["source"]["archive"]:
+    if spec.source["archive"]:
         return []
-    path = Path(part["folder"], part["weights"]["path"])
+    path = Path(spec.folder or "", spec.weights["path"])
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def find_weights(
-    card: Mapping[str, Any], fold: int, models_dir: Path, hashing: bool = True
-) -> Weights:
-    """Where a fold's weights are.
+def find_weights(spec: FoldSpec, models_dir: Path, hashing: bool = True) -> Weights:
+    """Locate the weights of a fold.
 
-    Without an archive they lie beside the card. With one: unpacked, under the card's path or its
-    last part, in ``MODELS_DIR/CARD``, in ``MODELS_DIR`` or beside a ``model_info.json``; or in a zip in
-    ``MODELS_DIR``: the one of the card's name or hash, or any that holds the fold where the card has
-    no hash of the archive.
+    Without an archive they lie beside the card. With one, they may be unpacked, under the card's path or its
+    last part, in ``MODELS_DIR/CARD``, in ``MODELS_DIR`` or beside a ``model_info.json``; or in a zip file in
+    ``MODELS_DIR``: the one of the card's name or hash, or any that holds the fold if the card has no hash of the
+    archive.
 
     Parameters
     ----------
-    card
-        A card, or its ``model_card.import_part``.
-    fold
-        From 1.
+    spec
+        The fold.
     models_dir
         Folder of weights.
     hashing
-        Whether to hold a zip against the card's SHA-256.
+        Whether to compare the SHA-256 of a zip file with the card's.
 
     Raises
     ------
     WeightsError
-        If they are nowhere, or the zip is not the one that the card describes.
+        If they are nowhere, or the zip file is not the one that the card describes.
     """
-    part = import_part(card, fold)
-    wanted, source = PurePosixPath(part["weights"]["path"]), part["source"]
+    path_in_source, source = PurePosixPath(spec.weights["path"]), spec.source
     if not source["archive"]:
-        path = Path(part["folder"], wanted)
+        path = Path(spec.folder or "", path_in_source)
         if not path.exists():
             raise WeightsError(
-                f"model {part['name']}: fold {fold} is missing: {path} does not exist"
+                f"model {spec.name}: fold {spec.fold} is missing: {path} does not exist"
             )
         return Weights(path)
-    if (
-        part["weights"]["md5"] or not source["sha256"]
-    ):  # else only the zip's hash can vouch for them
-        roots = [models_dir / part["name"], models_dir]
-        roots += [Path(part["folder"]), Path(part["folder"]).parent] if part["folder"] else []
-        for path in (root / name for root in roots for name in (wanted, wanted.name)):
+    # Without an MD5, only the hash of the zip file can identify the weights.
+    if spec.weights["md5"] or not source["sha256"]:
+        roots = [models_dir / spec.name, models_dir]
+        roots += [Path(spec.folder), Path(spec.folder).parent] if spec.folder else []
+        for path in (
+            root / name for root in roots for name in (path_in_source, path_in_source.name)
+        ):
             imported = path.parent == roots[0] and re.fullmatch(r"fold-[0-9]+", path.name)
-            if path.exists() and not imported:  # an import's own folder is no source
+            if path.exists() and not imported:  # the folder of an import is not a source
                 return Weights(path)
     zips = sorted(models_dir.glob("*.zip"), key=lambda p: (p.name != source["archive"], p.name))
     wrong = ""
     for archive in zips:
-        holds = archive.name == source["archive"] or bool(members(archive, wanted))
-        if hashing and source["sha256"] and (found := sha256_file(archive)) != source["sha256"]:
+        holds = archive.name == source["archive"] or bool(members(archive, path_in_source))
+        if hashing and source["sha256"] and (digest := sha256_file(archive)) != source["sha256"]:
             if holds and not wrong:
                 wrong = (
-                    f"{archive}: its SHA-256 is {found}, but the card expects {source['sha256']}"
+                    f"{archive}: its SHA-256 is {digest}, but the card expects {source['sha256']}"
                 )
             continue
         if holds or (hashing and source["sha256"]):
-            return Weights(Path(wanted), archive)
+            return Weights(Path(path_in_source), archive)
     if wrong:
-        raise WeightsError(f"model {part['name']}: {wrong}; download it again from {source['url']}")
-    itself = "" if source["sha256"] else f", or {wanted.name} itself,"
+        raise WeightsError(f"model {spec.name}: {wrong}; download it again from {source['url']}")
+    alternative = "" if source["sha256"] else f", or {path_in_source.name} itself,"
     raise WeightsError(
-        f"model {part['name']}: the weights of fold {fold} are missing: download the zip from "
-        f"{source['url'] or 'where its authors publish it'} and put it as {source['archive']}{itself} into "
-        f"{models_dir.absolute()} ({wanted} was looked for)"
+        f"model {spec.name}: the weights of fold {spec.fold} are missing: download the zip file from "
+        f"{source['url'] or 'where its authors publish it'} and put it as {source['archive']}{alternative} into "
+        f"{models_dir.absolute()} (lesionflow looked for {path_in_source})"
     )
 
 
-def mark(card: Mapping[str, Any], fold: int, models_dir: Path) -> str | None:
-    """MD5 of a fold's weights in ``models_dir`` where the card has none, so that other ones are imported.
+def unlisted_md5(spec: FoldSpec, models_dir: Path) -> str | None:
+    """MD5 of weights in ``models_dir`` for which the card lists no hash, so that changed weights are imported again.
 
-    That of the import where the weights are gone; None where the card's own hash, or Snakemake's eye on
-    the files beside the card, does the same.
+    If the weights are gone, the MD5 that the import recorded. None if it is not needed: the card has a hash, or
+    the weights lie beside the card, where Snakemake notices changes.
     """
-    part = import_part(card, fold)
-    if part["weights"]["md5"] or part["source"]["sha256"] or not part["source"]["archive"]:
+    if spec.weights["md5"] or spec.source["sha256"] or not spec.source["archive"]:
         return None
     try:
-        weights = find_weights(part, fold, models_dir, hashing=False)
+        weights = find_weights(spec, models_dir, hashing=False)
         if weights.archive is None:
             return content_digest(weights.path, "md5")
         with unpacked(weights, models_dir) as path:
             return content_digest(path, "md5")
-    except WeightsError:  # none, or damaged: then the import will say so, if there is to be one
-        folder = models_dir / part["name"] / f"fold-{fold}"
+    except WeightsError:  # missing or damaged: the import, if there is one, reports it
         try:
-            return json.loads((folder / "fold.json").read_text(encoding="utf-8"))["md5"]
+            return json.loads(fold_json(spec, models_dir).read_text(encoding="utf-8"))["md5"]
         except (OSError, ValueError, KeyError):
             return None
 
 
 @contextmanager
 def unpacked(weights: Weights, folder: Path) -> Iterator[Path]:
-    """The weights as a file or folder on disk; from a zip, unpacked for as long as the block lasts.
+    """The weights as a file or folder on disk; those in a zip file are unpacked for the duration of the block.
 
     Parameters
     ----------
     weights
-        Of ``find_weights``.
+        From ``find_weights``.
     folder
-        Where to make the temporary folder, on a disk with room for it.
+        Where to create the temporary folder; its disk needs room for the weights.
 
     Raises
     ------
     WeightsError
-        If the zip does not hold them, is damaged or encrypted, or has an entry whose path leaves
-        the folder or which is a link.
+        If the zip file does not hold them, is damaged or encrypted, or has an entry that is a link or
+        whose path points outside the folder.
     """
     if weights.archive is None:
         yield weights.path
@@ -212,39 +206,34 @@ def unpacked(weights: Weights, folder: Path) -> Iterator[Path]:
     entries = checked_members(weights.archive, PurePosixPath(weights.path.as_posix()))
     with TemporaryDirectory(prefix=".unpacked-", dir=folder) as temporary:
         extract(weights.archive, entries, Path(temporary))
-        found = [p for p in Path(temporary).rglob("*") if p.name == weights.path.name]
-        yield min(found, key=lambda p: len(p.parts))
+        paths = [p for p in Path(temporary).rglob("*") if p.name == weights.path.name]
+        yield min(paths, key=lambda p: len(p.parts))
 
 
-def checked_digests(
-    card: Mapping[str, Any], fold: int, weights: Weights, path: Path
-) -> dict[str, str]:
-    """MD5 and SHA-256 of a fold's weights, the MD5 held against the card's.
+def checked_digests(spec: FoldSpec, weights: Weights, path: Path) -> dict[str, str]:
+    """MD5 and SHA-256 of a fold's weights, after comparing the MD5 with the card's.
 
     Parameters
     ----------
-    card, fold
-        As for ``find_weights``.
+    spec
+        The fold.
     weights
-        What they are called in messages.
+        Their location, for messages.
     path
         Where they are on disk (see ``unpacked``).
 
     Raises
     ------
     WeightsError
-        If the card's MD5 is another one, or there is a folder where the format has a file.
+        If the card has another MD5, or there is a folder instead of a file or a file instead of a folder.
     """
-    part = import_part(card, fold)
-    if path.is_dir() != (part["format"] in FOLDERS):
-        wanted = "folder" if part["format"] in FOLDERS else "file"
+    if path.is_dir() != (spec.format in FOLDER_FORMATS):
+        kind = "folder" if spec.format in FOLDER_FORMATS else "file"
+        raise WeightsError(f"model {spec.name}: {weights} is not a {kind}, as {spec.format} needs")
+    md5, expected = content_digest(path, "md5"), spec.weights["md5"]
+    if expected is not None and md5 != expected:
         raise WeightsError(
-            f"model {part['name']}: {weights} is no {wanted}, as {part['format']} needs"
-        )
-    found, expected = content_digest(path, "md5"), part["weights"]["md5"]
-    if expected is not None and found != expected:
-        raise WeightsError(
-            f"model {part['name']}: fold {fold} is not the published one: {weights} has the MD5 {found}, "
+            f"model {spec.name}: fold {spec.fold} is not the published one: {weights} has the MD5 {md5}, "
             f"but the card expects {expected}"
         )
-    return {"md5": found, "sha256": content_digest(path, "sha256")}
+    return {"md5": md5, "sha256": content_digest(path, "sha256")}

@@ -1,4 +1,4 @@
-"""The shipped brain mask for programs that are no jobs: those that train and measure the demo ensemble."""
+"""The brain-mask model for tools outside the workflow, which train and evaluate the demo ensemble."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ CARDS = Path("config/models")
 
 
 @contextmanager
-def brain_finder(wanted: object) -> Iterator[tuple[Card, list[Path]] | None]:
-    """The card ``brainmask`` and its imported folds while the block lasts, or None if not ``wanted``."""
-    if not wanted:
+def brain_mask_model(needed: bool) -> Iterator[tuple[Card, list[Path]] | None]:
+    """The card ``brainmask`` and its imported folds for the duration of the block; None if not ``needed``."""
+    if not needed:
         yield None
         return
     card = load_card("brainmask", CARDS)
