@@ -193,6 +193,6 @@ def nearest_voxels(xyz_mm: np.ndarray, affine: np.ndarray, shape: tuple[int, ...
     return np.clip(index, 0, np.array(shape[:3]) - 1)
 
 
-def equivalent_diameter_mm(volume_mm3: np.ndarray) -> np.ndarray:
+def equivalent_diameter_mm(volume_mm3: np.ndarray | float) -> np.ndarray:
     """Diameters of the spheres of these volumes."""
     return (6 * np.asarray(volume_mm3) / np.pi) ** (1 / 3)
