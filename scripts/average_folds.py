@@ -6,7 +6,7 @@ from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.grids import Grid
-from lesionflow.imaging.nifti import load, read_scan_grid, save, stacked
+from lesionflow.imaging.nifti import load, read_scan_grid, save, with_channel_axis
 from lesionflow.imaging.resampling import sampled
 from lesionflow.networks.inference.ensemble import (
     average,
@@ -29,7 +29,9 @@ def main(snakemake):
             scanned = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
             mean = without_padding(mean, scanned, params.activation)
         first = background_channels(params.activation)
-        labels = [array[..., first:] for array in (stacked(mean), stacked(spread))]
+        labels = [
+            array[..., first:] for array in (with_channel_axis(mean), with_channel_axis(spread))
+        ]
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         save(snakemake.output.probability, mean, affine)
         save(snakemake.output.spread, rounded(spread), affine)

@@ -4,7 +4,7 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.cropping import boxed
+from lesionflow.imaging.cropping import crop_and_pad
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import load, save
 from lesionflow.imaging.resampling import field_of_view
@@ -16,7 +16,7 @@ def main(snakemake):
         mask = load(snakemake.input.mask)
         brain = np.asanyarray(mask.dataobj) > 0
         channels = [np.asanyarray(load(path).dataobj) for path in snakemake.input.images]
-        stack, inside, box = boxed(
+        stack, inside, box = crop_and_pad(
             np.stack(channels, axis=-1), brain, mask.affine, snakemake.params.space
         )
         save(snakemake.output.image, stack, box.affine)

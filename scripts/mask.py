@@ -12,7 +12,7 @@ from lesionflow.imaging.brain_mask import (
     holes_in_brain,
 )
 from lesionflow.imaging.grids import Grid
-from lesionflow.imaging.nifti import load, read_scan, read_scan_grid, save, surely_finite
+from lesionflow.imaging.nifti import is_integer_image, load, read_scan, read_scan_grid, save
 from lesionflow.imaging.resampling import field_of_view
 
 
@@ -31,7 +31,7 @@ def main(snakemake):
             brain = brain_on_grid(read_scan(given, params.affine) if given else None, scan, grid)
         known = bool(given or found)
         for path in paths if known else []:
-            if surely_finite(path):
+            if is_integer_image(path):
                 continue
             channel = read_scan(path, params.affine, params.echo)
             if holes := holes_in_brain(channel, brain, grid):

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from lesionflow.base.errors import LesionflowError
 from lesionflow.imaging import cropping
-from lesionflow.imaging.cropping import boxed
+from lesionflow.imaging.cropping import crop_and_pad
 from lesionflow.imaging.grids import Grid, corners
 from lesionflow.imaging.intensity import normalize
 from support.card_defaults import default
@@ -24,7 +24,7 @@ def ramp(shape, channels=1):
 
 def test_no_crop_and_no_padding_is_the_image_itself():
     image = ramp((3, 4, 5), 2)
-    stack, inside, box = boxed(image, np.ones((3, 4, 5), bool), np.eye(4), WHOLE)
+    stack, inside, box = crop_and_pad(image, np.ones((3, 4, 5), bool), np.eye(4), WHOLE)
     np.testing.assert_array_equal(stack, image)
     assert inside.all()
     np.testing.assert_array_equal(box.affine, np.eye(4))
@@ -33,7 +33,7 @@ def test_no_crop_and_no_padding_is_the_image_itself():
 def test_padding_to_what_five_poolings_take_is_seen_by_no_statistics():
     wanted = default("input", crop=None, pad={"multiple_of": 8, "at_least": 12})
     image = ramp((3, 17, 9))
-    stack, inside, box = boxed(image, np.ones((3, 17, 9), bool), np.eye(4), wanted)
+    stack, inside, box = crop_and_pad(image, np.ones((3, 17, 9), bool), np.eye(4), wanted)
     assert box.shape == (16, 24, 16)
     assert box.affine[:3, 3].tolist() == [-6, -3, -3]  # floor((side - n) / 2) before
     assert np.isnan(stack[0]).all()
@@ -64,7 +64,7 @@ def test_zeros_before_or_after_the_normalization():
     brain = np.ones((2, 2, 2), bool)
     for padding, mean in (("before", 4.5 / 8), ("after", 4.5)):
         wanted = default("input", crop="centre", shape=[4, 4, 4], padding=padding)
-        stack, inside, _ = boxed(image, brain, np.eye(4), wanted)
+        stack, inside, _ = crop_and_pad(image, brain, np.eye(4), wanted)
         assert np.nanmean(stack) == mean
         normal = normalize(stack, [{"divide_by_percentile": 100}], inside)
         assert normal[0, 0, 0, 0] == 0
@@ -78,29 +78,29 @@ def test_the_foreground_of_all_channels_after_what_goes_before():
     image[5, 6, 7, 1] = 9  # under a tenth of the highest value of both channels
     steps = [{"zero_below_fraction_of_max": 0.1}]
     wanted = default("input", crop="foreground", before_crop=steps)
-    stack, _, box = boxed(image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
+    stack, _, box = crop_and_pad(image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
     assert box.affine[:3, 3].tolist() == [1, 2, 3]
     np.testing.assert_array_equal(stack, image[1:5, 2:4, 3:7])
     with pytest.raises(LesionflowError, match="no foreground"):
-        boxed(0 * image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
+        crop_and_pad(0 * image, np.ones(image.shape[:3], bool), np.eye(4), wanted)
 
 
 def test_slices_are_dropped_first():
     image = ramp((2, 3, 5))
     wanted = default("input", crop=None, drop_slices=[1, 2])
-    stack, inside, box = boxed(image, np.ones((2, 3, 5), bool), np.eye(4), wanted)
+    stack, inside, box = crop_and_pad(image, np.ones((2, 3, 5), bool), np.eye(4), wanted)
     np.testing.assert_array_equal(stack, image[:, :, 1:3])
     assert inside.shape == (2, 3, 2)
     assert box.affine[:3, 3].tolist() == [0, 0, 1]
     with pytest.raises(LesionflowError, match="has 5 slices, and the card drops 3 and 2"):
-        boxed(image, inside, np.eye(4), default("input", crop=None, drop_slices=[3, 2]))
+        crop_and_pad(image, inside, np.eye(4), default("input", crop=None, drop_slices=[3, 2]))
 
 
 def test_a_square_resized_by_hand():
     image = np.zeros((2, 4, 1, 1), np.float32)
     image[:, :, 0, 0] = [[1, 2, 3, 4], [5, 6, 7, 8]]
     wanted = default("input", crop=None, resize=[8, 8], resize_order=1)
-    stack, _, box = boxed(image, np.ones((2, 4, 1), bool), np.eye(4), wanted)
+    stack, _, box = crop_and_pad(image, np.ones((2, 4, 1), bool), np.eye(4), wanted)
     assert box.shape == (8, 8, 1)
     # a row of zeros on either side makes the square; voxels of half the size, their borders where they were
     np.testing.assert_allclose(box.affine @ [-0.5, -0.5, 0, 1], [-1.5, -0.5, 0, 1])
@@ -149,7 +149,7 @@ def test_what_lies_somewhere_in_the_world_stays_there(code, family, spot, angle)
     away = np.linalg.norm(apply_affine(affine, index) - true, axis=-1)
     image = 1 + 50 * np.exp(-(away**2) / 8)[..., None].astype(np.float32)
     wanted = default("input", **FAMILIES[family])
-    stack, inside, box = boxed(image, away < 6, affine, wanted)
+    stack, inside, box = crop_and_pad(image, away < 6, affine, wanted)
     assert stack.shape[:3] == inside.shape == box.shape
     bright = np.nan_to_num(stack[..., 0] - 1).clip(0)
     bright[bright < 5] = 0

@@ -11,7 +11,7 @@ from scipy import ndimage
 from lesionflow.imaging.brain_mask import edge_share
 from lesionflow.imaging.grids import Grid, bounding_box, index_map
 from lesionflow.imaging.interpolation import linear, nearest
-from lesionflow.imaging.nifti import surely_finite
+from lesionflow.imaging.nifti import is_integer_image
 from lesionflow.imaging.resampling import field_of_view
 from support.volumes import CODES, noise, oriented, save_scan
 
@@ -88,4 +88,4 @@ def test_the_surface_is_what_an_erosion_takes_and_the_box_what_scipy_finds(sides
 def test_only_plain_integers_are_surely_finite(tmp_path, dtype, slope, sure):
     path = save_scan(tmp_path / "a.nii.gz", noise(dtype=dtype), slope=slope)
     assert isinstance(nib.load(path), nib.Nifti1Image)
-    assert surely_finite(path) is sure
+    assert is_integer_image(path) is sure

@@ -1,6 +1,6 @@
-"""The box of a scan that a network sees: cut, resized, and padded until the network can take it.
+"""Cropping, resizing and padding of a scan to the input box of a network.
 
-Every step gives the grid of its result, so that results go back through affines alone.
+Every function returns the grid of its result, so that results are restored by affines alone.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from lesionflow.imaging.grids import Grid, bounding_box, paste
 from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.resampling import resample
 
-KEYS = (  # of a card's input: what ``boxed`` goes by
+KEYS = (  # of a card's input that ``crop_and_pad`` uses
     "drop_slices",
     "before_crop",
     "crop",
@@ -28,74 +28,78 @@ KEYS = (  # of a card's input: what ``boxed`` goes by
 )
 
 
-def boxed(
-    channels: np.ndarray, brain: np.ndarray, affine: np.ndarray, wanted: Mapping[str, Any]
+def crop_and_pad(
+    channels: np.ndarray, brain: np.ndarray, affine: np.ndarray, input_spec: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, Grid]:
-    """A scan's channels and its brain in the box that a network sees.
+    """The channels and the brain mask of a scan in the input box of a network.
 
-    In this order: slices are dropped, ``before_crop`` is computed, the box is cut, its first two axes
-    are resized, and it is padded.
+    In this order: slices are dropped, ``before_crop`` is applied, the image is cropped, its first two axes are
+    resized, and it is padded.
 
     Parameters
     ----------
     channels : array (x, y, z, channel), float32
-        On the network's grid over the whole field of view.
+        On the model grid over the whole field of view.
     brain : array (x, y, z), bool
     affine
         Of both.
-    wanted
+    input_spec
         ``KEYS`` of the card's input.
 
     Returns
     -------
     stack : array (x, y, z, channel), float32
-        NaN where ``intensity.normalize`` is to put zeros, so that its statistics do not see them.
-    inside : array (x, y, z), bool
-        The brain.
+        NaN in the padding: ``intensity.normalize`` leaves it out of its statistics and sets it to 0.
+    mask : array (x, y, z), bool
+        Brain mask.
     grid
         Of both.
 
     Raises
     ------
     ScanError
-        If no slice is left, or the mask or the foreground is empty where a box is laid by it.
+        If no slice is left, or if the mask or the foreground that the box is centred on is empty.
     """
-    first, last = wanted["drop_slices"]
+    first, last = input_spec["drop_slices"]
     end = channels.shape[2] - last
     if first >= end:
         raise ScanError(
             f"the scan has {channels.shape[2]} slices, and the card drops {first} and {last} of them"
         )
     channels, brain = channels[:, :, first:end], brain[:, :, first:end]
-    whole = part(affine, (0, 0, first), brain.shape)
-    if wanted["before_crop"]:
-        channels = normalize(channels, wanted["before_crop"], brain)
-    box = _box(channels, brain, whole, wanted)
-    stack = paste(channels, whole.affine, box, np.nan if wanted["padding"] == "after" else 0)
+    whole = subgrid(affine, (0, 0, first), brain.shape)
+    if input_spec["before_crop"]:
+        channels = normalize(channels, input_spec["before_crop"], brain)
+    box = _box(channels, brain, whole, input_spec)
+    stack = paste(channels, whole.affine, box, np.nan if input_spec["padding"] == "after" else 0)
     inside = paste(brain, whole.affine, box)
-    if wanted["resize"] is not None:
+    if input_spec["resize"] is not None:
         square = squared(box)
-        stack = resized(paste(stack, box.affine, square), wanted["resize"], wanted["resize_order"])
-        fine = resized_grid(square, wanted["resize"])
+        stack = resized(
+            paste(stack, box.affine, square), input_spec["resize"], input_spec["resize_order"]
+        )
+        fine = resized_grid(square, input_spec["resize"])
         inside = resample(inside.astype(np.uint8), box.affine, fine, "nearest") > 0
         box = fine
-    full = padded(box, **wanted["pad"])
+    full = padded(box, **input_spec["pad"])
     return paste(stack, box.affine, full, np.nan), paste(inside, box.affine, full), full
 
 
-def _box(channels: np.ndarray, brain: np.ndarray, whole: Grid, wanted: Mapping[str, Any]) -> Grid:
-    match wanted["crop"]:
+def _box(
+    channels: np.ndarray, brain: np.ndarray, whole: Grid, input_spec: Mapping[str, Any]
+) -> Grid:
+    match input_spec["crop"]:
         case "brain":
-            return crop_grid(brain, whole.affine, tuple(wanted["shape"]))
+            return crop_grid(brain, whole.affine, tuple(input_spec["shape"]))
         case "centre":
-            return centred(whole, tuple(wanted["shape"]), wanted["snap_start"])
+            return centred(whole, tuple(input_spec["shape"]), input_spec["snap_start"])
         case "foreground":
             return foreground(channels, whole.affine)
         case _:
             return whole
 
 
-def part(affine: np.ndarray, start: tuple[int, ...], shape: tuple[int, ...]) -> Grid:
+def subgrid(affine: np.ndarray, start: tuple[int, ...], shape: tuple[int, ...]) -> Grid:
     """The grid of ``shape`` voxels that begins at voxel ``start`` of a grid with this affine."""
     box = affine.copy()
     box[:3, 3] = apply_affine(affine, start)
@@ -110,7 +114,7 @@ def centred(grid: Grid, shape: tuple[int, ...], snap_start: int = 0) -> Grid:
     topologies the offset is 0 where floor(0.2 * start) is, which is below 5.
     """
     start = [int((have - want) / 2) for have, want in zip(grid.shape, shape, strict=True)]
-    return part(grid.affine, tuple(0 if 0 < s < snap_start else s for s in start), shape)
+    return subgrid(grid.affine, tuple(0 if 0 < s < snap_start else s for s in start), shape)
 
 
 def foreground(channels: np.ndarray, affine: np.ndarray) -> Grid:
@@ -125,21 +129,21 @@ def foreground(channels: np.ndarray, affine: np.ndarray) -> Grid:
     if not seen.any():
         raise ScanError("every voxel is 0: there is no foreground to lay a box around")
     box = bounding_box(seen)
-    return part(affine, tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
+    return subgrid(affine, tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
 
 
 def padded(grid: Grid, multiple_of: int = 1, at_least: int = 1) -> Grid:
-    """A grid with voxels around it until its sides are as wanted; the first side gets one less."""
+    """A grid with voxels around it until its sides are as input_spec; the first side gets one less."""
     sides = [-(-max(n, at_least) // multiple_of) * multiple_of for n in grid.shape]
     before = tuple(-((s - n) // 2) for s, n in zip(sides, grid.shape, strict=True))
-    return part(grid.affine, before, tuple(sides))
+    return subgrid(grid.affine, before, tuple(sides))
 
 
 def squared(grid: Grid) -> Grid:
     """A grid whose shorter one of the first two axes is made as long as the other."""
     side = max(grid.shape[:2])
     before = tuple(-((side - n) // 2) for n in grid.shape[:2])
-    return part(grid.affine, (*before, 0), (side, side, grid.shape[2]))
+    return subgrid(grid.affine, (*before, 0), (side, side, grid.shape[2]))
 
 
 def resized_grid(grid: Grid, sides: tuple[int, int]) -> Grid:

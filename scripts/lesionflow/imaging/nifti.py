@@ -1,4 +1,4 @@
-"""NIfTI files in and out, with one affine that is decided and not guessed."""
+"""Reading and writing of NIfTI files, with one affine chosen by a stated policy."""
 
 import os
 import zlib
@@ -23,9 +23,11 @@ BROKEN: Any = (  # what reading a damaged file raises
     *(ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError),
     *(OverflowError, ValueError, zlib.error, IsalError),
 )
-LEVEL = 1  # of ISA-L: files as small as zlib's level 1 makes them, in a tenth of the time
-CHUNK = 1 << 20  # unpacked at once: it is still in the processor's cache when it is put in place
-SMALLEST_MM, LARGEST_MM = 1, 2000  # of a field of view: beyond, its lengths are no millimetres
+LEVEL = 1  # of ISA-L: files as small as with zlib's level 1, in a tenth of the time
+CHUNK = (
+    1 << 20
+)  # bytes unpacked at once: they are still in the processor's cache when they are copied
+SMALLEST_MM, LARGEST_MM = 1, 2000  # of a field of view; lengths beyond are not in millimetres
 
 
 def chosen_affine(header: Any, shape: tuple[int, ...], policy: str = "strict") -> np.ndarray:
@@ -107,12 +109,12 @@ def _invertible(form: np.ndarray) -> bool:
 def spatial_shape(
     shape: tuple[int, ...], echo: int | None
 ) -> tuple[tuple[int, int, int], int | None]:
-    """The three axes of an image, and the volume (from 0) to take of a fourth one.
+    """The spatial shape of an image, and the index of the volume to use where it is 4-D.
 
     Raises
     ------
     ScanError
-        If the image is not 3-D and no echo, or one that it has not, is named.
+        If the image is not 3-D, and ``echo`` is None or out of range.
     """
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -138,7 +140,7 @@ def read_scan(
     """A scan as a 3-D float32 image under one affine, with the file's own header.
 
     Intensities are scaled by the header's slope and intercept. Nothing else is changed: values that
-    are not finite are left for the caller to judge.
+    are not finite are left to the caller.
 
     Parameters
     ----------
@@ -160,14 +162,14 @@ def read_scan(
             raise ScanError(f"{path} is not a NIfTI file but a {type(image).__name__}")
         shape, volume = spatial_shape(image.shape, echo)
         if image.get_data_dtype().kind not in "iuf":
-            raise ScanError(f"{path} holds {image.get_data_dtype()}, not one number a voxel")
+            raise ScanError(f"{path} holds {image.get_data_dtype()}, not one number per voxel")
         whole_array = np.asarray(_values(image, path), np.float32)
     data = whole_array.reshape(shape + (-1,))[..., volume or 0]
     return nib.Nifti1Image(data, chosen_affine(image.header, shape, affine), image.header)
 
 
-def surely_finite(path: str | os.PathLike[str]) -> bool:
-    """Whether a scan's header says that every voxel is a finite number: integers, not scaled."""
+def is_integer_image(path: str | os.PathLike[str]) -> bool:
+    """Whether the header says that all voxels are unscaled integers, and so finite."""
     image: Any = nib.load(path)
     stored = image.dataobj
     return stored.dtype.kind in "iu" and (stored.slope, stored.inter) == (1, 0)
@@ -175,7 +177,7 @@ def surely_finite(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What reading a damaged file raises, as a ``ScanError`` with its name."""
+    """Turn the errors of a damaged file into a ``ScanError`` that names the file."""
     try:
         yield
     except ScanError:
@@ -185,7 +187,7 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _values(image: nib.Nifti1Image, path: str | os.PathLike[str]) -> Any:
-    """What gives an image's values: NiBabel's, or of a gzip those that its checksum vouches for."""
+    """The values of an image; those of a gzip file are read to its end, which verifies its checksum."""
     if not str(path).endswith(".gz"):
         return image.dataobj
     there: Any = image.dataobj
@@ -203,9 +205,9 @@ def _values(image: nib.Nifti1Image, path: str | os.PathLike[str]) -> Any:
 
 
 def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:
-    """An image that lesionflow wrote itself: float32 or integer data under its sform.
+    """An image that lesionflow has written: float32 or integer data under its sform.
 
-    Its data are the file's own, mapped into memory; a gzip is unpacked at once.
+    The data of an uncompressed file are mapped into memory; a gzip file is unpacked at once.
 
     Raises
     ------
@@ -221,9 +223,9 @@ def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:
 
 
 def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> None:
-    """Write an image whole or not at all, with both forms of the header equal and coded.
+    """Write an image atomically, with sform and qform equal and coded 1 ("scanner").
 
-    Both are coded 1 ("scanner"): the world is the source scan's, whatever that was.
+    World space is that of the source scan.
     """
     image = nib.Nifti1Image(data, affine)
     image.header.set_xyzt_units("mm")
@@ -235,7 +237,7 @@ def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> 
 def save_like(
     path: str | os.PathLike[str], data: np.ndarray, source: str | os.PathLike[str]
 ) -> None:
-    """Write ``data`` on the grid of the file ``source``: its affine, codes and units, exactly.
+    """Write ``data`` on the grid of the file ``source``, with exactly its affine, codes and units.
 
     Sizes along a fourth axis, the type and the scaling are those of ``data``.
 
@@ -268,12 +270,12 @@ def _write(path: str | os.PathLike[str], image: nib.Nifti1Image) -> None:
 
 
 def channels_last(image: nib.Nifti1Image) -> np.ndarray:
-    """Data as (x, y, z, channel), also where the file has one channel and so no fourth axis."""
-    return stacked(np.asanyarray(image.dataobj))
+    """Data of an image as (x, y, z, channel), also where a file of one channel has no fourth axis."""
+    return with_channel_axis(np.asanyarray(image.dataobj))
 
 
-def stacked(data: np.ndarray) -> np.ndarray:
-    """An array (x, y, z) or (x, y, z, channel) as the latter."""
+def with_channel_axis(data: np.ndarray) -> np.ndarray:
+    """An array (x, y, z) or (x, y, z, channel) as (x, y, z, channel)."""
     return data.reshape(data.shape[:3] + (-1,))
 
 

@@ -1,7 +1,7 @@
-"""What a run is of, before its first job: its settings, its cards and the plan of its cohort.
+"""The setup of a run, before its first job: settings, model cards and the plan of the cohort.
 
-The Snakemake that the user starts makes all three and leaves the plan in the working directory; those that it has
-started elsewhere, for a cluster's jobs, read it there and do not list the cohort again.
+The Snakemake process that the user starts makes all three and writes the plan to the working directory. The processes
+of cluster jobs read it there and do not list the cohort again.
 """
 
 import json
@@ -28,7 +28,7 @@ Card = dict[str, Any]
 
 
 def settings_and_cards(
-    config: Mapping[str, Any], house: Path
+    config: Mapping[str, Any], repository: Path
 ) -> tuple[dict[str, Any], dict[str, Card], Card | None]:
     """The user's settings, the models' cards by name, and the card of the brain mask if one is computed.
 
@@ -38,9 +38,9 @@ def settings_and_cards(
         If a setting or a card is wrong; the message says which, and what is allowed.
     """
     settings = check_config(config)
-    cards = load_cards(settings, house / "config/models")
+    cards = load_cards(settings, repository / "config/models")
     check_column_names(cards)
-    return settings, cards, load_brain_mask_card(settings, cards, house / "config/models")
+    return settings, cards, load_brain_mask_card(settings, cards, repository / "config/models")
 
 
 def check_column_names(cards: Mapping[str, Card]) -> None:
@@ -63,34 +63,36 @@ def check_column_names(cards: Mapping[str, Card]) -> None:
 def make_plan(
     settings: Mapping[str, Any], cards: Mapping[str, Card], brain: Card | None, code: str
 ) -> None:
-    """Leave in the working directory what each import should be, and the plan of the cohort.
+    """Write an import request for each fold, and the plan of the cohort, to the working directory.
 
     Parameters
     ----------
     settings, cards, brain
         See ``settings_and_cards``.
     code
-        Mark of what imports folds.
+        Digest of the code that imports folds.
 
     Raises
     ------
-    ValueError
-        If weights are missing, or the cohort cannot be listed (``CohortError``: the rest is there).
+    WeightsError
+        If weights are missing.
+    CohortError
+        If the cohort cannot be listed; the import requests are written.
     """
     models_dir = Path(settings["models_dir"])
     for card in [*cards.values(), *([brain] if brain else [])]:
         specs = fold_specs(card)
         check_available(specs, models_dir, code)
-        _wish(specs, models_dir, code)
+        _request_imports(specs, models_dir, code)
     headers = HeaderCache(layout.HEADERS)
     plan = plan_run(settings, cards, headers, brain)
     headers.save()
-    for path, part in zip((layout.PLAN, layout.REFERENCES), split_references(plan), strict=True):
-        _keep(path, part)
+    for path, records in zip((layout.PLAN, layout.REFERENCES), split_references(plan), strict=True):
+        _write_if_changed(path, records)
 
 
 def read_plan() -> list[Record]:
-    """The plan that ``make_plan`` has left in the working directory.
+    """The plan that ``make_plan`` has written.
 
     Raises
     ------
@@ -99,33 +101,33 @@ def read_plan() -> list[Record]:
     """
     if not layout.PLAN.is_file():
         raise CohortError("there is no plan of a cohort")
-    plain, truths = (
+    records, references = (
         json.loads(path.read_text(encoding="utf-8")) for path in (layout.PLAN, layout.REFERENCES)
     )
-    return join_references(plain, truths)
+    return join_references(records, references)
 
 
-def _wish(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> None:
-    """Write what each import of a card should be; newer than a fold that is not that.
+def _request_imports(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> None:
+    """Write what the import of each fold should be; the file is newer than an imported fold that differs.
 
-    Other working directories may share the models' folder, and Snakemake remembers params by directory.
+    Working directories may share the folder of models, but Snakemake remembers the params of a job per directory.
     """
     for spec in specs:
         names: dict[str, Any] = {"model": spec.name, "fold": spec.fold}
         path = layout.path(layout.IMPORT_REQUEST, **names)
-        there = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
-        wish = {**asdict(spec), "code": code}
+        imported = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
+        request = {**asdict(spec), "code": code}
         if is_imported(spec, models_dir, code):
-            _keep(path, wish)
-            os.utime(path, (there.stat().st_mtime,) * 2)
-        else:  # content that is new as well: Snakemake compares it where the time is
-            other = sha256_file(there) if there.is_file() else None
-            _keep(path, {**wish, "instead_of": other})
+            _write_if_changed(path, request)
+            os.utime(path, (imported.stat().st_mtime,) * 2)
+        else:  # other content as well: Snakemake compares content where times are equal
+            other = sha256_file(imported) if imported.is_file() else None
+            _write_if_changed(path, {**request, "instead_of": other})
 
 
-def _keep(path: Path, plan: Any) -> None:
-    """Write a plan, if it is not there yet: what is the same keeps its time."""
-    text = json.dumps(plan, indent=0)
+def _write_if_changed(path: Path, content: Any) -> None:
+    """Write JSON unless the file holds it already: an unchanged file keeps its mtime."""
+    text = json.dumps(content, indent=0)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         with whole(path) as partial:
             partial.write_text(text, encoding="utf-8")

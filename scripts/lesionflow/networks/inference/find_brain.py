@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from lesionflow.base.label_channels import background_channels
-from lesionflow.imaging.cropping import boxed
+from lesionflow.imaging.cropping import crop_and_pad
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.resampling import field_of_view, on_grid, whole_grid
@@ -51,7 +51,7 @@ def brain_probability(
     whole = whole_grid(scan.affine, scan.shape, wanted)
     image = on_grid(data, scan.affine, whole, wanted)
     view = field_of_view(scan.affine, scan.shape, whole)
-    stack, inside, box = boxed(image[..., None], view, whole.affine, wanted)
+    stack, inside, box = crop_and_pad(image[..., None], view, whole.affine, wanted)
     normal = normalize(stack, wanted["normalize"], inside)
     normal *= inside[..., None]  # what is no scan is 0, as in training
     total = np.zeros(box.shape, np.float32)
