@@ -27,7 +27,7 @@ def main(backend: str, device: str, threads: str, images: str, *folds: str) -> N
         return network(image[None])[0]
 
     for fold in folds:
-        predict(Path(fold), stacks[0], backend, device, threads=int(threads), see=keep)
+        predict(Path(fold), stacks[0], backend, device, threads=int(threads), inferer=keep)
     begun = time.perf_counter()
     for stack in stacks:
         for network in calls:
