@@ -123,7 +123,9 @@ def test_what_is_named_under_a_known_package_is_not_run_either(tmp_path):
         evil = f"c{module}\n{name}\n(S{code!r}\n(dtR.".encode()
         path = tmp_path / "net"
         path.write_bytes(evil)
-        with pytest.raises(WeightsError, match="is no LiviaNET: its pickle has no networkLayers"):
+        with pytest.raises(
+            WeightsError, match="is not a LiviaNET: its pickle has no networkLayers"
+        ):
             read_pickled(path)
         assert not mark.exists()
         torch_zip(path, evil)
