@@ -10,7 +10,7 @@ from lesionflow.imaging.nifti import load, read_scan_grid, save, with_channel_ax
 from lesionflow.imaging.resampling import sampled
 from lesionflow.networks.inference.ensemble import (
     average,
-    combined_facts,
+    combined_metadata,
     disagreement,
     rounded,
     without_padding,
@@ -18,16 +18,18 @@ from lesionflow.networks.inference.ensemble import (
 
 
 def main(snakemake):
-    """Average every fold of the card, no fewer."""
+    """Average all folds of the card."""
     params = snakemake.params
     with logged(snakemake):
         images = [load(path) for path in snakemake.input.folds]
         mean, spread = average(images, params.n_folds)
         affine = images[0].affine
-        if not params.cleaned:  # else the padding goes after the structures were told apart
+        if (
+            not params.cleaned
+        ):  # else step clean removes the padding, after it labelled the structures
             scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
-            scanned = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
-            mean = without_padding(mean, scanned, params.activation)
+            inside_scan = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
+            mean = without_padding(mean, inside_scan, params.activation)
         first = background_channels(params.activation)
         labels = [
             array[..., first:] for array in (with_channel_axis(mean), with_channel_axis(spread))
@@ -40,10 +42,10 @@ def main(snakemake):
             {
                 "LabelMap": ["background"] * first + list(params.labels.values()),
                 "fold_disagreement": disagreement(*labels, brain),
-                **combined_facts([json_sidecar.read(path) for path in snakemake.input.facts]),
+                **combined_metadata([json_sidecar.read(path) for path in snakemake.input.facts]),
             },
         )
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

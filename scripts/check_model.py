@@ -1,25 +1,25 @@
-"""Rule check_model: run a dummy volume through a model's folds, and tell what the model is."""
+"""Rule check_model: describe a model, and run its folds on a random volume."""
 
 import logging
 from pathlib import Path
 
 from lesionflow.base.job_log import logged
-from lesionflow.networks.inference.model_check import described, tried
+from lesionflow.networks.inference.model_check import describe_card, describe_fold
 
 
 def main(snakemake):
-    """Print what each card expects and returns, and what its folds cost and hash to."""
+    """Print the input and output of each card, and the hashes, run time and memory of its folds."""
     params = snakemake.params
-    folds = (Path(fold).parent for fold in snakemake.input.folds)  # card by card
-    how = params.backend, params.device, params.precision, snakemake.threads
+    folds = (Path(fold).parent for fold in snakemake.input.folds)  # grouped by card
+    settings = params.backend, params.device, params.precision, snakemake.threads
     with logged(snakemake):
         for card in params.cards:
-            text = described(card)
+            text = describe_card(card)
             for _ in card["folds"]:
-                text += tried(card, next(folds), *how)
+                text += describe_fold(card, next(folds), *settings)
             logging.info("\n%s", text)
             print(text, flush=True)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

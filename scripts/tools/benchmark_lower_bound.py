@@ -27,7 +27,7 @@ def main(backend: str, device: str, threads: str, images: str, *folds: str) -> N
         return network(image[None])[0]
 
     for fold in folds:
-        predict(Path(fold), arrays[0], backend, device, threads=int(threads), see=keep_network)
+        predict(Path(fold), arrays[0], backend, device, threads=int(threads), inferer=keep_network)
     start = time.perf_counter()
     for array in arrays:
         for network in networks:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lesionflow.networks.inference.ensemble import (
     average,
-    combined_facts,
+    combined_metadata,
     disagreement,
     rounded,
     without_padding,
@@ -37,7 +37,7 @@ def test_one_fold_is_its_own_mean():
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
 def test_an_ensemble_is_never_smaller_or_larger_than_its_card(count):
-    with pytest.raises(ValueError, match=f"the ensemble has 3 folds, but {count} maps"):
+    with pytest.raises(ValueError, match=f"the ensemble has 3 folds, but there are {count} maps"):
         average([image([0, 0])] * count, 3)
 
 
@@ -93,8 +93,8 @@ def test_they_can_be_rounded_into_an_array_that_is_there():
 def test_facts_of_folds_are_joined():
     one = {"backend": "openvino", "device": "cpu", "precision": "float32", "weights_sha256": "aa"}
     two = {**one, "backend": "tensorflow", "weights_sha256": "bb"}
-    assert combined_facts([one]) == one
-    both = combined_facts([one, two])
+    assert combined_metadata([one]) == one
+    both = combined_metadata([one, two])
     assert both["backend"] == "openvino+tensorflow"
     assert both["device"] == "cpu"
     assert both["weights_sha256"] == hashlib.sha256(b"aabb").hexdigest()

@@ -83,7 +83,7 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
     for fold in (folder, wrong):
         assert not list(fold.glob("openvino*"))
         assert predict(fold, volume(SMALL), device="cpu")[1]["backend"] == "tensorflow"
-        with pytest.raises(LesionflowError, match="has no network for it: OpenVINO"):
+        with pytest.raises(LesionflowError, match="has no OpenVINO network: OpenVINO"):
             predict(fold, volume(SMALL), "openvino")
 
 
@@ -145,8 +145,8 @@ def test_damaged_weights_are_told_in_one_line(tmp_path, identity):
     (tmp_path / "half/saved_model.pb").write_bytes((identity / "saved_model.pb").read_bytes()[:99])
     for name, fmt, message in (
         ("only.weights.h5", "keras-h5", "holds weights only; a full model is needed"),
-        ("half-only.weights.h5", "keras-h5", "is not a whole H5 file"),
-        ("half-a.keras", "keras", "is not a whole .keras file"),
+        ("half-only.weights.h5", "keras-h5", "is not a complete H5 file"),
+        ("half-a.keras", "keras", "is not a complete .keras file"),
         ("empty", "savedmodel", "TensorFlow cannot load the SavedModel"),
         ("half", "savedmodel", "TensorFlow cannot load the SavedModel"),
     ):

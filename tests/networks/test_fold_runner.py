@@ -109,7 +109,7 @@ def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
     """Without a GPU the same calls run on the CPU, where the optimizer finds nothing to rewrite."""
     import tensorflow as tf
 
-    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: True)
+    monkeypatch.setattr(fold_runner, "gpu_available", lambda: True)
     assert predict(identity, ramp(), "auto", "auto", "float16")[1] == {
         "backend": "tensorflow",
         "device": "gpu",
@@ -118,7 +118,7 @@ def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
     assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is True
     assert predict(identity, ramp(), "tensorflow", "cpu", "float16")[1]["precision"] == "float32"
     assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision"] is False
-    assert "float16 was asked for" in caplog.text
+    assert "precision float16 is not available here" in caplog.text
 
 
 def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_broken(
@@ -165,7 +165,7 @@ def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_
     ],
 )
 def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used):
-    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: sees_gpu)
+    monkeypatch.setattr(fold_runner, "gpu_available", lambda: sees_gpu)
     fold = json_sidecar.read(identity / "fold.json")
     assert tuple(fold_runner._choose(identity, fold, backend, device).values()) == used
 
@@ -174,12 +174,12 @@ def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used
     ("backend", "device", "message"),
     [
         ("openvino", "gpu", "backend openvino runs on the CPU"),
-        ("auto", "gpu", "device gpu was asked for, but TensorFlow sees no GPU"),
-        ("tensorflow", "gpu", "TensorFlow sees no GPU"),
+        ("auto", "gpu", "device is gpu, but TensorFlow finds no GPU"),
+        ("tensorflow", "gpu", "TensorFlow finds no GPU"),
     ],
 )
 def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
-    monkeypatch.setattr(fold_runner, "gpu_seen", lambda: False)
+    monkeypatch.setattr(fold_runner, "gpu_available", lambda: False)
     with pytest.raises(LesionflowError, match=message):
         predict(identity, ramp(), backend, device)
 
@@ -191,7 +191,7 @@ def test_an_image_that_does_not_fit(identity):
         predict(identity, ramp().swapaxes(0, 1))
     hole = ramp()
     hole[0, 0, 0] = np.nan
-    with pytest.raises(LesionflowError, match="image holds values that are no numbers"):
+    with pytest.raises(LesionflowError, match="image has NaN or infinite values"):
         predict(identity, hole)
 
 
@@ -207,8 +207,8 @@ def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path,
 
     fold = make_fold(tmp_path, sometimes)
     for value, message in (
-        (1.7, "values from .* to 2, which are no probabilities"),
-        (-1, "no numbers"),
+        (1.7, "values from .* to 2, which are not probabilities"),
+        (-1, "NaN or infinite"),
     ):
         image = ramp()
         image[1, 2, 3] = value

@@ -117,16 +117,16 @@ def of_keras_3(root):
     [
         (
             put("conv", h5py.ExternalLink("other.h5", "/conv")),
-            "conv is a link to elsewhere: refused",
+            "conv is a link to another place: refused",
         ),
-        (put("conv", h5py.SoftLink("/bn")), "conv is a link to elsewhere: refused"),
+        (put("conv", h5py.SoftLink("/bn")), "conv is a link to another place: refused"),
         (
             put("conv/conv", h5py.ExternalLink("other.h5", "/conv")),
-            "conv/kernel:0 is a link to elsewhere: refused",
+            "conv/kernel:0 is a link to another place: refused",
         ),
         (put("conv/conv/kernel:0", h5py.ExternalLink("/x.h5", "a")), "kernel:0 is a link"),
-        (kept_elsewhere, "layer conv: conv/kernel:0 keeps its numbers in another file: refused"),
-        (virtual, "layer conv: conv/kernel:0 keeps its numbers in another file: refused"),
+        (kept_elsewhere, "layer conv: conv/kernel:0 is stored in another file: refused"),
+        (virtual, "layer conv: conv/kernel:0 is stored in another file: refused"),
         (reference, "layer conv: conv/kernel:0 is object; an array of floating-point"),
         (
             put("conv/conv/kernel:0", np.arange(3)),
@@ -154,8 +154,8 @@ def test_a_file_that_is_cut_off(tmp_path):
     data, path = save(tmp_path / "a.h5").read_bytes(), tmp_path / "b.h5"
     for size in np.random.default_rng(0).integers(0, len(data), 60):
         path.write_bytes(data[:size])
-        with pytest.raises(WeightsError, match="is not a whole H5 file"):
+        with pytest.raises(WeightsError, match="is not a complete H5 file"):
             read_layers(path)
     path.write_bytes(b"no H5 file" * 1000)
-    with pytest.raises(WeightsError, match="is not a whole H5 file"):
+    with pytest.raises(WeightsError, match="is not a complete H5 file"):
         read_layers(path)

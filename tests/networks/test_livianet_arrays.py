@@ -152,8 +152,8 @@ def not_layers(net):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (no_layers, "is no LiviaNET: its pickle has no networkLayers"),
-        (not_layers, "is no LiviaNET: its pickle has no networkLayers"),
+        (no_layers, "is not a LiviaNET: its pickle has no networkLayers"),
+        (not_layers, "is not a LiviaNET: its pickle has no networkLayers"),
         (no_storage, "ConvLayer_1: W has no array in container.storage.0."),
         (of_text, "ConvLayer_1: W: an array of the type 'U1', not of numbers: refused"),
         (of_objects, "ConvLayer_1: W: an array of the type 'O8', not of numbers: refused"),
@@ -168,7 +168,7 @@ def test_false_pickles(a_class, tmp_path, change, message):
 
 
 def test_a_small_file_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(livianet_arrays, "LARGEST", 1 << 20)
+    monkeypatch.setattr(livianet_arrays, "MAX_BYTES", 1 << 20)
     path = save(tmp_path / "net", b"\0" * (1 << 22))
     assert path.stat().st_size < 1 << 13
     with pytest.raises(WeightsError, match="takes more than 1048576 bytes unpacked: refused"):

@@ -39,7 +39,7 @@ def test_the_published_files_alone_are_no_network(tmp_path):
     assert str(error.value) == (
         f"{tmp_path}: lacks parameters of the layers ConvLayer_0 {vectors}; ConvLayer_1 {vectors}; "
         f"ConvLayer_2 {vectors}; Classifier (weights, bias, gamma, beta, mean, variance): each is "
-        "expected in a file such as mean_ConvLayer_0.npy; convolutions alone make no network"
+        "expected in a file such as mean_ConvLayer_0.npy; convolutions alone are not a complete network"
     )
 
 
@@ -75,10 +75,10 @@ def zipped_arrays():
         ("gamma_ConvLayer_0.npy", pickled_array(), "is not a whole .npy file"),
         ("gamma_ConvLayer_0.npy", zipped_arrays(), "is not a .npy file"),
         ("gamma_ConvLayer_0.npy", header((1,), "<i4"), "ConvLayer_0: gamma holds int32"),
-        ("weights_ConvLayer_x.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("scale_ConvLayer_0.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("weights_DenseLayer_0.npy", b"", "is no parameter of a LiviaNET by its name"),
-        ("weights_0.npy", b"", "is no parameter of a LiviaNET by its name"),
+        ("weights_ConvLayer_x.npy", b"", "is not the name of a LiviaNET parameter"),
+        ("scale_ConvLayer_0.npy", b"", "is not the name of a LiviaNET parameter"),
+        ("weights_DenseLayer_0.npy", b"", "is not the name of a LiviaNET parameter"),
+        ("weights_0.npy", b"", "is not the name of a LiviaNET parameter"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")

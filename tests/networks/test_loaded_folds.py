@@ -84,7 +84,7 @@ def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path)
 
     images = [ramp() * factor for factor in (0.25, 0.5, 1)]
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(predict, identity, i, "openvino", "cpu", see=slow) for i in images]
+        jobs = [pool.submit(predict, identity, i, "openvino", "cpu", inferer=slow) for i in images]
     for job, image in zip(jobs, images, strict=True):
         np.testing.assert_array_equal(job.result()[0], image)
     assert calls == ["begins", "ends"] * 3

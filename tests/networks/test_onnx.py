@@ -111,7 +111,7 @@ def test_a_network_of_slices(tmp_path):
     folder = imported(tmp_path, path, (8, 6))
     image = random_volume((8, 6, 2), 4)
     found = predict(
-        folder, image[:, :, None], see=lambda net, im: net(im[None, :, :, 0])[0][:, :, None]
+        folder, image[:, :, None], inferer=lambda net, im: net(im[None, :, :, 0])[0][:, :, None]
     )[0]
     assert np.abs(found[:, :, 0] - expected(path, image)).max() <= 1e-5
 

@@ -21,7 +21,7 @@ def fold_of(tmp_path, monkeypatch):
         return load(path)
 
     monkeypatch.setattr(predict_scan, "load", loaded)
-    monkeypatch.setattr(predict_scan, "predict", lambda fold, stack, see: (stack.copy(), {}))
+    monkeypatch.setattr(predict_scan, "predict", lambda fold, stack, inferer: (stack.copy(), {}))
     mask, written = str(tmp_path / "mask.nii"), tmp_path / "probability.nii"
     save(mask, np.ones((2, 3, 4), np.uint8), np.eye(4))
 

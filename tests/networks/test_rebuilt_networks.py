@@ -168,7 +168,7 @@ def test_livianet_from_a_folder(tmp_path):
 def test_published_sizes(fmt, inputs, outputs, network, parameters, layers):
     size = ANY[:2] if fmt == "torch-unet2d" else ANY
     fold = spec(fmt, [*size, inputs], outputs, "softmax", network)
-    model = registry.ROUTES[fmt].build(fold, registry.settled(fold))
+    model = registry.WEIGHT_FORMATS[fmt].build(fold, registry.network_parameters(fold))
     assert model.count_params() == parameters
     assert sum(bool(layer.weights) for layer in model.layers) == layers
     assert model.output_shape == (None, *size, outputs)

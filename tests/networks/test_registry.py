@@ -183,7 +183,7 @@ def test_what_is_not_there_or_no_file(tmp_path, fmt):
     fold = spec(fmt, [*ANY, 1], 4, "softmax")
     for path in (tmp_path / "nowhere", *([] if fmt == "livianet-npy" else [tmp_path])):
         with pytest.raises(
-            WeightsError, match="cannot be read|is not a whole H5|is no folder"
+            WeightsError, match="cannot be read|is not a complete H5|is not a folder"
         ) as error:
             registry.rebuild(fold, path)
         assert str(error.value).startswith(f"{path}: ")

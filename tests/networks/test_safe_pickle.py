@@ -123,7 +123,9 @@ def test_what_is_named_under_a_known_package_is_not_run_either(tmp_path):
         evil = f"c{module}\n{name}\n(S{code!r}\n(dtR.".encode()
         path = tmp_path / "net"
         path.write_bytes(evil)
-        with pytest.raises(WeightsError, match="is no LiviaNET: its pickle has no networkLayers"):
+        with pytest.raises(
+            WeightsError, match="is not a LiviaNET: its pickle has no networkLayers"
+        ):
             read_pickled(path)
         assert not mark.exists()
         torch_zip(path, evil)
@@ -134,17 +136,17 @@ def test_what_is_named_under_a_known_package_is_not_run_either(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is damaged or cut off"),
-        (b"\x80\x02", "is damaged or cut off"),
-        (b"no pickle", "is damaged or cut off"),
-        (b"\x80\x02T\xff\xff\xff\x7fabc.", "is damaged or cut off"),  # a string of 2 GB
-        (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7fabc.", "is damaged or cut off"),  # of 9 EB
-        (b"\x80\x04\x95" + b"\xff" * 7 + b"\x7fN.", "is damaged or cut off"),  # a frame of 9 EB
+        (b"", "is damaged or truncated"),
+        (b"\x80\x02", "is damaged or truncated"),
+        (b"no pickle", "is damaged or truncated"),
+        (b"\x80\x02T\xff\xff\xff\x7fabc.", "is damaged or truncated"),  # a string of 2 GB
+        (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7fabc.", "is damaged or truncated"),  # of 9 EB
+        (b"\x80\x04\x95" + b"\xff" * 7 + b"\x7fN.", "is damaged or truncated"),  # a frame of 9 EB
         (b"Nr\xff\xff\xff\x7f.", "memo number 2147483647 at step 1 of a pickle: refused"),
         (b"Np99999999999\n.", "memo number 99999999999 at step 1"),
-        (b"h\x05.", "is damaged or cut off"),
-        (b"\x82\x01.", "is damaged or cut off"),  # an extension's code
-        (b"N" * 9, "is damaged or cut off"),
+        (b"h\x05.", "is damaged or truncated"),
+        (b"\x82\x01.", "is damaged or truncated"),  # an extension's code
+        (b"N" * 9, "is damaged or truncated"),
     ],
 )
 def test_sizes_that_are_not_there_take_no_memory(tmp_path, data, message):
@@ -191,8 +193,8 @@ def test_arrays_are_read_from_their_bytes(code):
         ((1, (2,), "f4", False, b"a" * 8), "of the type 'unknown'"),
         ((1, (3,), a_dtype("f4"), False, b"a" * 8), "needs 12 bytes, but has 8"),
         ((1, (1 << 60, 1 << 60), a_dtype("f4"), False, b"a"), "but has 1"),
-        ((1, (-2, -1), a_dtype("f4"), False, b"a" * 8), "is no tuple of sizes"),
-        ((1, [2], a_dtype("f4"), False, b"a" * 8), "is no tuple of sizes"),
+        ((1, (-2, -1), a_dtype("f4"), False, b"a" * 8), "is not a tuple of sizes"),
+        ((1, [2], a_dtype("f4"), False, b"a" * 8), "is not a tuple of sizes"),
         ((1, (2,), a_dtype("f4"), False), "an array without its state"),
     ],
 )

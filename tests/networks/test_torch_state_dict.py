@@ -127,22 +127,22 @@ def test_tensors_made_by_hand(tmp_path):
         ({"w": Tensor((2,), (3,))}, "w: the shape .* does not fit"),
         ({"w": Tensor((1 << 40,), (0,))}, "w: the shape .* does not fit"),
         ({"w": Tensor((0,))}, "w: the shape .* does not fit"),
-        ({"w": Tensor((-1,))}, "w: its shape, strides or offset are no sizes"),
-        ({"w": Tensor((3,), (-1,), 2)}, "w: its shape, strides or offset are no sizes"),
-        ({"w": Tensor((3,), (1, 1))}, "w: its shape, strides or offset are no sizes"),
-        ({"w": Tensor([3], (1,))}, "w: its shape, strides or offset are no sizes"),
-        ({"w": Tensor((3,), (1,), 0.5)}, "w: its shape, strides or offset are no sizes"),
+        ({"w": Tensor((-1,))}, "w: its shape, strides or offset are invalid"),
+        ({"w": Tensor((3,), (-1,), 2)}, "w: its shape, strides or offset are invalid"),
+        ({"w": Tensor((3,), (1, 1))}, "w: its shape, strides or offset are invalid"),
+        ({"w": Tensor([3], (1,))}, "w: its shape, strides or offset are invalid"),
+        ({"w": Tensor((3,), (1,), 0.5)}, "w: its shape, strides or offset are invalid"),
         (
             {"w": Tensor(number=10**15)},
             "w: its storage 0 should have 4000000000000000 bytes, not 12",
         ),
         ({"w": Tensor(number=-1)}, "w: its storage 0 should have -4 bytes"),
         ({"w": Tensor(kind="ComplexFloatStorage")}, "names torch.ComplexFloatStorage, .* refused"),
-        ({"w": 3}, "'w' is no tensor, but a int|that no tensor uses"),
-        ({5: Tensor()}, "is no tensor, but a View"),
-        ([Tensor()], "holds no state_dict, but a list"),
-        ({}, "holds no state_dict, but a dict|that no tensor uses"),
-        ({"state_dict": 3}, "'state_dict' is no tensor|that no tensor uses"),
+        ({"w": 3}, "'w' is a int, not a tensor|that no tensor uses"),
+        ({5: Tensor()}, "is a View, not a tensor"),
+        ([Tensor()], "holds a list, not a state_dict"),
+        ({}, "holds a dict of .*, not a state_dict|that no tensor uses"),
+        ({"state_dict": 3}, "'state_dict' is a int, not a tensor|that no tensor uses"),
     ],
 )
 def test_false_tensors(tmp_path, save, obj, message):
@@ -197,9 +197,9 @@ def test_a_size_in_a_zips_directory_is_not_believed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"numbers": 4}, "is cut off: storage 0 needs 16 bytes, 12 are left"),
-        ({"numbers": 2**61}, "is cut off: storage 0 needs .* bytes, 12 are left"),
-        ({"numbers": -1}, "is cut off: storage 0 needs -4 bytes"),
+        ({"numbers": 4}, "is truncated: storage 0 needs 16 bytes, but 12 are left"),
+        ({"numbers": 2**61}, "is truncated: storage 0 needs .* bytes, but 12 are left"),
+        ({"numbers": -1}, "is truncated: storage 0 needs -4 bytes"),
         ({"numbers": 2}, "w: its storage 0 should have 12 bytes, not 8"),
         ({"keys": []}, "w: its storage 0 should have 12 bytes, not 0"),
         ({"keys": ["0", "9"]}, "has a storage that no tensor uses"),
@@ -217,7 +217,7 @@ def test_no_pytorch_file_at_all(tmp_path):
     path = tmp_path / "a.pt"
     for data in (b"", b"PK", b"text", pickle.dumps({"a": 1}), b"PK\x03\x04 and no more"):
         path.write_bytes(data)
-        with pytest.raises(WeightsError, match="is not a (whole )?PyTorch file"):
+        with pytest.raises(WeightsError, match="is not a (complete )?PyTorch file"):
             read_tensors(path)
 
 

@@ -31,7 +31,7 @@ def test_a_truncated_zip(tmp_path, share):
     make_zip(tmp_path / "M.zip", folded())
     whole = (tmp_path / "M.zip").read_bytes()
     (tmp_path / "M.zip").write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(WeightsError, match="M.zip: is not a whole zip file"):
+    with pytest.raises(WeightsError, match="M.zip: is not a complete zip file"):
         unpack_first(make_card(), tmp_path)
 
 

@@ -1,7 +1,7 @@
-"""The 2-D U-Net of brain-segmentation-pytorch, rebuilt with PyTorch's module names as layer names.
+"""The 2-D U-Net of brain-segmentation-pytorch, with its PyTorch module names as layer names.
 
-Buda et al., Computers in Biology and Medicine 2019. Facts: ``unet.py`` of
-github.com/mateuszbuda/brain-segmentation-pytorch, commit d45f890; axes of weights from PyTorch's manual
+Buda et al., Computers in Biology and Medicine 2019. Source: ``unet.py`` of
+github.com/mateuszbuda/brain-segmentation-pytorch, commit d45f890; axes of weights from PyTorch's documentation
 (``Conv2d``: out, in, rows, columns; ``ConvTranspose2d``: in, out, rows, columns).
 """
 
@@ -21,7 +21,7 @@ BATCH_NORM = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
-COUNTER = "num_batches_tracked"  # of training steps; without a use in inference
+COUNTER = "num_batches_tracked"  # number of training steps, not used in inference
 
 
 def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
@@ -31,9 +31,9 @@ def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     ----------
     spec
         ``shape`` (rows, columns, channels; PyTorch's H, W and C), ``channels`` and ``activation`` of
-        the output. Sides are multiples of 2 ** (levels - 1): 16 as published.
+        the output. Sides are multiples of 2 ** (levels - 1), in the published network 16.
     network
-        ``features`` of each level, the bottleneck's last, and ``bn_epsilon``.
+        ``features`` of each level, with that of the bottleneck last, and ``bn_epsilon``.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
 
 
 def read(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of a state_dict by layer, under Keras's names and in its order of axes.
+    """Read the arrays of a state_dict by layer, with Keras' names and order of axes.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def read(path: Path) -> dict[str, dict[str, np.ndarray]]:
     Raises
     ------
     WeightsError
-        As ``torch_state_dict.read_tensors`` does.
+        See ``torch_state_dict.read_tensors``.
     """
     modules: dict[str, dict[str, np.ndarray]] = {}
     for name, tensor in read_tensors(path).items():

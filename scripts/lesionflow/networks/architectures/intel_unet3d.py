@@ -1,6 +1,6 @@
-"""Intel's 3-D U-Net for brain tumours, rebuilt under its layer names.
+"""Intel's 3-D U-Net for brain tumours, with its published layer names.
 
-Facts: ``3D_UNet/keras_training_only_version/model.py`` of github.com/stjordanis/topologies (a copy of
+Source: ``3D_UNet/keras_training_only_version/model.py`` of github.com/stjordanis/topologies (a copy of
 NervanaSystems/topologies), commit 929bbd5; ``3D/model.py`` of IntelAI/unet has the same layers.
 """
 
@@ -16,16 +16,16 @@ DEFAULTS = {"features": (16, 32, 64, 128, 256), "bn_epsilon": 1e-3}
 def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The 3-D U-Net, with random weights.
 
-    Levels are called A, B, ... from the top. The deepest one's upsampling has its own letter, the
-    others' have that of the level that they lead to; the block after each is named after the level
-    above: ``transconvE``, ``concatD``, ``decodeC``, ``transconvC``, ..., ``transconvA``, ``concatA``,
+    Levels are called A, B, ... from the top. The upsampling from the deepest level has the letter of that
+    level, the others have the letter of the level that they lead to. The block after each is named after the next
+    level above: ``transconvE``, ``concatD``, ``decodeC``, ``transconvC``, ..., ``transconvA``, ``concatA``,
     ``convOut``.
 
     Parameters
     ----------
     spec
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
-        multiples of 2 ** (levels - 1): 16 as published.
+        multiples of 2 ** (levels - 1), in the published network 16.
     network
         ``features`` of each level and ``bn_epsilon``.
 

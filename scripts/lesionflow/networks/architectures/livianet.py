@@ -1,9 +1,9 @@
-"""LiviaNET, rebuilt: a 3-D network without pooling, whose output is smaller than its input.
+"""LiviaNET, a 3-D network without pooling and padding, whose output is smaller than its input.
 
-Dolz, Desrosiers and Ben Ayed, NeuroImage 2018. Facts: ``src/LiviaNet`` of github.com/josedolz/LiviaNET,
-commit ac01462: every layer is batch norm, PReLU and a convolution without a bias; kernels are turned
-round (a true convolution); dropout does not scale while training, so that signals are multiplied by the
-probability of being kept afterwards.
+Dolz, Desrosiers and Ben Ayed, NeuroImage 2018. Source: ``src/LiviaNet`` of github.com/josedolz/LiviaNET,
+commit ac01462: every layer is batch normalization, PReLU and a convolution without bias; kernels are flipped
+(a true convolution); dropout does not scale during training, so in inference signals are multiplied by the
+probability of being kept.
 """
 
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ KERNEL = 3
 
 
 def margin(network: Mapping[str, Any]) -> int:
-    """Voxels that the network's output lacks at each side: half of the receptive field.
+    """Voxels by which the output is smaller at each side: half of the receptive field.
 
     Parameters
     ----------
     network
-        ``features`` of the convolutions, the published example's where they are absent or None.
+        ``features`` of the convolutions, those of the published example if absent or None.
 
     Returns
     -------
@@ -43,8 +43,8 @@ def margin(network: Mapping[str, Any]) -> int:
 def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     """The network, with random weights, for inference.
 
-    Layers are called ``ConvLayer_N.bn``, ``.prelu`` and ``.conv``, N from 0 through the convolutions and
-    on through the dense layers, and ``Classifier.bn`` and ``.conv``.
+    Layers are called ``ConvLayer_N.bn``, ``.prelu`` and ``.conv``, with N from 0 over the convolutions and
+    then the dense layers, and ``Classifier.bn`` and ``.conv``.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output.
     network
         ``features`` of each convolution of 3 voxels a side; ``skips``, the convolutions (from 0)
-        whose central parts go, after the last one's output, to the first dense layer; ``dense``, the
+        whose central parts are concatenated to the output of the last one, as input of the first dense layer; ``dense``, the
         features of each convolution of 1 voxel; ``keep``, the factor of the signal of each dense layer and of
         the classifier; ``bn_epsilon``.
 

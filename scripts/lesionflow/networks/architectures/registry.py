@@ -1,8 +1,7 @@
-"""Published weights whose network is rebuilt here: which builder, which reader, and every layer counted.
+"""Rebuild published networks from files that have weights only.
 
-A file of weights without a network, or with one that cannot be built from it, is read into arrays by
-layer and name; the published architecture is built anew under the published layer names; and each
-array goes to its layer, or the import fails.
+A file without an architecture, or with one that cannot be built, is read into arrays by layer and name. The
+published architecture is built with the published layer names, and every array must match a layer.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,34 +19,36 @@ from lesionflow.networks.weights.keras_h5_arrays import read_layers
 Layers = Mapping[str, Mapping[str, np.ndarray]]
 
 
-class Route(NamedTuple):
-    """How one format is imported."""
+class WeightFormat(NamedTuple):
+    """Builder of the network, reader of the weights, and default parameters of a format."""
 
     build: Callable[[FoldSpec, Mapping[str, Any]], Any]
     read: Callable[[Path], Layers]
     defaults: Mapping[str, Any]
 
 
-ROUTES = {
-    "synthseg-h5": Route(synthseg.build, read_layers, synthseg.DEFAULTS),
-    "intel-unet3d-h5": Route(intel_unet3d.build, read_layers, intel_unet3d.DEFAULTS),
-    "torch-unet2d": Route(buda_unet2d.build, buda_unet2d.read, buda_unet2d.DEFAULTS),
-    "livianet-pickle": Route(livianet.build, livianet_arrays.read_pickled, livianet.DEFAULTS),
-    "livianet-npy": Route(livianet.build, livianet_arrays.read_folder, livianet.DEFAULTS),
+WEIGHT_FORMATS = {
+    "synthseg-h5": WeightFormat(synthseg.build, read_layers, synthseg.DEFAULTS),
+    "intel-unet3d-h5": WeightFormat(intel_unet3d.build, read_layers, intel_unet3d.DEFAULTS),
+    "torch-unet2d": WeightFormat(buda_unet2d.build, buda_unet2d.read, buda_unet2d.DEFAULTS),
+    "livianet-pickle": WeightFormat(
+        livianet.build, livianet_arrays.read_pickled, livianet.DEFAULTS
+    ),
+    "livianet-npy": WeightFormat(livianet.build, livianet_arrays.read_folder, livianet.DEFAULTS),
 }
-FORMATS = frozenset(ROUTES)
+FORMATS = frozenset(WEIGHT_FORMATS)
 COMMON = {"prefix": "", "layers": None, "kernel_flip": False}
 
 
 def rebuild(spec: FoldSpec, path: Path) -> Any:
-    """The published network of a card, with the weights of a file.
+    """Build the published network of a fold with the weights of a file.
 
     Parameters
     ----------
     spec
-        ``format`` (one of ``FORMATS``), ``shape`` (x, y[, z], channels; None where any size will
-        do), ``channels`` of the output, ``activation`` and ``network``, whose parameters are the
-        published ones where they are absent or None.
+        ``format`` (one of ``FORMATS``), ``shape`` (x, y[, z], channels; None for any
+        size), ``channels`` of the output, ``activation`` and ``network``; parameters of ``network`` that are absent or None have the published
+        values.
     path
         The file, or a folder for ``livianet-npy``.
 
@@ -60,93 +61,96 @@ def rebuild(spec: FoldSpec, path: Path) -> Any:
     Raises
     ------
     WeightsError
-        If the file is damaged or unsafe, or a layer is missing, unknown, of another shape, or holds
-        numbers that are not finite.
+        If the file is damaged or unsafe, or a layer is missing, unknown, of another shape, or has values that
+        are not finite.
     """
-    route = ROUTES[spec.format]
-    network = settled(spec)
+    weight_format = WEIGHT_FORMATS[spec.format]
+    network = network_parameters(spec)
     try:
-        found = unprefixed(path, route.read(path), network["prefix"])
+        layers = unprefixed(path, weight_format.read(path), network["prefix"])
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from error
     if network["kernel_flip"]:
-        found = flipped(found)
-    model = route.build(spec, network)
-    assign(model, found, path, network["layers"])
+        layers = flipped(layers)
+    model = weight_format.build(spec, network)
+    assign(model, layers, path, network["layers"])
     model.trainable = False
     return model
 
 
-def settled(spec: FoldSpec) -> dict[str, Any]:
-    """The parameters of a card's network, with the published ones where it gives none.
+def network_parameters(spec: FoldSpec) -> dict[str, Any]:
+    """Parameters of the network of a fold; the published values for those that the card does not set.
 
     Raises
     ------
     WeightsError
-        If it gives one that the format's network does not have.
+        If the card sets a parameter that the network does not have.
     """
-    given = {k: v for k, v in (spec.network or {}).items() if v is not None}
-    known = {**COMMON, **ROUTES[spec.format].defaults}
-    if strange := sorted(set(given) - set(known)):
+    values = {k: v for k, v in (spec.network or {}).items() if v is not None}
+    defaults = {**COMMON, **WEIGHT_FORMATS[spec.format].defaults}
+    if unknown := sorted(set(values) - set(defaults)):
         raise WeightsError(
-            f"network.{strange[0]} of the card: {spec.format} has {', '.join(sorted(known))}"
+            f"network.{unknown[0]} of the card: {spec.format} has {', '.join(sorted(defaults))}"
         )
-    return {**known, **given}
+    return {**defaults, **values}
 
 
-def unprefixed(path: Path, found: Layers, prefix: str) -> Layers:
-    """Layers under their names without the text that all of them begin with.
+def unprefixed(path: Path, layers: Layers, prefix: str) -> Layers:
+    """Remove a common prefix from the names of layers.
 
     Raises
     ------
     WeightsError
-        If one begins otherwise.
+        If a name does not begin with it.
     """
-    for name in found:
+    for name in layers:
         if not name.startswith(prefix):
             raise WeightsError(
                 f"{path}: layer {name}: its name is expected to begin with {prefix!r} (the prefix)"
             )
-    return {name.removeprefix(prefix): arrays for name, arrays in found.items()}
+    return {name.removeprefix(prefix): arrays for name, arrays in layers.items()}
 
 
-def flipped(found: Layers) -> Layers:
-    """Kernels turned round along every spatial axis, as a true convolution takes them.
+def flipped(layers: Layers) -> Layers:
+    """Flip kernels along every spatial axis, as a true convolution needs them.
 
     Parameters
     ----------
-    found
-        Kernels (x, y[, z], in, out), as Keras has them: what it calls a convolution is a correlation.
+    layers
+        Kernels (x, y[, z], in, out), as in Keras, whose convolution is a correlation.
     """
 
-    def turned(name: str, array: np.ndarray) -> np.ndarray:
+    def flip(name: str, array: np.ndarray) -> np.ndarray:
         return np.flip(array, tuple(range(array.ndim - 2))) if name == "kernel" else array
 
-    return {k: {name: turned(name, a) for name, a in v.items()} for k, v in found.items()}
+    return {k: {name: flip(name, a) for name, a in v.items()} for k, v in layers.items()}
 
 
-def assign(model: Any, found: Layers, path: Path, expected: int | None = None) -> None:
-    """Give a model the weights of a file, by the names of layers and of their arrays; all or none.
+def assign(model: Any, file_layers: Layers, path: Path, expected: int | None = None) -> None:
+    """Assign the weights of a file to a model by the names of layers and arrays. All must match.
 
     Parameters
     ----------
     model
         ``keras.Model``, changed in place.
-    found
+    file_layers
         Arrays by layer and name.
     path
-        What the messages call the file.
+        The file, for messages.
     expected
-        Number of layers with weights that must match; None: as many as the model has.
+        Expected number of layers with weights; None for the number of the model.
 
     Raises
     ------
     WeightsError
-        If anything is missing, left over, of another shape or not finite, naming the layer.
+        If anything is missing, unknown, of another shape or not finite; the message names the layer.
     """
     layers = {layer.name: layer for layer in model.layers if layer.weights}
-    missing, unknown = [n for n in layers if n not in found], [n for n in found if n not in layers]
-    counts = f"the network has {len(layers)} layers with weights, the file {len(found)}"
+    missing, unknown = (
+        [n for n in layers if n not in file_layers],
+        [n for n in file_layers if n not in layers],
+    )
+    counts = f"the network has {len(layers)} layers with weights, the file {len(file_layers)}"
     if missing:
         others = f", but has {_some(unknown)} that the network lacks" if unknown else ""
         raise WeightsError(f"{path}: lacks the layer {_some(missing)}{others}; {counts}")
@@ -159,20 +163,23 @@ def assign(model: Any, found: Layers, path: Path, expected: int | None = None) -
             f"{path}: {expected} layers with weights are expected (network.layers of the card); {counts}"
         )
     for name, layer in layers.items():
-        wanted = {variable.name: tuple(variable.shape) for variable in layer.weights}
-        _check(path, name, wanted, found[name])
+        expected_shapes = {variable.name: tuple(variable.shape) for variable in layer.weights}
+        _check(path, name, expected_shapes, file_layers[name])
     for name, layer in layers.items():
         for variable in layer.weights:
-            variable.assign(np.ascontiguousarray(found[name][variable.name], np.float32))
+            variable.assign(np.ascontiguousarray(file_layers[name][variable.name], np.float32))
 
 
 def _check(
-    path: Path, layer: str, wanted: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]
+    path: Path,
+    layer: str,
+    expected: Mapping[str, tuple[int, ...]],
+    arrays: Mapping[str, np.ndarray],
 ) -> None:
     shapes = {name: tuple(array.shape) for name, array in arrays.items()}
-    if shapes != wanted:
+    if shapes != expected:
         raise WeightsError(
-            f"{path}: layer {layer}: expected {_listed(wanted)}, found {_listed(shapes)}"
+            f"{path}: layer {layer}: expected {_listed(expected)}, found {_listed(shapes)}"
         )
     for name, array in arrays.items():
         if array.dtype.kind != "f":
@@ -196,5 +203,5 @@ def _listed(shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    """One name, and how many more there are."""
+    """The first name, and the number of the others."""
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -1,7 +1,7 @@
-"""SynthSeg's segmentation network, rebuilt under its layer names.
+"""SynthSeg's segmentation network, with its published layer names.
 
-Billot et al., "SynthSeg", Medical Image Analysis 2023. Facts: ``ext/neuron/models.py`` (``unet``) of
-github.com/BBillot/SynthSeg, commit 66342c1, called there with batch norm on the last axis and ELU.
+Billot et al., "SynthSeg", Medical Image Analysis 2023. Source: ``ext/neuron/models.py`` (``unet``) of
+github.com/BBillot/SynthSeg, commit 66342c1, called there with batch normalization on the last axis and ELU.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     ----------
     spec
         ``shape`` (x, y, z, channels), ``channels`` and ``activation`` of the output. Sides are
-        multiples of 2 ** (levels - 1): 16 as published.
+        multiples of 2 ** (levels - 1), in the published network 16.
     network
         ``features`` of each level and ``bn_epsilon``.
 
@@ -44,7 +44,7 @@ def build(spec: FoldSpec, network: Mapping[str, Any]) -> Any:
     x, skips = image, []
     for level, features in enumerate(network["features"]):
         x = convolutions(x, f"unet_conv_downarm_{level}", features)
-        skips.append(x)  # from before the batch norm
+        skips.append(x)  # before batch normalization
         x = normalized(x, f"unet_bn_down_{level}")
         if level < levels - 1:
             x = layers.MaxPooling3D(2, padding="same", name=f"unet_maxpool_{level}")(x)

@@ -1,1 +1,1 @@
-"""From published weights to one kind of fold, compared with the original."""
+"""Import published weights into folds of one format, and compare them with the published network."""

@@ -1,1 +1,1 @@
-"""From an imported fold and an image to probabilities."""
+"""Predict probabilities from an image with imported folds."""

@@ -1,4 +1,4 @@
-"""TensorFlow and OpenVINO, imported where they are needed and set up the same way everywhere."""
+"""Set up TensorFlow and OpenVINO. Both are imported only when they are needed."""
 
 import hashlib
 import logging
@@ -14,19 +14,19 @@ CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
 
 
 def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
-    """The TensorFlow module, quiet, with float32 that is float32.
+    """Import TensorFlow with little logging and with full float32 precision.
 
     Parameters
     ----------
     threads
-        Of the CPU; 0 leaves the number to TensorFlow.
+        Number of CPU threads; 0 for TensorFlow's default.
     gpu
-        Whether it may use GPUs, taking their memory bit by bit. On them, matrix products are kept
-        from TensorFloat-32, which would cost half of the digits.
+        Whether it may use GPUs, allocating their memory as needed. TensorFloat-32, which would lose half of the
+        digits of matrix products, is disabled.
 
     Notes
     -----
-    Threads and GPUs cannot be changed once a process has computed something: a job sets them once.
+    Threads and GPUs cannot be changed once a process has computed something, so a job sets them once.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault(
@@ -45,41 +45,42 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
         for device in tf.config.get_visible_devices("GPU"):
             tf.config.experimental.set_memory_growth(device, True)
     except RuntimeError as error:
-        logging.debug("TensorFlow has begun to compute: %s", error)
+        logging.debug("TensorFlow is already initialized: %s", error)
     return tf
 
 
-def narrow_instructions(about: Path = Path("/proc/cpuinfo")) -> None:
-    """Have both frameworks compute with 256 bits at a time on AMD's Zen 4, before they compute at all.
+def narrow_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:
+    """Make both frameworks use 256-bit instead of 512-bit instructions on AMD Zen 4. Call it before they compute.
 
-    It does 512 bits as two halves, and a network with 8 maps fills one of them. With the published ResUNet's
-    size OpenVINO took 0.91 of the time without, TensorFlow 0.81 (two cores, float32, medians of 24 and 12
-    calls in turns). Zen 3, of the same family, has no such instructions. What the environment says holds.
+    Zen 4 splits 512 bits into two halves, and a network with 8 feature maps fills only one of them. With a network
+    of the published ResUNet's size, 256 bits reduced the time to 0.91 in OpenVINO and 0.81 in TensorFlow (two
+    cores, float32, medians of 24 and 12 alternating calls). Zen 3, of the same family, has no 512-bit
+    instructions. A value that is set in the environment is kept.
 
     Parameters
     ----------
-    about
-        What Linux says of its processors.
+    cpuinfo
+        Linux' description of the processors.
     """
-    if about.is_file() and re.search(r"AuthenticAMD\ncpu family\s*: 25\n", about.read_text()):
+    if cpuinfo.is_file() and re.search(r"AuthenticAMD\ncpu family\s*: 25\n", cpuinfo.read_text()):
         os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
 
 
 def mixed_precision(tf: Any, on: bool) -> None:
-    """Have TensorFlow compute in float16 on GPUs where it deems that safe, or nowhere.
+    """Switch TensorFlow's automatic mixed precision on or off: float16 on GPUs where TensorFlow considers it safe.
 
-    Its graph optimizer rewrites a network that was saved in float32 when it is first called.
+    Its graph optimizer rewrites a network that was saved in float32 at the first call.
     """
     tf.config.optimizer.set_experimental_options({"auto_mixed_precision": on})
 
 
 def nvidia_device() -> bool:
-    """Whether the system has an NVIDIA device; no framework is asked."""
+    """Whether the system has an NVIDIA device. No framework is imported."""
     return any(Path("/dev").glob("nvidia[0-9]*"))
 
 
-def gpu_seen() -> bool:
-    """Whether TensorFlow sees a GPU; it is only asked where the system has an NVIDIA device."""
+def gpu_available() -> bool:
+    """Whether TensorFlow finds a GPU. It is imported only if the system has an NVIDIA device."""
     if not nvidia_device():
         return False
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -93,24 +94,24 @@ def compiled_openvino(
     precision: str = "float32",
     threads: int = 0,
     shape: tuple[int, ...] | None = None,
-    kept: Path | None = None,
+    cache: Path | None = None,
 ) -> Any:
-    """An OpenVINO network, compiled for the CPU, or read as it was compiled before.
+    """Compile an OpenVINO network for the CPU, or read it from the cache.
 
     Parameters
     ----------
     ir
-        The ``.xml`` file, the ``.bin`` beside it.
+        The ``.xml`` file, with the ``.bin`` file beside it.
     precision
-        ``float32`` or ``bfloat16`` (said in either case: OpenVINO's own choice depends on the CPU).
+        ``float32`` or ``bfloat16``. It is always set, since OpenVINO's default depends on the CPU.
     threads
-        0 leaves the number to OpenVINO.
+        Number of CPU threads; 0 for OpenVINO's default.
     shape
-        Of the input, the batch included; needed where the network takes any.
-    kept
-        Folder to keep the compiled network in, under a name of all that it depends on: the network, the
-        CPU, the version of OpenVINO and the settings. (OpenVINO's own cache writes under the final
-        name, where other processes read.)
+        Shape of the input, batch included; required if the network takes inputs of any shape.
+    cache
+        Folder for compiled networks. The file name is a digest of everything that the compiled network depends
+        on: the network, the CPU, the version of OpenVINO and the settings. (OpenVINO's own cache does not write
+        atomically, so that another process could read an incomplete file.)
     """
     import openvino as ov
 
@@ -118,22 +119,22 @@ def compiled_openvino(
     settings: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": types[precision],
         "PERFORMANCE_HINT": "LATENCY",
-        # Else each process takes the first CPUs of the machine for its threads, though other workers have them.
+        # Otherwise each process pins its threads to the first CPUs of the machine, even if other processes use them.
         "ENABLE_CPU_PINNING": False,
     }
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     core = ov.Core()
-    if kept is None:
+    if cache is None:
         return _compiled(core, ir, settings, shape)
-    about = [core.get_property("CPU", key) for key in ("FULL_DEVICE_NAME", *CPU_PROPERTIES)]
+    cpu = [core.get_property("CPU", key) for key in ("FULL_DEVICE_NAME", *CPU_PROPERTIES)]
     digest = hashlib.sha256(ir.read_bytes())
-    digest.update(repr([ov.__version__, about, precision, threads, shape]).encode())
-    path = kept / f"{digest.hexdigest()[:16]}.blob"
-    with suppress(OSError, RuntimeError):  # not there, or broken
+    digest.update(repr([ov.__version__, cpu, precision, threads, shape]).encode())
+    path = cache / f"{digest.hexdigest()[:16]}.blob"
+    with suppress(OSError, RuntimeError):  # missing or damaged
         return core.import_model(path.read_bytes(), "CPU", settings)
     compiled = _compiled(core, ir, settings, shape)
-    with suppress(OSError), whole(path) as partial:  # the folder may be another user's
+    with suppress(OSError), whole(path) as partial:  # the folder may belong to another user
         partial.write_bytes(compiled.export_model().getbuffer())
     return compiled
 

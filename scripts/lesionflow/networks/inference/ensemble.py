@@ -1,4 +1,4 @@
-"""From the folds' probabilities to those of the ensemble."""
+"""Combine the probabilities of the folds of an ensemble."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,85 +9,85 @@ import numpy as np
 
 from lesionflow.base.label_channels import background_channels
 
-STEP = 2.0**-20  # of stored probabilities: far below what any result depends on
-FOUND = 0.1  # mean probability above which the folds' disagreement is of interest
+STEP = 2.0**-20  # precision of stored probabilities, far finer than any result depends on
+MIN_MEAN = 0.1  # mean probability above which a voxel counts for the disagreement of the folds
 
 
 def rounded(probability: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Probabilities as they are stored: multiples of 2⁻²⁰ (at most 4.8e-7 away), float32.
+    """Round probabilities for storage, to multiples of 2⁻²⁰ (by at most 4.8e-7), float32.
 
-    Files shrink to a fraction, since the noise in the last digits cannot be compressed and the
-    many values near 0 become 0.
+    This reduces files to a fraction of their size: noise in the last digits cannot be compressed, and the many
+    values near 0 become 0.
 
     Parameters
     ----------
     probability : array (x, y, z, label)
     out
-        Where to put them, if not in an array of their own: float32, of the same shape.
+        Output array, float32 and of the same shape; a new one by default.
 
     Returns
     -------
-    array (x, y, z, label), or (x, y, z) where there is one label
+    array (x, y, z, label), or (x, y, z) for a single label
     """
     stored = probability.astype(np.float32, copy=False)
-    stored = np.divide(stored, np.float32(STEP), out=out)  # a power of two: nothing is lost
+    stored = np.divide(stored, np.float32(STEP), out=out)  # exact: a power of two
     np.round(stored, out=stored)
     stored *= np.float32(STEP)
     return stored[..., 0] if stored.ndim == 4 and stored.shape[3] == 1 else stored
 
 
 def average(folds: Sequence[nib.Nifti1Image], n_folds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation over the folds of an ensemble, voxel by voxel.
+    """Voxelwise mean and standard deviation over the folds of an ensemble.
 
     Parameters
     ----------
     folds
-        Probability maps of one shape and affine, one a fold.
+        One probability map per fold, all of the same shape and affine.
     n_folds
-        How many the card has: no fewer are averaged.
+        Number of folds of the card.
 
     Returns
     -------
     mean, spread : array of the maps' shape, float32
-        Summed in float64. The deviation is that of the folds themselves (ddof 0): 0 for one fold.
+        Computed in float64. The standard deviation is that of the population (ddof 0), so 0 for one fold.
 
     Raises
     ------
     ValueError
-        If a fold is missing or too many, or two do not lie on one grid; the message names both.
+        If there are too few or too many folds, or two have different grids; the message names both.
     """
     if len(folds) != n_folds:
-        raise ValueError(f"the ensemble has {n_folds} folds, but {len(folds)} maps were given")
+        raise ValueError(f"the ensemble has {n_folds} folds, but there are {len(folds)} maps")
     first = folds[0]
     for fold in folds[1:]:
-        for what, one, other in (
+        for name, expected, actual in (
             ("shape", first.shape, fold.shape),
             ("affine", first.affine.tolist(), fold.affine.tolist()),
         ):
-            if one != other:
+            if expected != actual:
                 raise ValueError(
-                    f"folds differ in {what}: {first.get_filename()} has {one}, {fold.get_filename()} {other}"
+                    f"folds differ in {name}: {first.get_filename()} has {expected}, {fold.get_filename()} {actual}"
                 )
-    arrays = [np.asanyarray(fold.dataobj).T for fold in folds]  # in the order that files have
+    arrays = [np.asanyarray(fold.dataobj).T for fold in folds]  # in the order of the files on disk
     mean, spread = np.empty((2, *arrays[0].shape), np.float32)
-    for z in range(first.shape[2]):  # a plane at a time: thirty labels in float64 take gigabytes
+    for z in range(first.shape[2]):  # by planes, since thirty labels in float64 take gigabytes
         stack = np.stack([array[..., z, :, :] for array in arrays], dtype=np.float64)
-        mean[..., z, :, :] = centre = stack.mean(axis=0)
-        spread[..., z, :, :] = stack.std(axis=0, mean=centre[None])
+        mean[..., z, :, :] = plane_mean = stack.mean(axis=0)
+        spread[..., z, :, :] = stack.std(axis=0, mean=plane_mean[None])
     return mean.T, spread.T
 
 
 def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> np.ndarray:
-    """Probabilities with background where there is no scan but what pads it.
+    """Set voxels outside the scan, in the padding, to background.
 
-    The published pipelines take the padding off before they count.
+    The published pipelines remove the padding before they count lesions.
 
     Parameters
     ----------
     maps : array (x, y, z) or (x, y, z, label)
         Changed in place.
     scanned : array (x, y, z), bool
-        Where the scan was sampled.
+        Voxels inside the scan.
     activation
         ``softmax``: the first channel is the background.
     """
@@ -98,40 +98,39 @@ def without_padding(maps: np.ndarray, scanned: np.ndarray, activation: str) -> n
 
 
 def disagreement(mean: np.ndarray, spread: np.ndarray, brain: np.ndarray) -> float:
-    """How much the folds disagree where the ensemble sees something: the scan's ``fold_disagreement``.
+    """Disagreement of the folds about possible lesions: ``fold_disagreement`` of the scan.
 
-    The mean of the standard deviation over those voxels (of every label) of the brain whose mean
-    probability is above 0.1; 0 where there is none. From 0 (all folds say the same) to 0.5 (half say
-    0, half say 1).
+    The mean of the standard deviation over the brain voxels (of every label) with a mean probability above
+    0.1; 0 if there are none. It ranges from 0 (all folds agree) to 0.5 (half have 0 and half have 1).
 
     Parameters
     ----------
     mean, spread : array (x, y, z) or (x, y, z, label)
-        Of ``average``.
+        From ``average``.
     brain : array (x, y, z), bool
     """
     inside = brain if mean.ndim == 3 else brain[..., None]
-    seen = (mean > FOUND) & inside
-    return float(spread[seen].mean(dtype=np.float64)) if seen.any() else 0.0
+    voxels = (mean > MIN_MEAN) & inside
+    return float(spread[voxels].mean(dtype=np.float64)) if voxels.any() else 0.0
 
 
-def combined_facts(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What computed an ensemble's map, from what computed each fold's.
+def combined_metadata(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """How the map of an ensemble was computed, combined from the metadata of its folds.
 
     Parameters
     ----------
     folds
-        ``backend``, ``device``, ``precision`` and ``weights_sha256`` of each, in the order of the folds.
+        ``backend``, ``device``, ``precision`` and ``weights_sha256`` of each fold, in order.
 
     Returns
     -------
     dict
-        The same keys. Where the folds differ, their values are joined by ``+``. ``weights_sha256`` is
-        the one fold's, or the SHA-256 of the folds' digests (as text) joined in their order.
+        The same keys. Values that differ are joined by ``+``. ``weights_sha256`` is that of the only fold, or
+        the SHA-256 of the concatenated digests (as text) of all folds.
     """
     digests = [fold["weights_sha256"] for fold in folds]
     joined = hashlib.sha256("".join(digests).encode()).hexdigest()
-    found = {
+    settings = {
         key: "+".join(sorted({f[key] for f in folds})) for key in ("backend", "device", "precision")
     }
-    return {**found, "weights_sha256": digests[0] if len(digests) == 1 else joined}
+    return {**settings, "weights_sha256": digests[0] if len(digests) == 1 else joined}

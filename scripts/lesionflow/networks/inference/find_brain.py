@@ -1,4 +1,4 @@
-"""Where the brain is in a scan that brings no mask: a network of any card, on a grid of its own."""
+"""Compute the brain mask of a scan that has none, with the network of any card, on its own grid."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -24,49 +24,49 @@ def brain_probability(
     folds: list[Path],
     threads: int = 1,
 ) -> tuple[np.ndarray, Grid]:
-    """Probability of brain on the card's own grid: the mean over folds of any label's.
+    """Probability of brain on the card's own grid: the mean over folds of the probability of any label.
 
-    The road of any model in one go: resample, crop, normalize, predict on the CPU, by what is at hand: a mask
-    bears more rounding than lesions do, and must not move with what computes these. A brain is not known
-    yet: the field of view stands for it (a box that goes by the brain lies on its middle, and moves up
-    rather than lose its top).
+    Runs all steps of a model at once: resample, crop, normalize and predict. It always runs on the CPU, with the
+    available backend: a mask tolerates more rounding than lesions do, and must not depend on the backend that
+    is chosen for these. The field of view replaces the brain, which is not known yet (a box around the brain is
+    centred on it, and shifted up rather than cutting off its top).
 
     Parameters
     ----------
     scan
-        3-D, finite, its affine in order (``nifti.read_scan``).
+        3-D and finite, with a valid affine (``nifti.read_scan``).
     card
-        Of one channel.
+        Card of a model with one channel.
     folds
         Folders of the card's imported folds.
 
     Returns
     -------
     array (x, y, z), float32, and its grid
-        Outside of the field of view that of the nearest voxel inside: a mask on a finer grid then ends
-        with the scan, and a brain that it cuts is seen to be cut.
+        Voxels outside the field of view have the value of the nearest voxel inside. A mask on a finer grid
+        then extends to the edge of the scan, so that a cut brain can be recognized as cut.
     """
-    wanted = card["input"]
+    input_spec = card["input"]
     data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
-    whole = whole_grid(scan.affine, scan.shape, wanted)
-    image = on_grid(data, scan.affine, whole, wanted)
+    whole = whole_grid(scan.affine, scan.shape, input_spec)
+    image = on_grid(data, scan.affine, whole, input_spec)
     view = field_of_view(scan.affine, scan.shape, whole)
-    stack, inside, box = crop_and_pad(image[..., None], view, whole.affine, wanted)
-    normal = normalize(stack, wanted["normalize"], inside)
-    normal *= inside[..., None]  # what is no scan is 0, as in training
+    stack, inside, box = crop_and_pad(image[..., None], view, whole.affine, input_spec)
+    normal = normalize(stack, input_spec["normalize"], inside)
+    normal *= inside[..., None]  # 0 outside the scan, as in training
     total = np.zeros(box.shape, np.float32)
-    see = partial(inferers.probability, card=card, brain=inside)
+    inferer = partial(inferers.probability, card=card, brain=inside)
     for fold in folds:
-        found, _ = predict(fold, normal, "auto", "cpu", threads=threads, see=see)
+        maps, _ = predict(fold, normal, "auto", "cpu", threads=threads, inferer=inferer)
         background = background_channels(card["output"]["activation"])
-        total += (1 - found[..., 0]) if background else found.max(axis=-1)
+        total += (1 - maps[..., 0]) if background else maps.max(axis=-1)
     return _extended(total / len(folds), inside), box
 
 
 def _extended(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Values (x, y, z) of a box, ``inside`` (bool), continued to all sides by those of its faces."""
+    """Values (x, y, z) of the box ``inside`` (bool), extended in all directions by those of its faces."""
     (box,) = ndimage.find_objects(inside.astype(np.uint8))
-    for axis, part in enumerate(box):
-        index = np.arange(values.shape[axis]).clip(part.start, part.stop - 1)
+    for axis, extent in enumerate(box):
+        index = np.arange(values.shape[axis]).clip(extent.start, extent.stop - 1)
         values = values.take(index, axis)
     return values

@@ -1,4 +1,4 @@
-"""From the normalized channels of a scan to one fold's probabilities."""
+"""Probabilities of one fold for a scan, from its normalized channels."""
 
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -21,44 +21,45 @@ def predict_scan(
     card: Mapping[str, Any],
     **how: Any,
 ) -> dict[str, str]:
-    """Write one fold's probabilities of a scan, and return what computed them.
+    """Predict a scan with one fold, write the probabilities, and return how they were computed.
 
     Parameters
     ----------
     images
-        Files of the normalized channels in the network's order, (x, y, z) on one grid.
+        Files of the normalized channels, in the network's order: (x, y, z), all on the same grid.
     mask
         File of the brain mask, on the same grid.
     fold
         Folder of the imported fold.
     probability
-        File to write: (x, y, z), or (x, y, z, label) where there are several, float32.
+        File to write: (x, y, z), or (x, y, z, label) if there are several labels, float32.
     card
-        What it says of ``input`` (view, tiles) and ``output`` (labels, activation, flip, blur, floor, mask).
+        ``fold_spec.prediction_part`` of the card, or the card.
     how
         The other arguments of ``fold_runner.predict``.
 
     Raises
     ------
-    ValueError
+    LesionflowError
         See ``fold_runner.predict``.
     """
     stack, affine = _stacked(tuple((path, Path(path).stat().st_mtime_ns) for path in images))
     brain = np.asanyarray(load(mask).dataobj) > 0
-    found, used = predict(
-        fold, stack, see=partial(inferers.probability, card=card, brain=brain), **how
-    )
+    inferer = partial(inferers.probability, card=card, brain=brain)
+    maps, computed_with = predict(fold, stack, inferer=inferer, **how)
     output = card["output"]
-    found[found < output["floor"]] = 0
+    maps[maps < output["floor"]] = 0
     if output["mask"] == "brain":
-        found *= brain[..., None]
-    save(probability, rounded(found), affine)
-    return used
+        maps *= brain[..., None]
+    save(probability, rounded(maps), affine)
+    return computed_with
 
 
-@lru_cache(maxsize=2)  # of the scans whose folds take turns: the folds of a scan read it once
+@lru_cache(
+    maxsize=2
+)  # so that all folds of a scan share one reading, even if those of two scans take turns
 def _stacked(images: tuple[tuple[str, int], ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Channels as (x, y, z, channel), float32, not to be written to, and their affine; by path and time."""
+    """Read-only channels (x, y, z, channel), float32, and their affine. The key has each file's path and time."""
     channels = [load(path) for path, _ in images]
     stack = np.stack([np.asanyarray(i.dataobj, np.float32) for i in channels], axis=-1)
     stack.flags.writeable = False

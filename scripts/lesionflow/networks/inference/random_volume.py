@@ -4,17 +4,17 @@ import numpy as np
 
 
 def random_volume(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Random intensities in [0, 1] with structure of every size, as a scan has and noise has not.
+    """Random intensities in [0, 1] with structure of every size, as in a scan.
 
-    White noise averages out on a network's way down; what is left is a small difference of large
-    numbers, and says more about arithmetic than about the network.
+    White noise would average out in the encoder of a network. The output would then be a small difference of
+    large numbers, and tell more about rounding than about the network.
 
     Parameters
     ----------
     shape
         (x, y, z, channel), or (x, y, channel).
     seed
-        The same one gives the same volume.
+        The same seed gives the same volume.
 
     Returns
     -------

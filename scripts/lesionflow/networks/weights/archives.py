@@ -1,4 +1,4 @@
-"""Weights out of zips that came from elsewhere: looked into with distrust, unpacked with care."""
+"""List and unpack the weights in a zip file, which is not trusted."""
 
 import shutil
 import stat
@@ -10,10 +10,10 @@ from lesionflow.base.errors import WeightsError
 from lesionflow.base.safe_path import is_inside
 
 
-def members(archive: Path, wanted: PurePosixPath) -> list[zipfile.ZipInfo]:
-    """Entries of a zip at or under ``wanted``, or else under the only path that ends with its name.
+def members(archive: Path, path: PurePosixPath) -> list[zipfile.ZipInfo]:
+    """Entries of a zip file at or under ``path``; if there are none, under the only path that ends with its name.
 
-    A zip that cannot be read has none.
+    The list is empty if the zip file cannot be read.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -21,54 +21,56 @@ def members(archive: Path, wanted: PurePosixPath) -> list[zipfile.ZipInfo]:
     except (zipfile.BadZipFile, OSError):
         return []
     paths = [PurePosixPath(e.filename) for e in entries]
-    if PurePosixPath("__MACOSX") in {p for path in paths for p in path.parents}:
+    if PurePosixPath("__MACOSX") in {p for entry_path in paths for p in entry_path.parents}:
         kept = [(e, p) for e, p in zip(entries, paths, strict=True) if p.parts[0] != "__MACOSX"]
         entries, paths = [e for e, _ in kept], [p for _, p in kept]
-    roots = {p for path in paths for p in (path, *path.parents) if p.name == wanted.name}
-    root = wanted if wanted in roots else next(iter(roots)) if len(roots) == 1 else None
+    roots = {
+        p for entry_path in paths for p in (entry_path, *entry_path.parents) if p.name == path.name
+    }
+    root = path if path in roots else next(iter(roots)) if len(roots) == 1 else None
     return [e for e, p in zip(entries, paths, strict=True) if root in (p, *p.parents)]
 
 
-def checked_members(archive: Path, wanted: PurePosixPath) -> list[zipfile.ZipInfo]:
-    """Entries of a zip that make up ``wanted``, once no entry of it is found to be unsafe.
+def checked_members(archive: Path, path: PurePosixPath) -> list[zipfile.ZipInfo]:
+    """``members`` of a zip file, after checking that none of its entries is unsafe.
 
     Raises
     ------
     WeightsError
-        If the zip does not hold them or is damaged, or has an entry whose path leaves the folder or
-        which is a link.
+        If the zip file does not hold them or is damaged, or has an entry that is a link or whose path
+        points outside the folder.
     """
     try:
         with zipfile.ZipFile(archive) as file:
             entries = file.infolist()
     except (zipfile.BadZipFile, OSError) as error:
         raise WeightsError(
-            f"{archive}: is not a whole zip file ({error}); download it again"
+            f"{archive}: is not a complete zip file ({error}); download it again"
         ) from error
     for entry in entries:
-        name = entry.orig_filename  # zipfile cleans ``filename``: judge what is written
+        name = entry.orig_filename  # check the stored name: zipfile sanitizes ``filename``
         if not is_inside(name):
             raise WeightsError(
                 f"{archive}: entry {name!r} leaves the folder that it is unpacked to: refused"
             )
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise WeightsError(f"{archive}: entry {name!r} is a link: refused")
-    found = members(archive, wanted)
-    if not found:
+    selected = members(archive, path)
+    if not selected:
         names = sorted({e.filename for e in entries})
         raise WeightsError(
-            f"{archive}: {wanted} is not in it; it holds {len(names)} entries, the first {names[:3]}"
+            f"{archive}: {path} is not in it; it holds {len(names)} entries, the first {names[:3]}"
         )
-    return found
+    return selected
 
 
 def extract(archive: Path, entries: list[zipfile.ZipInfo], folder: Path) -> None:
-    """Unpack entries that ``checked_members`` let pass, under their own paths in ``folder``.
+    """Unpack entries from ``checked_members`` into ``folder``, under their own paths.
 
     Raises
     ------
     WeightsError
-        If one is encrypted or damaged, or the disk has no room for them.
+        If an entry is encrypted or damaged, or the disk does not have enough space.
     """
     needed, free = sum(e.file_size for e in entries), shutil.disk_usage(folder).free
     if needed > free:

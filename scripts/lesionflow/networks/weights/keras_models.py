@@ -1,9 +1,9 @@
-"""Keras models in files: legacy H5 (tf-keras or Keras 3) and ``.keras``, always run in float32.
+"""Load Keras models in float32 from legacy H5 (tf-keras or Keras 3) and ``.keras`` files.
 
-A file's architecture is JSON and is read before anything is built from it. Half precision is
-rewritten there to float32: weights are stored in float32 in any case, so that nothing is lost, and some
-layers (3-D max pooling) have no half-precision kernel on the CPU. Code in a file (Lambda layers hold
-Python byte code) is run only where the file's hash was published and matched.
+The architecture in a file is JSON, and is read before anything is built from it. Half precision is replaced by
+float32: weights are always stored in float32, so nothing is lost, and some layers (3-D max pooling) have no
+half-precision kernel on the CPU. Code in a file (Lambda layers hold Python byte code) is run only if the card
+has the published hash of the file, and it matches.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from lesionflow.base.errors import WeightsError
 
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
-OWN_MODULES = ("builtins", "keras", "tf_keras", "tensorflow")
+KERAS_MODULES = ("builtins", "keras", "tf_keras", "tensorflow")
 
 
 def load_keras(path: Path, trusted: bool) -> Any:
@@ -28,7 +28,7 @@ def load_keras(path: Path, trusted: bool) -> Any:
     path
         The file.
     trusted
-        Whether its hash was published and matched, so that code in it may be run.
+        Whether its hash was published and matches, so that its code may be run.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def load_keras(path: Path, trusted: bool) -> Any:
             import keras
 
             return keras.models.load_model(file, compile=False, safe_mode=not code)
-        except Exception as error:  # whatever Keras raises: the user cannot tell one from the other
+        except Exception as error:  # Keras raises exceptions of many types
             hint = (
                 "; its Lambda layers hold byte code of the Python that wrote it, which another version "
                 "may not read"
@@ -68,7 +68,7 @@ def load_keras(path: Path, trusted: bool) -> Any:
                 else ""
             )
             reason = " ".join(str(error).split()) or type(error).__name__
-            if len(reason) > 400:  # Keras quotes whole layers before it comes to the point
+            if len(reason) > 400:  # Keras quotes the configuration of layers before the reason
                 reason = f"{reason[:100]} ... {reason[-300:]}"
             raise WeightsError(f"{path}: Keras cannot build the model: {reason}{hint}") from error
 
@@ -81,7 +81,7 @@ def _load_legacy(file: Path) -> Any:
 
 
 def read_h5_config(path: Path) -> tuple[Any, str]:
-    """Architecture of an H5 model, and the version of Keras that wrote it. Nothing is built or run.
+    """Architecture of an H5 model and the version of Keras that wrote it. Nothing is built or run.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def read_h5_config(path: Path) -> tuple[Any, str]:
             config, version = (file.attrs.get(k) for k in ("model_config", "keras_version"))
     except OSError as error:
         raise WeightsError(
-            f"{path}: is not a whole H5 file ({' '.join(str(error).split())})"
+            f"{path}: is not a complete H5 file ({' '.join(str(error).split())})"
         ) from error
     if config is None:
         raise WeightsError(f"{path}: holds weights only; a full model is needed (model.save)")
@@ -103,13 +103,13 @@ def read_h5_config(path: Path) -> tuple[Any, str]:
 
 
 def read_keras_config(path: Path) -> tuple[Any, str]:
-    """Architecture of a ``.keras`` file, as ``read_h5_config`` does it for H5."""
+    """Architecture of a ``.keras`` file and the version of Keras that wrote it. Nothing is built or run."""
     try:
         with zipfile.ZipFile(path) as file:
             config = file.read("config.json")
             version = json.loads(file.read("metadata.json")).get("keras_version", "3")
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: is not a whole .keras file ({error})") from error
+        raise WeightsError(f"{path}: is not a complete .keras file ({error})") from error
     return _json(path, config), str(version)
 
 
@@ -117,7 +117,7 @@ def _json(path: Path, text: bytes | str) -> Any:
     try:
         return json.loads(_text(text))
     except ValueError as error:
-        raise WeightsError(f"{path}: the architecture in it is no JSON ({error})") from error
+        raise WeightsError(f"{path}: the architecture in it is not JSON ({error})") from error
 
 
 def _text(value: bytes | str) -> str:
@@ -125,34 +125,34 @@ def _text(value: bytes | str) -> str:
 
 
 def foreign_code(config: Any) -> Iterator[str]:
-    """What in an architecture is code, or comes from a module that is not Keras's own."""
+    """Describe everything in an architecture that is code, or from a module that is not part of Keras."""
     if isinstance(config, list):
-        for part in config:
-            yield from foreign_code(part)
+        for value in config:
+            yield from foreign_code(value)
     elif isinstance(config, dict):
         kind, module = config.get("class_name"), config.get("module")
         if kind in ("Lambda", "__lambda__") or config.get("function_type") == "lambda":
             yield "a Lambda layer"
-        if kind and isinstance(module, str) and module.split(".")[0] not in OWN_MODULES:
+        if kind and isinstance(module, str) and module.split(".")[0] not in KERAS_MODULES:
             yield f"{kind} of the module {module}"
-        for part in config.values():
-            yield from foreign_code(part)
+        for value in config.values():
+            yield from foreign_code(value)
 
 
 def in_float32(config: Any) -> Any:
-    """An architecture with every half-precision policy or type replaced by float32.
+    """Replace every half-precision policy or type of an architecture by float32.
 
-    Policies come as a name (``"mixed_float16"``) or as an object (``{"class_name": "Policy",
+    A policy is a name (``"mixed_float16"``) or an object (``{"class_name": "Policy",
     "config": {"name": "mixed_float16", ...}}``, with or without a module; ``PolicyV1``; in Keras 3
     ``DTypePolicy``), all of them under the key ``dtype``.
     """
     if isinstance(config, list):
-        return [in_float32(part) for part in config]
+        return [in_float32(value) for value in config]
     if not isinstance(config, dict):
         return config
     return {
-        key: "float32" if key == "dtype" and _policy(part) in HALF else in_float32(part)
-        for key, part in config.items()
+        key: "float32" if key == "dtype" and _policy(value) in HALF else in_float32(value)
+        for key, value in config.items()
     }
 
 

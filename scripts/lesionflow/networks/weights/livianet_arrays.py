@@ -1,7 +1,7 @@
-"""LiviaNET's weights: a pickled network of Theano's variables, or a folder with an array a file.
+"""Read LiviaNET weights from a pickled network of Theano variables, or from a folder with one file per array.
 
-The repository pickles the whole network with Python 2 (``LiviaNet3D``, gzip). What it names is never
-built: its objects are read as stubs, and only arrays of numbers are taken from them.
+The repository pickles the whole network with Python 2 (``LiviaNet3D``, gzip). The objects in it are never built:
+they are read as stand-ins, and only numeric arrays are taken from them.
 """
 
 import gzip
@@ -23,7 +23,9 @@ from lesionflow.networks.weights.safe_pickle import (
     stub,
 )
 
-LARGEST = 1 << 30  # bytes; the paper's network, pickled with its optimizer's state, has some 30 MB
+MAX_BYTES = (
+    1 << 30
+)  # the network of the paper, pickled with the state of its optimizer, has about 30 MB
 PACKAGES = {
     "theano",
     "LiviaNet",
@@ -33,7 +35,7 @@ PACKAGES = {
     "generateNetwork",
 }
 BUILTINS = {"object", "list", "dict", "set", "frozenset", "tuple", "slice", "complex", "bytearray"}
-ATTRIBUTES = {  # of a layer in the pickle, with what they are called here
+ATTRIBUTES = {  # attributes of a layer in the pickle, and their names here
     "W": "weights",
     "_gBn": "gamma",
     "_b": "beta",
@@ -42,7 +44,7 @@ ATTRIBUTES = {  # of a layer in the pickle, with what they are called here
     "_aPrelu": "prelu",
     "_bClassLayer": "bias",
 }
-PARTS = {  # of a file's or a layer's array: the layer here, and the array's name in it
+TARGETS = {  # for each array of a layer: the Keras layer, and the name of the array in it
     "weights": ("conv", "kernel"),
     "bias": ("conv", "bias"),
     "gamma": ("bn", "gamma"),
@@ -51,32 +53,32 @@ PARTS = {  # of a file's or a layer's array: the layer here, and the array's nam
     "variance": ("bn", "moving_variance"),
     "prelu": ("prelu", "alpha"),
 }
-Found = dict[str, dict[str, np.ndarray]]
+Layers = dict[str, dict[str, np.ndarray]]
 
 
-def read_pickled(path: Path) -> Found:
-    """Arrays by layer out of a pickled network, gzipped or not.
+def read_pickled(path: Path) -> Layers:
+    """Read arrays by layer from a pickled network, gzipped or not.
 
     Parameters
     ----------
     path
-        Pickle of a ``LiviaNet3D``; its ``networkLayers`` hold the layers in order, the classifier
-        last, each a value in ``container.storage[0]`` of every parameter.
+        Pickle of a ``LiviaNet3D``; its ``networkLayers`` has the layers in order, the classifier last. The
+        value of each parameter is in its ``container.storage[0]``.
 
     Returns
     -------
     dict of dicts of arrays
-        Under the names of ``livianet.build``; kernels (x, y, z, in, out), not turned round.
+        With the names of ``livianet.build``; kernels (x, y, z, in, out), not flipped.
 
     Raises
     ------
     WeightsError
-        If the file is damaged, names what is no part of such a network, or has no layers.
+        If the file is damaged, names something that is not part of such a network, or has no layers.
     """
-    network, _ = read_pickle(path, _unpacked(path), _named)
+    network, _ = read_pickle(path, _unpacked(path), _resolve)
     layers = network.state.get("networkLayers") if isinstance(network, Stub) else None
     if not isinstance(layers, list) or not all(isinstance(layer, Stub) for layer in layers):
-        raise WeightsError(f"{path}: is no LiviaNET: its pickle has no networkLayers")
+        raise WeightsError(f"{path}: is not a LiviaNET: its pickle has no networkLayers")
     found = {}
     for number, layer in enumerate(layers):
         name = "Classifier" if "_bClassLayer" in layer.state else f"ConvLayer_{number}"
@@ -88,19 +90,19 @@ def read_pickled(path: Path) -> Found:
     return _in_layers(path, found)
 
 
-def read_folder(path: Path) -> Found:
-    """Arrays by layer out of a folder of ``.npy`` files.
+def read_folder(path: Path) -> Layers:
+    """Read arrays by layer from a folder of ``.npy`` files.
 
     The repository publishes ``weights_ConvLayer_0.npy``, ``_1`` and ``_2``: kernels (out, in, x, y, z)
-    of the convolutions, which alone make no network. A complete folder has, for each convolution
-    and, numbered on, each dense layer N, in this manner:
+    of the convolutions, which are not a complete network. A complete folder has, for each convolution and dense
+    layer N, numbered consecutively:
 
     - ``weights_ConvLayer_N.npy`` (out, in, x, y, z);
-    - ``gamma_``, ``beta_``, ``mean_``, ``variance_`` and ``prelu_ConvLayer_N.npy`` (in,); of mean
-      and variance also the rolling buffers (batches, in), which are averaged;
+    - ``gamma_``, ``beta_``, ``mean_``, ``variance_`` and ``prelu_ConvLayer_N.npy`` (in,); mean
+      and variance may also be the rolling buffers (batches, in), which are averaged;
 
     and for the classifier ``weights_``, ``gamma_``, ``beta_``, ``mean_``, ``variance_`` and
-    ``bias_Classifier.npy``, the last (labels,). Files that are no ``.npy`` are passed over.
+    ``bias_Classifier.npy``, the last (labels,). Other files than ``.npy`` are ignored.
 
     Raises
     ------
@@ -109,13 +111,15 @@ def read_folder(path: Path) -> Found:
         classifier does.
     """
     if not path.is_dir():
-        raise WeightsError(f"{path}: is no folder of .npy files")
+        raise WeightsError(f"{path}: is not a folder of .npy files")
     found: dict[str, dict[str, np.ndarray]] = {}
     for file in sorted(path.glob("*.npy")):
         short, _, name = file.stem.partition("_")
         number = name.removeprefix("ConvLayer_")
-        if short not in PARTS or not (name == "Classifier" or number != name and number.isdigit()):
-            raise WeightsError(f"{file}: is no parameter of a LiviaNET by its name")
+        if short not in TARGETS or not (
+            name == "Classifier" or number != name and number.isdigit()
+        ):
+            raise WeightsError(f"{file}: is not the name of a LiviaNET parameter")
         try:
             array = np.load(file, mmap_mode="r", allow_pickle=False)  # mapped: a false size fails
         except Exception as error:
@@ -127,29 +131,29 @@ def read_folder(path: Path) -> Found:
     found.setdefault("Classifier", {})
     lacking = []
     for name, arrays in found.items():
-        wanted = [s for s in PARTS if s != ("prelu" if name == "Classifier" else "bias")]
+        wanted = [s for s in TARGETS if s != ("prelu" if name == "Classifier" else "bias")]
         missing = [short for short in wanted if short not in arrays]
         lacking += [f"{name} ({', '.join(missing)})"] if missing else []
     if lacking:
         raise WeightsError(
             f"{path}: lacks parameters of the layers {'; '.join(lacking)}: each is expected in a file such "
-            "as mean_ConvLayer_0.npy; convolutions alone make no network"
+            "as mean_ConvLayer_0.npy; convolutions alone are not a complete network"
         )
     return _in_layers(path, found)
 
 
-def _in_layers(path: Path, found: Mapping[str, Mapping[str, np.ndarray]]) -> Found:
-    layers: Found = {}
+def _in_layers(path: Path, found: Mapping[str, Mapping[str, np.ndarray]]) -> Layers:
+    layers: Layers = {}
     for name, arrays in found.items():
         for short, array in arrays.items():
             if array.dtype.kind != "f":
                 raise WeightsError(
                     f"{path}: {name}: {short} holds {array.dtype}; floating-point numbers are expected"
                 )
-            part, own = PARTS[short]
+            target, name_in_target = TARGETS[short]
             with np.errstate(over="ignore"):
                 value = _in_keras(short, array).astype(np.float32)
-            layers.setdefault(f"{name}.{part}", {})[own] = value
+            layers.setdefault(f"{name}.{target}", {})[name_in_target] = value
     return layers
 
 
@@ -157,13 +161,13 @@ def _in_keras(short: str, array: np.ndarray) -> np.ndarray:
     if short == "weights" and array.ndim == 5:
         return array.transpose(2, 3, 4, 1, 0)
     if short in ("mean", "variance") and array.ndim == 2 and len(array):
-        # the repository's factor n / (n - 1) is one: Python 2 divides whole numbers
+        # the factor n / (n - 1) in the repository is 1, since Python 2 divides integers
         return array.mean(axis=0, dtype=np.float64)
     return array.reshape(1, 1, 1, -1) if short == "prelu" else array
 
 
 def _value(path: Path, what: str, variable: Any) -> np.ndarray:
-    """The array in a Theano shared variable, or where there is one in its place."""
+    """The array in a Theano shared variable, or the array that replaces it."""
     container = variable.state.get("container") if isinstance(variable, Stub) else None
     storage = container.state.get("storage") if isinstance(container, Stub) else None
     value = storage[0] if isinstance(storage, list) and storage else variable
@@ -180,15 +184,15 @@ def _unpacked(path: Path) -> bytes:
         packed = stream.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise WeightsError(f"{path}: is not a whole gzip file ({error})") from error
-    if len(data) > LARGEST:
-        raise WeightsError(f"{path}: takes more than {LARGEST} bytes unpacked: refused")
+        raise WeightsError(f"{path}: is not a complete gzip file ({error})") from error
+    if len(data) > MAX_BYTES:
+        raise WeightsError(f"{path}: takes more than {MAX_BYTES} bytes unpacked: refused")
     return data
 
 
-def _named(module: str, name: str) -> Any:
+def _resolve(module: str, name: str) -> Any:
     if (module, name) == ("_codecs", "encode"):
         return encoded
     package = module.split(".")[0]
@@ -204,6 +208,6 @@ def _named(module: str, name: str) -> Any:
     )
     if not known:
         raise WeightsError(
-            f"its pickle names {module}.{name}, which is no part of LiviaNET: refused"
+            f"its pickle names {module}.{name}, which is not part of LiviaNET: refused"
         )
     return stub(module, name)

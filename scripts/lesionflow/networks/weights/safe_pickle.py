@@ -1,8 +1,8 @@
-"""Pickles of other people's objects, read without building or running any of what they name.
+"""Read untrusted pickles without building or calling anything that they name.
 
-A pickle is a program for a small machine that may call any function of Python. Here every name in it
-goes through a table; what the table does not hold is refused. The program is also read once before it
-is run, so that a length that it declares, but does not have, takes no memory.
+A pickle is a program for a stack machine that may call any Python function. Here every name in it is looked up in
+a table, and names that are not in the table are refused. The program is also parsed once before it runs, so
+that a declared length without data behind it takes no memory.
 """
 
 import io
@@ -16,42 +16,42 @@ import numpy as np
 
 from lesionflow.base.errors import WeightsError
 
-TEXT = "latin1"  # Python 2 has one type for bytes and text; this encoding keeps every byte
+TEXT = "latin1"  # Python 2 has one type for bytes and text; this encoding preserves every byte
 
 
-def read_pickle(path: Path, data: bytes, named: Callable[[str, str], Any]) -> tuple[Any, int]:
-    """The object of the first pickle in ``data``, and where that pickle ends.
+def read_pickle(path: Path, data: bytes, resolve: Callable[[str, str], Any]) -> tuple[Any, int]:
+    """Load the first pickle in ``data``; return its object and the position after it.
 
     Parameters
     ----------
     path
-        What the messages call the file.
+        The file, for messages.
     data
         Bytes that begin with a pickle.
-    named
-        Gives what stands for a global, by module and name; raises ``WeightsError`` to refuse it.
+    resolve
+        Returns the stand-in for a global, given its module and name; raises ``WeightsError`` to refuse it.
 
     Raises
     ------
     WeightsError
-        If the pickle is damaged, cut off, or names what is refused.
+        If the pickle is damaged or truncated, or names something that is refused.
     """
     try:
         end = _program_end(data)
-        return _Reader(io.BytesIO(data[:end]), named).load(), end
+        return _Reader(io.BytesIO(data[:end]), resolve).load(), end
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged program fails in any way
+    except Exception as error:  # a damaged pickle can raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(
-            f"{path}: is damaged or cut off, its pickle ends early ({reason})"
+            f"{path}: is damaged or truncated: its pickle ends early ({reason})"
         ) from error
 
 
 def _program_end(data: bytes) -> int:
-    """Position after the first pickle, once each of its lengths and memo numbers is found to hold."""
+    """Position after the first pickle, after checking its lengths and memo numbers."""
     for step, (code, argument, position) in enumerate(pickletools.genops(io.BytesIO(data))):
-        # Python makes a table as long as the largest number, whatever it is
+        # Python allocates a table of the size of the largest number
         if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > step:
             raise WeightsError(f"memo number {argument} at step {step} of a pickle: refused")
         if code.name == "STOP":
@@ -60,31 +60,31 @@ def _program_end(data: bytes) -> int:
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, stream: io.BytesIO, named: Callable[[str, str], Any]) -> None:
+    def __init__(self, stream: io.BytesIO, resolve: Callable[[str, str], Any]) -> None:
         super().__init__(stream, encoding=TEXT)
-        self.named = named
+        self.resolve = resolve
 
     def find_class(self, module: str, name: str) -> Any:
-        return self.named(module, name)
+        return self.resolve(module, name)
 
     def persistent_load(self, pid: Any) -> Any:
         return Persistent(pid)
 
 
 class Persistent:
-    """What a pickle keeps elsewhere: its identity there."""
+    """Persistent ID of an object that is stored outside the pickle."""
 
     def __init__(self, pid: Any) -> None:
         self.pid = pid
 
 
 class Stub:
-    """What stands for an object of a class that is not built: arguments, state and items as told."""
+    """Stand-in for an object whose class is not built: its arguments, state and items."""
 
     module = name = ""
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Without ``__init__``: pickles make objects in both ways."""
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Any:
+        """There is no ``__init__``, since pickles may create objects without calling it."""
         stub = super().__new__(cls)
         stub.arguments, stub.state, stub.items = arguments, {}, []
         return stub
@@ -95,22 +95,22 @@ class Stub:
 
     def __setstate__(self, state: Any) -> None:
         parts = state if isinstance(state, tuple) else (state,)  # (attributes, slots)
-        for part in parts:
-            if isinstance(part, dict):
-                self.state.update(part)
+        for value in parts:
+            if isinstance(value, dict):
+                self.state.update(value)
             else:
-                self.items.append(part)
+                self.items.append(value)
 
     def append(self, item: Any) -> None:
-        """Of a list."""
+        """As a list does."""
         self.items.append(item)
 
     def extend(self, items: Any) -> None:
-        """Of a list."""
+        """As a list does."""
         self.items.extend(items)
 
     def add(self, item: Any) -> None:
-        """Of a set."""
+        """As a set does."""
         self.items.append(item)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -118,25 +118,25 @@ class Stub:
 
 
 def stub(module: str, name: str) -> type[Stub]:
-    """A class of stubs for one global."""
+    """Class of the stand-ins for one global."""
     return type("Stub", (Stub,), {"module": module, "name": name})
 
 
 class StubArray(Stub):
-    """What stands for a NumPy array: its bytes, looked at by ``array_of``."""
+    """Stand-in for a NumPy array, with its bytes; see ``array_of``."""
 
 
 class StubDtype(Stub):
-    """What stands for a NumPy dtype."""
+    """Stand-in for a NumPy dtype."""
 
 
 def encoded(text: str, encoding: str = TEXT) -> bytes:
-    """``_codecs.encode``, which Python 3 writes for bytes where the protocol is Python 2's.
+    """``_codecs.encode``, which Python 3 writes for bytes in protocol 2.
 
     Raises
     ------
     WeightsError
-        For another encoding than Latin-1.
+        If the encoding is not Latin-1.
     """
     if encoding not in ("latin1", "latin-1"):
         raise WeightsError(f"bytes in the encoding {str(encoding)[:20]!r}: refused")
@@ -144,15 +144,15 @@ def encoded(text: str, encoding: str = TEXT) -> bytes:
 
 
 def array_of(stub: StubArray) -> np.ndarray:
-    """The array that a stub stands for: numbers only, as many as it has bytes for.
+    """The numeric array of a stand-in.
 
-    NumPy's state of an array is (version, shape, dtype, whether in Fortran's order, bytes), that of
-    a dtype (version, byte order, ...), after ``dtype(code, ...)``.
+    The state of a NumPy array is (version, shape, dtype, is Fortran order, bytes), that of a dtype (version, byte
+    order, ...), after ``dtype(code, ...)``.
 
     Raises
     ------
     WeightsError
-        If it holds objects, or more or fewer bytes than its shape needs.
+        If it is not numeric, or has more or fewer bytes than its shape needs.
     """
     if len(stub.items) != 5:
         raise WeightsError("an array without its state")
@@ -167,7 +167,7 @@ def array_of(stub: StubArray) -> np.ndarray:
     big = len(dtype.items) > 1 and dtype.items[1] == ">"
     kind = np.dtype(code).newbyteorder(">" if big else "<")
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise WeightsError("an array whose shape is no tuple of sizes")
+        raise WeightsError("an array whose shape is not a tuple of sizes")
     size = kind.itemsize
     for n in shape:
         size *= n

@@ -1,10 +1,10 @@
-"""Named tensors out of PyTorch's files (a state_dict), read with NumPy: both of its formats.
+"""Read named tensors (a state_dict) from PyTorch files of both formats, with NumPy.
 
-Since PyTorch 1.6 a file is a zip of stored entries: ``data.pkl``, a pickle in which tensors are views of
-storages, and the storages' bytes in ``data/KEY``. Before that it is a row of pickles (a magic number, the
-protocol's, facts on the system, the object, the storages' keys) and then, for each key, the
-number of elements as a little-endian int64 and the bytes. Facts: ``torch/serialization.py``,
-``torch/_utils.py`` of PyTorch 2.13, which writes both.
+Since PyTorch 1.6 a file is a zip file of uncompressed entries: ``data.pkl``, a pickle in which tensors are views of
+storages, and the bytes of the storages in ``data/KEY``. Older files are a sequence of pickles (a magic number, the
+protocol number, information about the system, the object, the keys of the storages), followed for each key by the
+number of elements as a little-endian int64 and the bytes. Sources: ``torch/serialization.py`` and
+``torch/_utils.py`` of PyTorch 2.13, which writes both formats.
 """
 
 import math
@@ -18,7 +18,7 @@ import numpy as np
 from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights.safe_pickle import Persistent, read_pickle
 
-MAGIC = b"\x80\x02\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # as it is pickled
+MAGIC = b"\x80\x02\x8a\x0a" + (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # as pickled
 PROTOCOL = 1001
 BFLOAT16 = np.dtype("<u2")  # the upper half of a float32; NumPy has no such type
 KINDS = {
@@ -47,7 +47,7 @@ class View:
 
 
 class Named(dict):
-    """An OrderedDict without the attributes that PyTorch hangs on it."""
+    """Replaces an OrderedDict, without the attributes that PyTorch adds to it."""
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -64,26 +64,26 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of arrays
-        Floating-point tensors in float32, others in their own type, all in PyTorch's order of axes.
+        Floating-point tensors as float32, others in their own type, in PyTorch's order of axes.
 
     Raises
     ------
     WeightsError
-        If the file is damaged, names anything but tensors, or has a tensor beyond its storage.
+        If the file is damaged, names anything but tensors, or has a tensor that exceeds its storage.
     """
     with path.open("rb") as stream:
         is_zip = stream.read(4) == b"PK\x03\x04"
-    found, storages = _read_zip(path) if is_zip else _read_legacy(path)
+    tensors, storages = _read_zip(path) if is_zip else _read_legacy(path)
     for key in HOLDERS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
+        if isinstance(tensors, dict) and isinstance(tensors.get(key), dict):
+            tensors = tensors[key]
             break
-    if not isinstance(found, dict) or not found:
-        raise WeightsError(f"{path}: holds no state_dict, but {_kind(found)}")
-    for name, view in found.items():
+    if not isinstance(tensors, dict) or not tensors:
+        raise WeightsError(f"{path}: holds {_kind(tensors)}, not a state_dict")
+    for name, view in tensors.items():
         if not isinstance(name, str) or not isinstance(view, View):
-            raise WeightsError(f"{path}: {str(name)[:60]!r} is no tensor, but {_kind(view)}")
-    return {name: _tensor(path, name, view, storages) for name, view in found.items()}
+            raise WeightsError(f"{path}: {str(name)[:60]!r} is {_kind(view)}, not a tensor")
+    return {name: _tensor(path, name, view, storages) for name, view in tensors.items()}
 
 
 def _kind(value: Any) -> str:
@@ -92,19 +92,19 @@ def _kind(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def _named(module: str, name: str) -> Any:
+def _resolve(module: str, name: str) -> Any:
     if module in ("torch", "torch.cuda", "torch.storage") and name in KINDS:
         return name
-    known = {
+    stand_ins = {
         ("collections", "OrderedDict"): Named,
         ("torch._utils", "_rebuild_tensor_v2"): _view,
         ("torch._utils", "_rebuild_parameter"): _parameter,
     }
-    if (module, name) not in known:
+    if (module, name) not in stand_ins:
         raise WeightsError(
-            f"its pickle names {module}.{name}, which is no part of a tensor: refused"
+            f"its pickle names {module}.{name}, which is not part of a tensor: refused"
         )
-    return known[module, name]
+    return stand_ins[module, name]
 
 
 def _view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
@@ -121,8 +121,8 @@ def _read_zip(path: Path) -> tuple[Any, dict[str, bytes]]:
             return _read_entries(path, file)
     except WeightsError:
         raise
-    except Exception as error:  # a damaged directory fails in any way
-        raise WeightsError(f"{path}: is not a whole PyTorch file ({error})") from error
+    except Exception as error:  # a damaged zip file can raise anything
+        raise WeightsError(f"{path}: is not a complete PyTorch file ({error})") from error
 
 
 def _read_entries(path: Path, file: zipfile.ZipFile) -> tuple[Any, dict[str, bytes]]:
@@ -131,7 +131,7 @@ def _read_entries(path: Path, file: zipfile.ZipFile) -> tuple[Any, dict[str, byt
     if packed or sum(e.file_size for e in entries.values()) > path.stat().st_size:
         raise WeightsError(
             f"{path}: {packed[0] if packed else 'its entries'} would be larger unpacked than the file "
-            "(PyTorch packs nothing): refused"
+            "(PyTorch does not compress): refused"
         )
     roots = [name.removesuffix("data.pkl") for name in entries if name.endswith("/data.pkl")]
     if len(roots) != 1:
@@ -142,26 +142,28 @@ def _read_entries(path: Path, file: zipfile.ZipFile) -> tuple[Any, dict[str, byt
         raise WeightsError(
             f"{path}: its byte order is {order[:20]!r}; only little-endian files are read"
         )
-    found, _ = read_pickle(path, file.read(root + "data.pkl"), _named)
+    content, _ = read_pickle(path, file.read(root + "data.pkl"), _resolve)
     start = root + "data/"
     keys = [name for name in entries if name.startswith(start)]
-    return found, {name.removeprefix(start): file.read(name) for name in keys}
+    return content, {name.removeprefix(start): file.read(name) for name in keys}
 
 
 def _read_legacy(path: Path) -> tuple[Any, dict[str, bytes]]:
     data, at, parts = path.read_bytes(), 0, []
     if not data.startswith(MAGIC):
-        raise WeightsError(f"{path}: is not a PyTorch file (no zip, and without the magic number)")
+        raise WeightsError(
+            f"{path}: is not a PyTorch file (neither a zip file nor with the magic number)"
+        )
     for _ in range(5):
-        part, end = read_pickle(path, data[at:], _named)
-        parts.append(part)
+        pickled, end = read_pickle(path, data[at:], _resolve)
+        parts.append(pickled)
         at += end
-    _, protocol, system, found, keys = parts
+    _, protocol, system, content, keys = parts
     if protocol != PROTOCOL or not isinstance(system, dict) or not isinstance(keys, list):
         raise WeightsError(f"{path}: is not a PyTorch file of the protocol {PROTOCOL}")
     if system.get("little_endian") is not True:
         raise WeightsError(f"{path}: only little-endian files are read")
-    used = [_storage(path, storage) for storage in _storages(found)]
+    used = [_storage(path, storage) for storage in _storages(content)]
     kinds = {key: kind for kind, key, _ in used}
     storages = {}
     for key in keys:
@@ -171,38 +173,38 @@ def _read_legacy(path: Path) -> tuple[Any, dict[str, bytes]]:
         size = int.from_bytes(data[at : at + 8], "little", signed=True) * kinds[key].itemsize
         if not 0 <= size <= left:
             raise WeightsError(
-                f"{path}: is cut off: storage {key} needs {size} bytes, {max(left, 0)} are left"
+                f"{path}: is truncated: storage {key} needs {size} bytes, but {max(left, 0)} are left"
             )
         storages[key] = data[at + 8 : at + 8 + size]
         at += 8 + size
-    return found, storages
+    return content, storages
 
 
 def _storages(value: Any) -> list[Any]:
-    """Storages of all tensors in an object, at any depth, each object looked at once."""
-    found, seen, todo = [], set(), [value]
+    """Storages of all tensors in an object, at any depth; each object is visited once."""
+    storages, visited, todo = [], set(), [value]
     while todo:
-        part = todo.pop()
-        if id(part) in seen:
+        item = todo.pop()
+        if id(item) in visited:
             continue
-        seen.add(id(part))
-        if isinstance(part, View):
-            found.append(part.storage)
-        elif isinstance(part, dict):
-            todo.extend(part.values())
-        elif isinstance(part, list | tuple):
-            todo.extend(part)
-    return found
+        visited.add(id(item))
+        if isinstance(item, View):
+            storages.append(item.storage)
+        elif isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list | tuple):
+            todo.extend(item)
+    return storages
 
 
 def _storage(path: Path, storage: Any) -> tuple[np.dtype, str, int]:
-    """Type, key and number of elements: (``storage``, class, key, device, number[, view])."""
+    """Type, key and number of elements, from (``storage``, class, key, device, number[, view])."""
     pid = storage.pid if isinstance(storage, Persistent) else None
     if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
         raise WeightsError(f"{path}: a tensor without a storage")
     kind, key, number = pid[1], pid[2], pid[4]
-    plain = isinstance(kind, str) and isinstance(key, str) and isinstance(number, int)
-    if not plain or kind not in KINDS or pid[5:] not in ((), (None,)):
+    valid = isinstance(kind, str) and isinstance(key, str) and isinstance(number, int)
+    if not valid or kind not in KINDS or pid[5:] not in ((), (None,)):
         raise WeightsError(f"{path}: a tensor's storage is described in an unknown way")
     return np.dtype(KINDS[kind]), key, number
 
@@ -218,7 +220,7 @@ def _tensor(path: Path, name: str, view: View, storages: dict[str, bytes]) -> np
     tuples = isinstance(shape, tuple) and isinstance(strides, tuple)
     sizes = (*shape, *strides, offset) if tuples else (None,)
     if not all(type(n) is int and n >= 0 for n in sizes) or len(shape) != len(strides):
-        raise WeightsError(f"{path}: {name}: its shape, strides or offset are no sizes")
+        raise WeightsError(f"{path}: {name}: its shape, strides or offset are invalid")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if 0 in shape or last >= number or math.prod(shape) > number:
         raise WeightsError(
@@ -229,5 +231,5 @@ def _tensor(path: Path, name: str, view: View, storages: dict[str, bytes]) -> np
     if dtype == BFLOAT16:
         flat = (flat.astype("<u4") << 16).view("<f4")
     steps = [step * flat.itemsize for step in strides]
-    found = np.lib.stride_tricks.as_strided(flat[offset:], shape, steps)
-    return found.astype(np.float32 if flat.dtype.kind == "f" else flat.dtype.newbyteorder("="))
+    tensor = np.lib.stride_tricks.as_strided(flat[offset:], shape, steps)
+    return tensor.astype(np.float32 if flat.dtype.kind == "f" else flat.dtype.newbyteorder("="))
