@@ -16,7 +16,7 @@ from lesionflow.networks.inference.backends import compiled_openvino
 from lesionflow.networks.inference.ensemble import average, rounded
 from lesionflow.networks.inference.fold_runner import checked, predict
 from support.folds import BACKENDS, SHAPE, make_fold, ramp
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ used = predict(Path({str(identity)!r}), np.load({str(tmp_path / "image.npy")!r})
 print(used["backend"], used["device"], "tensorflow" in sys.modules)
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=HOUSE / "scripts", capture_output=True, text=True)
+    done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, text=True)
     assert done.stdout.split() == ["openvino", "cpu", "False"], done.stderr
 
 

@@ -14,9 +14,9 @@ from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights import livianet_arrays
 from lesionflow.networks.weights.livianet_arrays import read_pickled
 from support.livianet_layers import assert_same, expected, raw_layers
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 ATTRIBUTES = {"weights": "W", "gamma": "_gBn", "beta": "_b", "prelu": "_aPrelu"}

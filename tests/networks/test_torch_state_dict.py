@@ -11,9 +11,9 @@ import pytest
 
 from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 @pytest.mark.parametrize("name", ["various-zip.pt", "various-legacy.pt"])

@@ -7,10 +7,10 @@ import numpy as np
 from lesionflow.networks.architectures import registry
 from lesionflow.networks.inference.random_volume import random_volume
 from support import published
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.stand_ins import toy_spec
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 SAME = 1e-5

@@ -14,7 +14,7 @@ from lesionflow.training.microbleed_examples import (
     unseen_heads,
     unseen_jobs,
 )
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
 def test_no_seed_serves_for_both_training_and_test():
@@ -51,7 +51,7 @@ def test_the_road_of_an_example_puts_its_lesions_where_they_are():
 def test_the_card_says_what_the_networks_are_trained_on():
     from lesionflow.training.microbleed_examples import INPUT
 
-    card = yaml.safe_load((HOUSE / "config/models/demo-cmb.yaml").read_text())
+    card = yaml.safe_load((REPOSITORY / "config/models/demo-cmb.yaml").read_text())
     assert card["input"]["normalize"] == INPUT["normalize"]
     assert card["input"]["orientation"] == INPUT["orientation"]
     assert tuple(card["input"]["spacing_mm"]) == INPUT["spacing_mm"]
