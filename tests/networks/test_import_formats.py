@@ -48,9 +48,7 @@ def v1_with_lambdas(tmp_path, shape, depth):
         pytest.param(v1_with_lambdas, FULL, 7, marks=FULL_SIZE),
     ],
 )
-def test_networks_like_the_published_ones_are_the_same_after_import(
-    tmp_path, caplog, make, shape, depth
-):
+def test_imports_match_networks_like_the_published_ones(tmp_path, caplog, make, shape, depth):
     path, model, about = make(tmp_path, shape, depth)
     image = volume(shape)
     expected = np.array(model(image[None], training=False))[0]
@@ -116,7 +114,7 @@ def transposed_h5(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [keras3, keras3_mixed, keras3_h5, transposed_h5])
-def test_other_keras_files_of_several_channels_and_labels(tmp_path, make):
+def test_keras_files_with_several_channels_and_labels(tmp_path, make):
     path, model, about = make(tmp_path)
     image = volume(SMALL, 2)
     expected = np.array(model(image[None], training=False))[0]
@@ -127,7 +125,7 @@ def test_other_keras_files_of_several_channels_and_labels(tmp_path, make):
 
 @pytest.mark.parametrize("fmt", ["keras-h5", "keras"])
 @pytest.mark.filterwarnings("ignore")
-def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt, monkeypatch):
+def test_code_in_a_file_runs_only_if_the_card_has_its_md5(tmp_path, fmt, monkeypatch):
     mark = tmp_path / "was-run"
     monkeypatch.setenv("LESIONFLOW_TEST_MARK", str(mark))
     if fmt == "keras":

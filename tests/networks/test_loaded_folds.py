@@ -21,7 +21,7 @@ def identity(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeypatch, backend):
+def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypatch, backend):
     """The second call loads nothing; another fold joins it, or takes its place where memory is short."""
     copy = tmp_path / "fold-1"
     shutil.copytree(identity, copy)
@@ -52,7 +52,7 @@ def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeyp
         (100, 3700, [1, 1, 1]),  # the second would not
     ],
 )
-def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
+def test_another_fold_is_loaded_beside_others_if_it_is_expected_to_fit(
     identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
 ):
     """The limit is 4400 MB, and 300 are there before the first."""
@@ -71,7 +71,7 @@ def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
     assert found == kept
 
 
-def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path):
+def test_concurrent_jobs_call_their_networks_one_at_a_time(identity, tmp_path):
     """Each has the threads of both, and a network that is called twice at once may mix its results."""
     calls = []
 

@@ -46,19 +46,19 @@ def test_synthseg(synthseg, name):
     ("wrong", "least"),
     [({"skip_normalized": True}, 1e-2), ({"skip_first": False}, 1e-2), ({"epsilon": 1e-5}, 1e-4)],
 )
-def test_what_synthseg_is_not(synthseg, wrong, least):
+def test_wrong_variants_of_synthseg_differ(synthseg, wrong, least):
     folder, weights, image, _ = synthseg
     found = run(registry.rebuild(synthseg_spec(), folder / "weights.h5"), image)
     assert np.abs(found - forward.synthseg(weights, image, 3, **wrong)).max() > least
 
 
-def test_a_given_epsilon_counts(synthseg):
+def test_epsilon_of_the_card_is_used(synthseg):
     folder, weights, image, _ = synthseg
     model = registry.rebuild(synthseg_spec(bn_epsilon=0.1), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3, 0.1)).max() <= SAME
 
 
-def test_a_given_flip_counts(synthseg):
+def test_kernel_flip_of_the_card_is_used(synthseg):
     folder, weights, image, _ = synthseg
     model = registry.rebuild(synthseg_spec(kernel_flip=True), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3)).max() > 1e-2
@@ -105,7 +105,7 @@ def test_buda(name, tmp_path):
     assert np.abs(run(model, image) - expected).max() > 1e-2
 
 
-def test_livianet_from_theanos_pickle():
+def test_livianet_from_a_pickle_of_theano():
     stored = np.load(DATA / "livianet-expected.npz")
     image, expected = stored["image"][0], stored["probability"][0]
     fold = spec("livianet-pickle", [11, 10, 9, 1], 3, "softmax", LIVIA)

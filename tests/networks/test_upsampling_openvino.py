@@ -77,7 +77,7 @@ def kinds(model):
 
 @settings(max_examples=25, deadline=None)
 @given(places(), st.sampled_from([by_interpolation, by_copies, by_splitting]), st.integers(0, 99))
-def test_every_place_is_what_scipy_makes_of_the_upsampled_map(place, way, seed):
+def test_rewritten_convolutions_equal_scipys_of_the_upsampled_map(place, way, seed):
     if min(place.n) == 1 and way is by_splitting:
         way = by_copies  # OpenVINO does not see that one plane, split, is itself
     inlets = [parameter(*shape) for shape in place.shapes]
@@ -108,7 +108,7 @@ def u_net_stage(crop):
     return ov.Model([ops.result(ops.add(main, shortcut))], [small, large])
 
 
-def test_a_stage_is_the_same_and_the_network_given_is_left_as_it_is():
+def test_a_stage_gives_the_same_output_and_its_model_is_not_changed():
     model = u_net_stage([(0, 0), (0, 1), (0, 0)])
     before = kinds(model)
     images = random(1, 3, 4, 5, 3, seed=4), random(1, 2, 8, 9, 6, seed=5)
@@ -118,7 +118,7 @@ def test_a_stage_is_the_same_and_the_network_given_is_left_as_it_is():
     np.testing.assert_allclose(found, expected, atol=1e-4)  # of values up to 40
 
 
-def test_the_map_and_the_crop_are_found():
+def test_the_small_map_and_the_crop_are_found():
     small = parameter(1, 2, 3, 4, 2)
     crop = ((1, 0), (0, 1), (1, 1))
     found = upsampled(cut(by_copies(small), crop).output(0))
@@ -164,13 +164,13 @@ MASK = ops.constant(random(1, 3, 12, 8))
         pytest.param(lambda x: same(x, K), id="no upsampling"),
     ],
 )
-def test_whatever_is_not_that_place_stays(make):
+def test_other_operations_are_not_rewritten(make):
     small = parameter(1, 3, 6, 4)
     model = ov.Model([ops.result(make(small))], [small])
     assert without_upsampling(model, 1) is model
 
 
-def test_small_maps_and_free_sizes_stay():
+def test_small_maps_and_dynamic_shapes_are_not_rewritten():
     small = parameter(1, 3, 6, 4)
     model = ov.Model([ops.result(same(by_copies(small), K))], [small])
     assert without_upsampling(model, 25) is model
@@ -181,7 +181,7 @@ def test_small_maps_and_free_sizes_stay():
     assert without_upsampling(model, 1) is model
 
 
-def test_a_map_that_others_use_as_well_is_still_there():
+def test_an_upsampled_map_with_other_uses_is_kept():
     small = parameter(1, 3, 6, 4)
     large = by_copies(small)
     model = ov.Model([ops.result(same(large, K)), ops.result(ops.relu(large))], [small])
