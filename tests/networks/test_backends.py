@@ -1,4 +1,4 @@
-"""How the frameworks are set up."""
+"""Setup of TensorFlow and OpenVINO."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Networks whose constants are multiplied out, and what an import makes of the difference."""
+"""Constant folding in TensorFlow, and its effect on an import."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from support.stand_ins import SHAPE, save_function, toy_spec
 
 
 def serving(module, function, shape=(2,)):
-    """A function of images of a shape, the channel included; it lives as long as the module."""
+    """``tf.function`` of images of a shape (channel included); the module keeps it alive."""
     spec = tf.TensorSpec((None, *shape), tf.float32, name="image")
     module.serve = tf.function(function, input_signature=[spec])
     return module.serve
 
 
 def saved(function, variables, folder):
-    """What is left of a function that was saved and loaded."""
+    """A function after saving and loading, and its signature."""
     module = tf.Module()
     module.serve, module.variables_of_serve = function, variables
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
@@ -44,13 +44,13 @@ def test_constants_are_folded_and_outputs_stay_the_same(tmp_path):
 
 
 def counted(module):
-    """A function that changes its weights."""
+    """A function that assigns to a variable."""
     module.calls = tf.Variable(0.0)
     return lambda image: {"probability": image + module.calls.assign_add(1.0)}
 
 
 def looped(module):
-    """A function with a loop and a choice."""
+    """A function with a loop and a condition."""
 
     def grown(image):
         return tf.cond(tf.reduce_max(image) > 10, lambda: image + 1, lambda: image * 2)
@@ -68,7 +68,7 @@ def test_graphs_with_loops_or_assignments_are_not_folded(caplog, make):
 
 
 def rounded(error):
-    """A ``fold_constants`` whose functions are off by so much."""
+    """A ``fold_constants`` whose functions have a constant error."""
 
     def other(tf, serve):
         by, variables = fold_constants(tf, serve)

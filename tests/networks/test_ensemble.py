@@ -1,4 +1,4 @@
-"""The ensemble: numbers worked by hand."""
+"""The ensemble, with values computed by hand."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Prediction: what a fold is given and returns, voxel by voxel, and what runs it."""
+"""Prediction with one fold: voxelwise input and output, backends and devices."""
 
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
-    """A fold that returns its own input."""
+    """A fold that returns its input."""
     return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
 
 
@@ -50,7 +50,7 @@ def test_channels_and_labels_keep_their_order(tmp_path):
 
 
 def test_an_ensemble_is_the_mean_of_its_folds(tmp_path):
-    """Each original called directly, their mean against the stored average of the imported folds."""
+    """The mean of the published networks equals the stored average of the imported folds."""
     import tensorflow as tf
 
     kernels = [np.random.default_rng(n).normal(0, 1, (3, 3, 3, 1, 1)) for n in range(3)]
@@ -92,7 +92,7 @@ def test_bfloat16_is_reported_if_it_was_used(identity):
 
 
 def test_openvino_does_not_pin_threads_to_cpus(identity):
-    """Pinned, the workers of a machine compute on its first CPUs, all of them, and the others are idle."""
+    """With pinning, all processes would compute on the first CPUs, and the others would be idle."""
     compiled = compiled_openvino(identity / OPENVINO, "float32", 1, (1, *SHAPE, 1))
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
 

@@ -7,7 +7,7 @@ import pytest
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import WeightsError
-from support.imported_folds import SMALL, apart, imported, volume
+from support.imported_folds import SMALL, imported, largest_difference, volume
 from support.stand_ins import FULL, SHAPE, lambdas, unet, v1_like, v2_like
 
 pytestmark = pytest.mark.slow
@@ -61,10 +61,10 @@ def test_imports_match_networks_like_the_published_ones(tmp_path, caplog, make, 
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
     # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework:
     # random weights amplify rounding. v1's, trained for 250 steps, were 1.2e-6 from the original,
-    # the two frameworks 2.4e-7 apart.
+    # the two frameworks 2.4e-7 largest_difference.
     limit = 1e-4 if shape == FULL else 1e-5
-    assert apart(folder, image, expected, "tensorflow") <= limit
-    assert apart(folder, image, expected, "openvino") <= limit
+    assert largest_difference(folder, image, expected, "tensorflow") <= limit
+    assert largest_difference(folder, image, expected, "openvino") <= limit
     assert "gradients" not in caplog.text  # which nobody asks for
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb", "compiled"} == names
@@ -119,8 +119,8 @@ def test_keras_files_with_several_channels_and_labels(tmp_path, make):
     image = volume(SMALL, 2)
     expected = np.array(model(image[None], training=False))[0]
     folder = imported(path, tmp_path, SMALL, channels=2, outputs=3, activation="softmax", **about)
-    assert apart(folder, image, expected, "tensorflow") <= 1e-5
-    assert apart(folder, image, expected, "openvino") <= 1e-5
+    assert largest_difference(folder, image, expected, "tensorflow") <= 1e-5
+    assert largest_difference(folder, image, expected, "openvino") <= 1e-5
 
 
 @pytest.mark.parametrize("fmt", ["keras-h5", "keras"])

@@ -1,4 +1,4 @@
-"""Tiles, planes, mirrors and blurs, with networks that are a line of NumPy."""
+"""Inferers (tiles, slices, mirror image, blur), with networks of one line of NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays out of H5 files: the layouts, links to elsewhere, false sizes and damage."""
+"""Arrays from H5 files: layouts, links, wrong sizes and damage."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is read in an architecture before anything is built from it."""
+"""Checks of an architecture before anything is built from it."""
 
 import pytest
 

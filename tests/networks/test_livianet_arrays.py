@@ -30,7 +30,7 @@ ATTRIBUTES |= {"bias": "_bClassLayer"}
 
 @pytest.fixture
 def a_class(monkeypatch):
-    """Makes an empty class in a module that is not there, so that pickles can name it."""
+    """Creates an empty class in a module that does not exist, so that pickles can name it."""
 
     def make(module, name, base=object):
         parts = module.split(".")
@@ -61,7 +61,7 @@ class Python2(pickle._Pickler):
 
 
 def livianet(a_class, layers, change=lambda net: None):
-    """The bytes of a pickled network, as the repository's code under Python 2 makes it."""
+    """A pickled network, as the repository's code writes it with Python 2."""
     net = a_class("LiviaNet.LiviaNet", "LiviaNet3D")()
     kinds = [
         a_class("LiviaNet.LiviaNet3DConvLayer", "LiviaNet3DConvLayer"),

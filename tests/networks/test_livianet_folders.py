@@ -44,7 +44,7 @@ def test_the_published_files_are_not_a_complete_network(tmp_path):
 
 
 def header(shape, descr="<f4"):
-    """A .npy file's beginning that declares a shape, with few bytes after it."""
+    """Header of a .npy file that declares a shape, followed by few bytes."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         stream, {"descr": descr, "fortran_order": False, "shape": shape}

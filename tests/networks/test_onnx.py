@@ -1,4 +1,4 @@
-"""ONNX networks after import, held against the onnx package's own evaluator."""
+"""Imported ONNX networks compared with the evaluator of the onnx package."""
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ SHAPE = (8, 6, 10)
 
 
 def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, external=False):
-    """Conv, batch norm, PReLU, Conv and ``last`` (None: logits), channels first, as PyTorch exports them."""
+    """Conv, batch normalization, PReLU, Conv and ``last`` (None: logits), channels first, as PyTorch exports them."""
     rng = np.random.default_rng(0)
 
     def weights(name, *shape, low=None):
@@ -60,7 +60,7 @@ def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, ex
 
 
 def expected(path, image, activation=None):
-    """The evaluator's answer, channels last; ``activation`` is what the network lacks."""
+    """Output of the evaluator, channels last, after the ``activation`` that the network lacks."""
     first = np.moveaxis(image, -1, 0)[None]
     (found,) = ReferenceEvaluator(str(path)).run(None, {"image": first})
     if activation == "softmax":

@@ -1,4 +1,4 @@
-"""What the folds of a scan read."""
+"""Which files the folds of a scan read."""
 
 import os
 
@@ -13,7 +13,7 @@ CARD = {"input": {"view": "volume", "tiles": None}, "output": {"floor": 0.0, "ma
 
 @pytest.fixture
 def fold_of(tmp_path, monkeypatch):
-    """A function that has a fold return its input, and gives back what was written and read."""
+    """A function that runs a fold returning its input; it returns the written value and the files that were read."""
     read = []
 
     def loaded(path):

@@ -1,4 +1,4 @@
-"""The demo ensemble's network."""
+"""The network of the demo ensemble."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pickles that would run something, in every format that holds one: nothing runs, and the name is told."""
+"""Pickles that would call functions, in every format with pickles: nothing is called, and the message names the function."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
 
 
 class Call:
-    """Pickles as a call of a function with arguments, and a state to be given to what it returns."""
+    """Pickles as a call of a function with arguments, and a state to set on its result."""
 
     def __init__(self, function, *arguments, state=None):
         self.parts = (function, arguments, *([state] if state else []))
@@ -62,7 +62,7 @@ def livianet_plain(path, evil):
 
 
 def programs(mark):
-    """Pickles that make a file, with the global that each names."""
+    """Pickles that would create a file, with the global that each names."""
     touch, python = f"touch {mark}", f"open({str(mark)!r}, 'w').close()"
     by_hand = f"S'{touch}'\n".encode()
     return {

@@ -1,4 +1,4 @@
-"""PyTorch's files read without PyTorch: what it wrote, and what is damaged or false."""
+"""PyTorch files read without PyTorch: valid, damaged and invalid ones."""
 
 import io
 import pickle
@@ -45,14 +45,14 @@ def test_both_formats_give_the_same_tensors():
 
 
 class Global:
-    """Pickles as a global of a module that is not there."""
+    """Pickles as a global of a module that does not exist."""
 
     def __init__(self, module, name):
         self.module, self.name = module, name
 
 
 class Tensor:
-    """Pickles as PyTorch's tensors do."""
+    """Pickles as a PyTorch tensor does."""
 
     def __init__(self, shape=(3,), strides=(1,), offset=0, number=3, kind="FloatStorage", key="0"):
         self.pid = ("storage", Global("torch", kind), key, "cpu", number)

@@ -1,4 +1,4 @@
-"""Convolutions of upsampled maps as sums of transposed convolutions of the small ones, in NumPy."""
+"""Convolutions of upsampled maps as sums of transposed convolutions of small maps, in NumPy."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Networks of OpenVINO without upsampled maps."""
+"""Rewriting of upsampling in OpenVINO networks."""
 
 import numpy as np
 import openvino as ov
@@ -12,7 +12,7 @@ from support.upsampled_places import assert_convolved, doubled, places, random
 
 
 def by_interpolation(value, factor=2, mode="nearest"):
-    """Upsampled as in ONNX files: one operation."""
+    """Upsampling as in ONNX files, by one operation."""
     n = value.get_shape()[2:]
     return ops.interpolate(
         value,
@@ -26,9 +26,9 @@ def by_interpolation(value, factor=2, mode="nearest"):
 
 
 def by_copies(value, tiled=False):
-    """Upsampled as Keras does: with channels last, one axis after the other.
+    """Upsampling as in Keras: with channels last, one axis after the other.
 
-    ``tiled``: a wrong variant, the whole map twice instead of each plane.
+    ``tiled``: a wrong variant, which repeats the whole map instead of each plane.
     """
     rank = len(value.get_shape())
     value = ops.transpose(value, [0, *range(2, rank), 1])
@@ -42,7 +42,7 @@ def by_copies(value, tiled=False):
 
 
 def by_splitting(value):
-    """Upsampled as old Keras does: the planes, each twice, joined."""
+    """Upsampling as in old versions of Keras: each plane twice, concatenated."""
     for axis in range(2, len(value.get_shape())):
         planes = ops.split(value, axis, value.get_output_shape(0)[axis]).outputs()
         value = ops.concat([plane for plane in planes for _ in range(2)], axis)
@@ -50,17 +50,23 @@ def by_splitting(value):
 
 
 def cut(value, crop):
-    """The map less the planes that ``crop`` says, in OpenVINO."""
+    """The cropped map, in OpenVINO."""
     m = value.get_output_shape(0)[2:]
     begin, end = zip(*((a, n - b) for (a, b), n in zip(crop, m, strict=True)), strict=True)
     return ops.slice(value, list(begin), list(end), [1] * len(m), list(range(2, 2 + len(m))))
 
 
-def same(value, kernel, **said):
+def same(value, kernel, **attributes):
     """'same' convolution, in OpenVINO."""
     ones, pads = [1] * (kernel.ndim - 2), [size // 2 for size in kernel.shape[2:]]
-    about = {"strides": ones, "pads_begin": pads, "pads_end": pads, "dilations": ones, **said}
-    return ops.convolution(value, ops.constant(kernel.astype(np.float32)), **about)
+    options = {
+        "strides": ones,
+        "pads_begin": pads,
+        "pads_end": pads,
+        "dilations": ones,
+        **attributes,
+    }
+    return ops.convolution(value, ops.constant(kernel.astype(np.float32)), **options)
 
 
 def parameter(*shape):
@@ -99,7 +105,7 @@ def test_rewritten_convolutions_equal_scipys_of_the_upsampled_map(place, way, se
 
 
 def u_net_stage(crop):
-    """Main branch and shortcut of a stage, each with a bias, and what they are used for."""
+    """Main branch and shortcut of a residual stage, each with a bias, and their sum."""
     small, large = parameter(1, 3, 4, 5, 3), parameter(1, 2, 8, 9, 6)
     joined = ops.concat([large, cut(by_copies(small), crop)], 1)
     bias = ops.constant(random(1, 4, 1, 1, 1, seed=3))

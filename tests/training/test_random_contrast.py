@@ -1,4 +1,4 @@
-"""Images of random contrast, and the figures of a mask."""
+"""Images of random contrast, training of the brain mask, and its scores."""
 
 import numpy as np
 import pandas as pd
