@@ -202,13 +202,13 @@ def _resolve(module: str, name: str) -> Any:
         if name == "_reconstruct":
             return StubArray
         return StubDtype if name == "dtype" else stub(module, name)
-    known = (
+    allowed = (
         package in PACKAGES
         or (module in ("__builtin__", "builtins") and name in BUILTINS)
         or (module in ("copy_reg", "copyreg") and name in ("_reconstructor", "__newobj__"))
         or (module == "collections" and name in ("OrderedDict", "defaultdict", "deque"))
     )
-    if not known:
+    if not allowed:
         raise WeightsError(
             f"its pickle names {module}.{name}, which is not part of LiviaNET: refused"
         )
