@@ -93,7 +93,7 @@ def test_folds_of_a_zip_are_imported_one_by_one(models, published):
     check_available(fold_specs(card), models)  # the zip may go once its folds are imported
 
 
-def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
+def test_a_users_network_beside_its_card(tmp_path, published):
     written = yaml.safe_load((published / "toy.yaml").read_text())
     written |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
     (published / "own.yaml").write_text(yaml.safe_dump(written))
@@ -106,7 +106,7 @@ def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
 
 
 @pytest.mark.parametrize("missing", ["zip", "md5", "sha256"])
-def test_weights_that_are_missing_or_wrong_stop_the_run_and_leave_no_fold(
+def test_missing_or_wrong_weights_stop_the_run_and_leave_no_fold(
     models, published, missing, monkeypatch
 ):
     card = load_card(published / "toy.yaml", REPOSITORY / "config/models")

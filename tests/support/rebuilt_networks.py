@@ -40,7 +40,7 @@ def run(model, image):
     return np.array(model(image[None], training=False))[0]
 
 
-def apart(found, expected):
+def largest_difference(found, expected):
     """Largest difference, of outputs that vary, and that lead to the same labels."""
     assert found.shape == expected.shape
     assert expected.std(axis=tuple(range(expected.ndim - 1))).min() > 0.05

@@ -76,8 +76,8 @@ def describe_card(card: Mapping[str, Any]) -> str:
         "returns": f"{output['activation']}: {labels}",
         "counts": f"{count}, {after['connectivity']} neighbours",
         **{key: text for key, text in also.items() if text},
-        "licence": card["source"]["licence"] or "not said",
-        "to cite": card["source"]["citation"] or "not said",
+        "licence": card["source"]["licence"] or "not given",
+        "to cite": card["source"]["citation"] or "not given",
     }
     head = f"{card['name']} ({card['version']}): {card['description']}\n"
     return head + "".join(f"  {key:<12} {text}\n" for key, text in rows.items())
