@@ -17,12 +17,12 @@ from lesionflow.evaluation.lesion_matching import COUNTED
 from lesionflow.evaluation.page import cell, evaluation_page
 from lesionflow.evaluation.scan_metrics import detection, ratio, scan_figures
 from lesionflow.imaging.overlap import dice
-from lesionflow.results import evaluation_columns as held
+from lesionflow.results import evaluation_columns as evaluation_columns
 from lesionflow.results.columns import names
 
 
 def counted(**changes):
-    """A scan's row: 4 true lesions, 3 found; 5 predicted, 4 of them right."""
+    """A scan's row: 4 reference lesions, 3 found; 5 predicted, 4 of them right."""
     row = {"label": 1, "lesions": 4, "found": 3, "count": 5, "true_detections": 4}
     row |= {"outside_truth": 0, "volume_mm3": 30.0, "truth_volume_mm3": 40.0}
     row |= {"voxels": 30, "truth_voxels": 40, "voxels_both": 21}
@@ -49,7 +49,7 @@ def test_a_scan():
     wanted |= {"true_detections": 4, "false_positives": 1, "sensitivity": 0.75, "precision": 0.8}
     wanted |= {"f1": 2 * 0.75 * 0.8 / 1.55, "dice": 0.6, "volume_error_mm3": -10.0}
     wanted |= {"volume_error_relative": -0.25, "shivai_sensitivity": 0.75, "shivai_dice": 0.6}
-    # SHiVAi's precision has the true lesions found above the line: 3 / (3 + 1)
+    # SHiVAi's precision has the reference lesions found above the line: 3 / (3 + 1)
     wanted |= {"shivai_precision": 0.75, "shivai_f1": 0.75}
     assert {key: found[key] for key in wanted} == pytest.approx(wanted)
 
@@ -99,7 +99,7 @@ def sweeps(*scans, **more):
 
 def test_scans_that_are_alike_have_intervals_of_no_width():
     table = threshold_table(sweeps(*[counted()] * 5))
-    assert list(table.columns) == names(held.THRESHOLDS)
+    assert list(table.columns) == names(evaluation_columns.THRESHOLDS)
     row = table[table.card].iloc[0]
     wanted = {"scans": 5, "lesions": 20, "found": 15, "missed": 5, "count": 25}
     wanted |= {"false_positives": 5, "false_positives_a_scan": 1.0, "mean_dice": 0.6}
@@ -175,10 +175,10 @@ def test_sensitivity_by_size():
 
 
 def test_columns_are_described_once():
-    for columns in (held.EVALUATION, held.THRESHOLDS):
+    for columns in (evaluation_columns.EVALUATION, evaluation_columns.THRESHOLDS):
         assert len(set(names(columns))) == len(columns)
         assert all(len(column["Description"]) > 2 for column in columns)
-    assert set(held.INTEGERS) <= set(names(held.EVALUATION))
+    assert set(evaluation_columns.INTEGERS) <= set(names(evaluation_columns.EVALUATION))
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_the_page_tells_all_and_needs_no_network(scans, argmax):
         scan=[f"sub-{n}" for n in range(len(scans))], model="m", label="cmb", status="ok", reason=""
     )
     rows = pd.concat([rows, pd.DataFrame([{"scan": "sub-x", "status": "truth-missing"}])])
-    rows = rows.reindex(columns=names(held.EVALUATION)).reset_index(drop=True)
+    rows = rows.reindex(columns=names(evaluation_columns.EVALUATION)).reset_index(drop=True)
     rows.loc[rows.scan == "sub-x", "reason"] = "<none>"
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
@@ -218,7 +218,7 @@ def test_several_labels_share_a_table_and_a_picture():
     swept = swept[swept.card].assign(threshold=np.nan)
     own = scan_figures(pd.DataFrame(scans)).assign(scan=["sub-0", "sub-1"], model="m", status="ok")
     rows = pd.concat([own.assign(label=label) for label in ("core", "rim")])
-    rows = rows.reindex(columns=names(held.EVALUATION)).reset_index(drop=True)
+    rows = rows.reindex(columns=names(evaluation_columns.EVALUATION)).reset_index(drop=True)
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
     page = evaluation_page(rows, threshold_table(swept), lesions, models)

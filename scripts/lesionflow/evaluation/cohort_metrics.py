@@ -1,4 +1,4 @@
-"""Figures against truth of all scans together, at every threshold, with their uncertainty."""
+"""Metrics over all scans, at every threshold, with confidence intervals."""
 
 from collections.abc import Mapping
 
@@ -39,7 +39,7 @@ def pooled(sums: Mapping[str, Array], scans: Array) -> dict[str, Array]:
 
 
 def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
-    """evaluation_thresholds.csv: a row a model, label, threshold and smallest size, over all scans.
+    """evaluation_thresholds.csv: one row per model, label, threshold and smallest volume, over all scans.
 
     Intervals are of the percentile bootstrap over scans (Efron and Tibshirani 1993, chapter 13): the
     2.5th and 97.5th percentile over resamples of whole scans. A resample in which a figure is not
@@ -48,7 +48,7 @@ def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     sweeps
-        Of ``scan_metrics.gathered``.
+        Of ``scan_metrics.evaluation_tables``.
     """
     wanted = names(evaluation_columns.THRESHOLDS)
     if sweeps.empty:
@@ -126,12 +126,12 @@ def best_row(table: pd.DataFrame) -> Array:
 
 
 def by_size(lesions: pd.DataFrame) -> pd.DataFrame:
-    """Sensitivity by the true lesions' equivalent diameter: ``size, lesions, found, sensitivity, low, high``.
+    """Sensitivity by the reference lesions' equivalent diameter: ``size, lesions, found, sensitivity, low, high``.
 
     Parameters
     ----------
     lesions
-        True lesions of one model and label (see ``scan_metrics.gathered``), at the card's operating
+        True lesions of one model and label (see ``scan_metrics.evaluation_tables``), at the card's operating
         point; intervals as in ``threshold_table``, over the scans that have any.
     """
     rows = []

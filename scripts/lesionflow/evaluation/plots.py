@@ -187,7 +187,7 @@ def _counts(panel: Any, rows: pd.DataFrame) -> None:
     panel.set_aspect("equal", "box")
     for axis in (panel.xaxis, panel.yaxis):
         axis.get_major_locator().set_params(integer=True)
-    panel.set_xlabel("true lesions")
+    panel.set_xlabel("reference lesions")
     panel.set_ylabel("predicted lesions")
     panel.set_title("Counts, a point a scan (larger: several scans)")
 

@@ -1,4 +1,4 @@
-"""Truth images: the lesions that somebody drew, on the grid that they drew them on."""
+"""Reference segmentations: the lesions that somebody drew, on the grid that they drew them on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TIE = 1e-4  # a voxel centre halfway between two voxels goes up, whatever the la
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReferenceLesions:
     """True lesions of a scan.
 
     ``numbers`` (x, y, z) holds them numbered from 1 through all labels, ``grid`` says where they lie,
@@ -35,16 +35,19 @@ class Truth:
         return self.voxels * self.grid.voxel_mm3
 
 
-def true_lesions(
-    image: nib.Nifti1Image, labels: Mapping[int, str], connectivity: int, name: str = "the truth"
-) -> Truth:
-    """The lesions of a truth image: connected components of each label.
+def reference_lesions(
+    image: nib.Nifti1Image,
+    labels: Mapping[int, str],
+    connectivity: int,
+    name: str = "the reference",
+) -> ReferenceLesions:
+    """The lesions of a reference segmentation: connected components of each label.
 
     Parameters
     ----------
     image
         On any grid. For a card with one label every value above 0 is that label, so that a map of
-        numbered lesions is a truth as well; lesions that touch are one, whatever their numbers. For
+        numbered lesions is a reference as well; lesions that touch are one, whatever their numbers. For
         a card with several labels a value is the card's own label value; other values are ignored.
     labels
         The card's: value to name.
@@ -59,7 +62,7 @@ def true_lesions(
         ``truth-unusable`` where a value is not a whole number, or negative.
     """
     data = np.asanyarray(image.dataobj)
-    places = np.nonzero(data)  # what is no number is no zero either
+    places = np.nonzero(data)  # NaN is not 0
     values = data[places]
     whole = np.rint(values)
     wrong = ~np.isfinite(values) | (np.abs(values - whole) > WHOLE) | (whole < 0)
@@ -88,34 +91,36 @@ def true_lesions(
         label[0] = 0
     voxels = np.bincount(numbers[places], minlength=len(label))
     voxels[0] = 0
-    return Truth(numbers, Grid(image.affine, data.shape), label, voxels, ignored)
+    return ReferenceLesions(numbers, Grid(image.affine, data.shape), label, voxels, ignored)
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """The truth's voxels that matter, and the model's voxel that is nearest to each.
+class VoxelCorrespondence:
+    """The reference's voxels that matter, and the model's voxel that is nearest to each.
 
-    ``model`` (n,): flat index on the model's grid, -1 where the voxel lies outside of it; ``truth``
-    (n,): flat index on the truth's grid; ``number`` (n,): the true lesion there, 0 for none.
+    ``model`` (n,): flat index on the model's grid, -1 where the voxel lies outside of it; ``reference``
+    (n,): flat index on the reference's grid; ``number`` (n,): the true lesion there, 0 for none.
     """
 
     model: np.ndarray
-    truth: np.ndarray
+    reference: np.ndarray
     number: np.ndarray
 
 
-def meet(truth: Truth, grid: Grid, wanted: np.ndarray, name: str = "the truth") -> Meeting:
-    """Where the truth's voxels lie on the model's grid, once for all thresholds.
+def voxel_correspondence(
+    reference: ReferenceLesions, grid: Grid, wanted: np.ndarray, name: str = "the reference"
+) -> VoxelCorrespondence:
+    """Where the reference's voxels lie on the model's grid, once for all thresholds.
 
     Parameters
     ----------
-    truth
-        Voxels of true lesions matter, wherever they are.
+    reference
+        Voxels of reference lesions matter, wherever they are.
     grid
         The model's.
     wanted : array of ``grid.shape``, bool
-        Voxels that may be predicted: truth voxels that are nearest to one of them matter as well.
-        Both grids' affines decide; a truth voxel is taken at its centre, and centres halfway
+        Voxels that may be predicted: reference voxels that are nearest to one of them matter as well.
+        Both grids' affines decide; a reference voxel is taken at its centre, and centres halfway
         between two voxels go to the higher index.
 
     Raises
@@ -123,8 +128,8 @@ def meet(truth: Truth, grid: Grid, wanted: np.ndarray, name: str = "the truth") 
     ScanError
         ``truth-unusable`` where the two grids do not overlap at all.
     """
-    matrix = index_map(grid.affine, truth.grid.affine)
-    shape, (nx, ny, nz) = grid.shape, truth.grid.shape
+    matrix = index_map(grid.affine, reference.grid.affine)
+    shape, (nx, ny, nz) = grid.shape, reference.grid.shape
     columns, rows = np.arange(nx)[:, None], np.arange(ny)[None, :]
     flat_wanted = wanted.ravel()
     parts, overlap = [], False
@@ -137,25 +142,25 @@ def meet(truth: Truth, grid: Grid, wanted: np.ndarray, name: str = "the truth") 
             flat = flat * shape[axis] + index
         overlap |= bool(inside.any())
         flat[~inside] = -1
-        number = truth.numbers[:, :, k]
+        number = reference.numbers[:, :, k]
         matters = (number > 0) | (inside & flat_wanted[flat])
         i, j = np.nonzero(matters)
         parts.append((flat[i, j], (i * ny + j) * nz + k, number[i, j]))
     if not overlap:
         raise ScanError(
             f"{name} lies outside of what the model saw: its origin is "
-            f"{truth.grid.affine[:3, 3].round(1)} mm with shape {truth.grid.shape}, the model's "
+            f"{reference.grid.affine[:3, 3].round(1)} mm with shape {reference.grid.shape}, the model's "
             f"{grid.affine[:3, 3].round(1)} mm with shape {grid.shape}",
             "truth-unusable",
         )
     model, flat, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Meeting(model, flat, numbers)
+    return VoxelCorrespondence(model, flat, numbers)
 
 
-def nearest_in_truth(truth: Truth, xyz_mm: np.ndarray) -> np.ndarray:
-    """Flat index (n,) of the truth's voxels nearest to world positions (n, 3), -1 outside of it."""
-    index = nib.affines.apply_affine(np.linalg.inv(truth.grid.affine), xyz_mm.reshape(-1, 3))
+def nearest_reference_voxels(reference: ReferenceLesions, xyz_mm: np.ndarray) -> np.ndarray:
+    """Flat index (n,) of the reference's voxels nearest to world positions (n, 3), -1 outside of it."""
+    index = nib.affines.apply_affine(np.linalg.inv(reference.grid.affine), xyz_mm.reshape(-1, 3))
     index = np.floor(index + 0.5 + TIE).astype(np.int64)
-    inside = ((index >= 0) & (index < truth.grid.shape)).all(axis=1)
-    flat = np.ravel_multi_index(tuple(np.where(inside[:, None], index, 0).T), truth.grid.shape)
+    inside = ((index >= 0) & (index < reference.grid.shape)).all(axis=1)
+    flat = np.ravel_multi_index(tuple(np.where(inside[:, None], index, 0).T), reference.grid.shape)
     return np.where(inside, flat, -1)

@@ -1,4 +1,4 @@
-"""What is kept of a scan's comparison with its truth beside the counts."""
+"""The summary of a comparison with the reference segmentation that is kept beside the counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,19 @@ import pandas as pd
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import COUNTED, Match
 from lesionflow.evaluation.other_conventions import valdo
-from lesionflow.evaluation.reference_lesions import Truth
+from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.grids import Grid, equivalent_diameter_mm
 from lesionflow.results.lesion_filters import apply_filters
 
 TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
 
 
-def known_of(
-    found: Match, truth: Truth, grid: Grid, labels: list[str], rules: Mapping[str, Any]
+def comparison_summary(
+    found: Match,
+    reference: ReferenceLesions,
+    grid: Grid,
+    labels: list[str],
+    rules: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Facts of a scan at the card's operating point.
 
@@ -25,7 +29,7 @@ def known_of(
     ----------
     found
         The match at the card's threshold.
-    truth, grid
+    reference, grid
         What it was matched with, and the model's grid.
     labels
         The card's, in their order.
@@ -35,34 +39,34 @@ def known_of(
     Returns
     -------
     dict
-        ``status``, ``reason``, ``ignored_values`` (of the truth), ``lesions`` (a dict a true one:
-        ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``peers``).
+        ``status``, ``reason``, ``ignored_values`` (of the reference), ``lesions`` (a dict a true one:
+        ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``other_conventions``).
     """
     kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     hit = set(found.pairs.true[kept[found.pairs.predicted - 1]])
-    diameters = equivalent_diameter_mm(truth.volume_mm3)
+    diameters = equivalent_diameter_mm(reference.volume_mm3)
     return {
         "status": "ok",
         "reason": "",
-        "ignored_values": truth.ignored,
+        "ignored_values": reference.ignored,
         "lesions": [
             {
-                "label": labels[truth.label[n] - 1],
-                "volume_mm3": round(float(truth.volume_mm3[n]), 4),
+                "label": labels[reference.label[n] - 1],
+                "volume_mm3": round(float(reference.volume_mm3[n]), 4),
                 "diameter_mm": round(float(diameters[n]), 4),
                 "found": n in hit,
             }
-            for n in np.arange(1, len(truth.label)).tolist()
+            for n in np.arange(1, len(reference.label)).tolist()
         ],
         "valdo": {
-            label: valdo(found, kept, truth, grid.voxel_mm3, place)
+            label: valdo(found, kept, reference, grid.voxel_mm3, place)
             for place, label in enumerate(labels, start=1)
         },
     }
 
 
 def unusable(error: ScanError) -> dict[str, Any]:
-    """The same facts of a truth that cannot be used."""
+    """The same summary where the reference segmentation cannot be used."""
     reason = " ".join(str(error).split())
     return {
         "status": "truth-unusable",

@@ -1,4 +1,4 @@
-"""Figures against truth of each scan, from what ``compare`` counted."""
+"""Metrics of each scan, from the counts of the step ``compare``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +49,7 @@ def detection(lesions: Array, found: Array, count: Array, right: Array) -> dict[
 
 
 def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
-    """The figures of evaluation.csv for rows of ``lesion_matching.counted``, peers' readings included."""
+    """The figures of evaluation.csv for rows of ``lesion_matching.counted``, with other conventions."""
     n = {key: rows[key].to_numpy() for key in rows.columns if key != "label"}
     known = detection(n["lesions"], n["found"], n["count"], n["true_detections"])
     error = n["volume_mm3"] - n["truth_volume_mm3"]
@@ -84,7 +84,7 @@ def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tu
     )
 
 
-def gathered(
+def evaluation_tables(
     plan: list[dict[str, Any]],
     cards: Mapping[str, Mapping[str, Any]],
     results: Path,
@@ -104,7 +104,7 @@ def gathered(
     Returns
     -------
     evaluation : DataFrame
-        evaluation.csv: a row a scan, model and label, whatever became of it.
+        evaluation.csv: one row per scan, model and label, whatever its status.
     sweeps : DataFrame
         ``lesion_matching.sweep`` of every scan that could be evaluated, with ``scan``, ``model`` and the
         label's name.
@@ -114,10 +114,10 @@ def gathered(
     rows, sweeps, lesions = [], [pd.DataFrame()], []
     for record in plan:
         for model, parts in cards.items():
-            status, reason, truth, known = _state(record, model, parts, results, logs)
+            status, reason, reference, known = _state(record, model, parts, results, logs)
             head = {"scan": record["scan"], "model": model, "status": status, "reason": reason}
             if status != "ok":
-                rows += [{**head, "label": label, "truth": truth} for label in parts["labels"]]
+                rows += [{**head, "label": label, "truth": reference} for label in parts["labels"]]
                 continue
             table = pd.read_csv(comparison_files(results, record, model)[0], sep="\t")
             table = table.assign(scan=record["scan"], model=model, place=table.label)
@@ -144,7 +144,7 @@ def gathered(
 def _state(
     record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
 ) -> tuple[str, str, str, dict[str, Any]]:
-    """Status, reason, state of the truth, and the comparison where there is one."""
+    """Status, reason, state of the reference, and the comparison where there is one."""
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason, "", {}
