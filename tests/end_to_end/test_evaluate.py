@@ -1,4 +1,4 @@
-"""Evaluation against truth: real runs beside the main road, which does not know of it."""
+"""Evaluation against reference segmentations: real runs that no rule of the pipeline depends on."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def evaluated(finished, tmp_path_factory, tiny, models_dir):
     put_truth(directory, "sub-01_ses-2", [(8, 9, 5)])
     put_truth(directory, "sub-02", [])
     status, text = snakemake(directory, "--dry-run", models=tiny, models_dir=models_dir)
-    assert status == 0 and jobs(text) == {}, text  # the main road reads no truth
+    assert status == 0 and jobs(text) == {}, text  # the pipeline reads no reference segmentation
     status, text = snakemake(directory, "evaluate", models=tiny, models_dir=models_dir)
     assert status == 0, text
     assert jobs(text) == {"compare": 3, "evaluate": 1}

@@ -1,4 +1,4 @@
-"""Every family through its own card, from scans to one table: the networks small, the road whole."""
+"""Every family of published networks through its own card, small networks in the whole pipeline."""
 
 import shutil
 from pathlib import Path

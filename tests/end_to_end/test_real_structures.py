@@ -1,4 +1,4 @@
-"""Real label images through the whole road and through evaluation, against Dice worked out by hand.
+"""Real label images through the whole pipeline and through evaluation, against Dice worked out by hand.
 
 The network says of every voxel what its input is, so that predictions are the label images themselves;
 the truths are copies that were moved, or grown. LESIONFLOW_DATA names the folder of the real images.

@@ -1,4 +1,4 @@
-"""A scan's road, from the cohort directory to its row."""
+"""A scan through the pipeline, from the cohort directory to its row."""
 
 import json
 
