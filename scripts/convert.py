@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.matlab import read_matlab
@@ -23,7 +23,7 @@ def main(snakemake):
                 f"{reference.shape}: MATLAB files tell no place in space, so that they must share their voxels",
                 "header-conflict",
             )
-        with whole(snakemake.output.image) as partial:
+        with write_atomically(snakemake.output.image) as partial:
             nib.save(image, partial)
 
 

@@ -1,7 +1,7 @@
 """Rule draw: the quality-control figure of a scan."""
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import load
 from lesionflow.results.qc_figure import lesion_figure, shows_structures, structure_figure
@@ -24,7 +24,7 @@ def main(snakemake):
             brain, lesion_map = load(files.mask), load(files.lesions)
             lesions = read_lesions(files.table).to_dict("records")
             figure = lesion_figure(name, image, brain, lesion_map, lesions, flags)
-        with whole(snakemake.output.picture) as partial:
+        with write_atomically(snakemake.output.picture) as partial:
             figure.save(partial, format="PNG", compress_level=COMPRESSION)
 
 

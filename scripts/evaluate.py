@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
 from lesionflow.cohort.plan import join_references
 from lesionflow.evaluation.cohort_metrics import threshold_table
@@ -27,7 +27,7 @@ def main(snakemake):
         json_sidecar.write(output.evaluation_dictionary, dictionary(EVALUATION))
         json_sidecar.write(output.thresholds_dictionary, dictionary(THRESHOLDS))
         page = evaluation_page(evaluation, thresholds, lesions, params.cards)
-        with whole(output.page) as partial:
+        with write_atomically(output.page) as partial:
             partial.write_text(page, encoding="utf-8")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
 
 
@@ -13,7 +13,7 @@ def main(snakemake):
     with logged(snakemake):
         from lesionflow.networks.inference.predict_scan import predict_scan
 
-        with whole(snakemake.output.probability) as partial:
+        with write_atomically(snakemake.output.probability) as partial:
             used = predict_scan(
                 images=list(snakemake.input.images),
                 mask=str(snakemake.input.mask),

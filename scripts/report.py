@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
 from lesionflow.results.cohort_page import cohort_page, figures_by_scan
 from lesionflow.results.tables_io import read_as_text
@@ -14,7 +14,7 @@ def main(snakemake):
     with logged(snakemake):
         figures = figures_by_scan(map(Path, files.get("pictures", [])), output.parent)
         page = cohort_page(read_as_text(files.cohort), figures, snakemake.params.models)
-        with whole(output) as partial:
+        with write_atomically(output) as partial:
             partial.write_text(page, "utf-8")
 
 

@@ -9,7 +9,7 @@ import pytest
 from lesionflow.workflow.processes import sockets
 from lesionflow.workflow.processes.sockets import CODE, RUN
 from support.cohorts import add_scan, blobs, save_network, write_card
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import snakemake
 
 
@@ -47,9 +47,9 @@ def again(finished, tmp_path, tiny, models_dir):
     directory = tmp_path / "again"
     shutil.copytree(finished, directory)
 
-    def run(*args, house=HOUSE, **config):
+    def run(*args, repository=REPOSITORY, **config):
         config = {"models": tiny, "models_dir": models_dir, **config}
-        return snakemake(directory, *args, house=house, **config)
+        return snakemake(directory, *args, repository=repository, **config)
 
     return directory, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.simulation.scan import Scan, simulated_head, simulated_scan
 from lesionflow.simulation.tissue_contrast import SEQUENCES
 
@@ -60,7 +60,7 @@ def main() -> None:
                 f"{sequence}, {' x '.join(f'{s:g}' for s in spacing)} mm", color="white"
             )
             panel.set_axis_off()
-    with whole(args.figure) as partial:
+    with write_atomically(args.figure) as partial:
         figure.savefig(partial, format="png", dpi=60)
 
 

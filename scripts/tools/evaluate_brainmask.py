@@ -17,7 +17,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.cards.load_card import load_card
 from lesionflow.cards.model_card import Card
 from lesionflow.imaging.brain_mask import brain_from_probability
@@ -102,7 +102,7 @@ def main() -> None:
         "outline": summary(scans),
         "tissue": summary(tissue),
     }
-    with whole(args.out) as target:
+    with write_atomically(args.out) as target:
         target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(scans.sort_values("dice").to_string(index=False))
     print(json.dumps(figures, indent=2))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import lesionflow.networks.architectures.residual_unet3d  # noqa: F401  (sets TensorFlow's environment before it is imported)
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.simulation.label_maps import split_for_training
 from lesionflow.training.brain_mask_model import brain_mask_model
 from lesionflow.training.microbleed_examples import (
@@ -70,7 +70,7 @@ def main() -> None:
             examples = simulated_examples(jobs, args.workers, mask)
             results = scores(probabilities(examples, args.ensemble), examples)
             figures[name] = {"about": f"{about}: {ABOUT}", "seed": args.seed, **results}
-            with whole(path) as partial:
+            with write_atomically(path) as partial:
                 partial.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=2))
 

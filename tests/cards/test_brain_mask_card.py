@@ -7,9 +7,9 @@ from lesionflow.base.errors import CardError
 from lesionflow.cards.brain_mask_card import load_brain_mask_card
 from lesionflow.cards.load_card import load_cards
 from support.cohorts import CARD
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-CARDS = HOUSE / "config/models"
+CARDS = REPOSITORY / "config/models"
 
 
 def settings(brain_mask, models=("demo-cmb",)):

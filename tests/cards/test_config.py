@@ -5,11 +5,11 @@ import yaml
 
 from lesionflow.base.errors import ConfigError
 from lesionflow.cards.config import Config, check_config
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
 def test_config_yaml_has_every_key_with_its_default():
-    config = yaml.safe_load((HOUSE / "config/config.yaml").read_text())
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
     assert set(config) == set(Config.model_fields)
     assert check_config({}) == check_config(config) | {"patterns": {}}
     assert all(field.description for field in Config.model_fields.values())

@@ -10,7 +10,7 @@ from lesionflow.cards.fold_spec import fold_spec
 from lesionflow.cards.load_card import load_card, load_cards
 from lesionflow.cards.sections import section_of
 from support.card_files import CARDS, put, write_card
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 INPUT_DEFAULTS = {
     "reference": None,
@@ -152,7 +152,9 @@ def test_config_overrides_cards_and_names_are_unique(tmp_path):
 
 
 def test_the_example_card_of_the_manual_is_valid(tmp_path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", (HOUSE / "docs/own_network.md").read_text(), re.S)
+    (text,) = re.findall(
+        r"```yaml\n(.*?)```", (REPOSITORY / "docs/own_network.md").read_text(), re.S
+    )
     path = tmp_path / "wmh.yaml"
     path.write_text(text)
     card = load_card(path, CARDS)

@@ -8,7 +8,7 @@ import pytest
 
 from lesionflow.base.digests import code_digest
 from lesionflow.cohort.header_check import HeaderCache, inspect
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.volumes import in_two_members, noise, save_scan, truncate
 
 
@@ -194,7 +194,7 @@ def test_a_file_name_without_the_extension_of_nifti(tmp_path):
 
 
 def test_findings_of_other_code_are_not_used():
-    module = HOUSE / "scripts/lesionflow/cohort/header_check.py"
-    code = HeaderCache(HOUSE / "none.json").code
-    assert code == code_digest(module, HOUSE / "scripts")
+    module = REPOSITORY / "scripts/lesionflow/cohort/header_check.py"
+    code = HeaderCache(REPOSITORY / "none.json").code
+    assert code == code_digest(module, REPOSITORY / "scripts")
     assert code != code_digest(module)  # without the modules that it imports

@@ -14,20 +14,20 @@ from scipy import ndimage
 from lesionflow.networks.architectures import registry
 from lesionflow.networks.inference.random_volume import random_volume
 from support import forward, published
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import snakemake
 from support.stand_ins import save_function, toy_spec
 from support.volumes import oriented, save_scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 SIDES = (29, 34, 26)
 FEATURES = [2, 3, 3, 4, 4]
 
 
 def shipped(folder, name, weights, **changes):
     """A shipped card in ``folder``, its weights beside it, with parts of its keys changed."""
-    card = yaml.safe_load((HOUSE / f"config/models/{name}.yaml").read_text())
+    card = yaml.safe_load((REPOSITORY / f"config/models/{name}.yaml").read_text())
     card["source"]["archive"] = None
     card["folds"] = [{"path": weights}]
     for part, said in changes.items():
@@ -188,7 +188,7 @@ def test_synthseg_from_scan_to_soft_volumes(run, models):
 
     values = [
         0,
-        *yaml.safe_load((HOUSE / "config/models/synthseg-2.0.yaml").read_text())["output"][
+        *yaml.safe_load((REPOSITORY / "config/models/synthseg-2.0.yaml").read_text())["output"][
             "labels"
         ],
     ]

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from scipy import ndimage
 
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import snakemake
 from support.stand_ins import save_function
 
-DATA = Path(os.environ.get("LESIONFLOW_DATA", HOUSE.parent / "shared/data")) / "abide"
+DATA = Path(os.environ.get("LESIONFLOW_DATA", REPOSITORY.parent / "shared/data")) / "abide"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not DATA.is_dir(), reason=f"no real images: {DATA} is missing"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from support.cohorts import AFFINE, add_scan, blobs, save_network, write_card
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import jobs, snakemake
 
 pytestmark = pytest.mark.slow
@@ -179,12 +179,12 @@ def test_another_description_in_the_card_runs_no_scan(again, card):
 
 
 @pytest.fixture
-def house(tmp_path):
+def repository(tmp_path):
     """A copy of the project to edit."""
     for name in ("rules", "scripts", "config", "profiles", "envs", "resources"):
-        shutil.copytree(HOUSE / name, tmp_path / "house" / name)
-    shutil.copy(HOUSE / "Snakefile", tmp_path / "house")
-    return tmp_path / "house"
+        shutil.copytree(REPOSITORY / name, tmp_path / "repository" / name)
+    shutil.copy(REPOSITORY / "Snakefile", tmp_path / "repository")
+    return tmp_path / "repository"
 
 
 def edit(path, old, new):
@@ -193,30 +193,30 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new))
 
 
-def test_an_unrelated_edit(again, house):
+def test_an_unrelated_edit(again, repository):
     _, run = again
-    for path in house.rglob("*.py"):
+    for path in repository.rglob("*.py"):
         os.utime(path)
         path.write_text(path.read_text() + "\n# a comment\n")
-    edit(house / "rules/lesions.smk", '"""From', '"""Now from')
-    (house / "scripts/another.py").write_text("x = 1\n")
-    assert planned(run, house=house) == {}
+    edit(repository / "rules/lesions.smk", '"""From', '"""Now from')
+    (repository / "scripts/another.py").write_text("x = 1\n")
+    assert planned(run, repository=repository) == {}
 
 
-def test_an_edited_module_runs_the_steps_that_import_it(again, house):
+def test_an_edited_module_runs_the_steps_that_import_it(again, repository):
     _, run = again
-    edit(house / "scripts/lesionflow/results/qc_figure.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
-    assert planned(run, house=house) == {"draw": 3} | TABLES
+    edit(repository / "scripts/lesionflow/results/qc_figure.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
+    assert planned(run, repository=repository) == {"draw": 3} | TABLES
 
 
-def test_an_edited_step_runs_itself_and_what_follows(again, house):
+def test_an_edited_step_runs_itself_and_what_follows(again, repository):
     _, run = again
     edit(
-        house / "scripts/threshold.py",
+        repository / "scripts/threshold.py",
         "with logged(snakemake):",
         "with logged(snakemake):\n        pass",
     )
-    assert planned(run, house=house) == TABLES | {
+    assert planned(run, repository=repository) == TABLES | {
         step: 3 for step in ("threshold", "count", "restore", "draw")
     }
 

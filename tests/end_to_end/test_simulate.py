@@ -10,13 +10,19 @@ import pytest
 
 from lesionflow.simulation.bids_files import simulation_jobs
 from support.heads import label_head
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import jobs
 
 
 def simulate(directory, *args, **config):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(HOUSE / "rules/simulate.smk")]
-    command += ["--workflow-profile", str(HOUSE / "profiles/default"), "--cores", "2", *args]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(REPOSITORY / "rules/simulate.smk"),
+    ]
+    command += ["--workflow-profile", str(REPOSITORY / "profiles/default"), "--cores", "2", *args]
     command += ["--directory", str(directory), "--config", *[f"{k}={v}" for k, v in config.items()]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr

@@ -18,7 +18,7 @@ import yaml
 from lesionflow.base.digests import sources
 from support import SCRIPTS
 from support.cohorts import AFFINE, CARD, add_scan, blobs
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.runs import snakemake
 
 pytestmark = pytest.mark.slow
@@ -43,8 +43,10 @@ def repository(tmp_path_factory):
     """A copy of the repository without the package."""
     copy = tmp_path_factory.mktemp("copy") / "repository"
     for name in ("rules", "scripts", "config", "profiles", "envs", "resources"):
-        shutil.copytree(HOUSE / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HOUSE / "Snakefile", copy)
+        shutil.copytree(
+            REPOSITORY / name, copy / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(REPOSITORY / "Snakefile", copy)
     shutil.rmtree(copy / "scripts/lesionflow/workflow/processes")
     return copy
 
@@ -69,7 +71,7 @@ def separate(repository, imports, finished, tiny, models_dir, tmp_path_factory):
     nib.save(reference, anat / "sub-02_desc-truth_dseg.nii.gz")
     config = {"models": tiny, "models_dir": models_dir}
     for target in ("all", "evaluate", "check_model"):
-        status, text = snakemake(directory, target, house=repository, **config)
+        status, text = snakemake(directory, target, repository=repository, **config)
         assert status == 0, text
     return directory
 
@@ -104,7 +106,7 @@ def other_steps(repository, imports, models_dir, tmp_path_factory):
     (directory / "scans.tsv").write_text("subject\tswi\tmask\n1\tswi.mat\tmask.mat\n")
     status, text = snakemake(
         directory,
-        house=repository,
+        repository=repository,
         cohort=directory / "scans.tsv",
         models=directory / "matlab.yaml",
         models_dir=directory / "models",
@@ -113,10 +115,10 @@ def other_steps(repository, imports, models_dir, tmp_path_factory):
     add_scan(directory / "bids", "sub-1", blobs([]), mask=False)
     found = ["--until", "find_brain"]
     config = {"models": directory / "matlab.yaml", "models_dir": directory / "models"}
-    status, text = snakemake(directory, *found, house=repository, cohort="bids", **config)
+    status, text = snakemake(directory, *found, repository=repository, cohort="bids", **config)
     assert status == 0, text
     simulate = ["--snakefile", str(repository / "rules/simulate.smk")]
-    status, text = snakemake(directory, *simulate, house=repository, scans=1, sequences="t1")
+    status, text = snakemake(directory, *simulate, repository=repository, scans=1, sequences="t1")
     assert status == 0, text
 
 

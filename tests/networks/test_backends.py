@@ -1,4 +1,4 @@
-"""How the frameworks are set up."""
+"""Setup of TensorFlow and OpenVINO."""
 
 import os
 
@@ -22,7 +22,7 @@ INTEL = "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 
         (None, None, None),
     ],
 )
-def test_only_zen_4_computes_with_half_its_width_and_only_where_nobody_said_otherwise(
+def test_256_bit_instructions_on_zen_4_only_and_unless_set_in_the_environment(
     tmp_path, monkeypatch, cpu, said, then
 ):
     about = tmp_path / "cpuinfo"

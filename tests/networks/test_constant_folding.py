@@ -1,4 +1,4 @@
-"""Networks whose constants are multiplied out, and what an import makes of the difference."""
+"""Constant folding in TensorFlow, and its effect on an import."""
 
 import numpy as np
 import pytest
@@ -11,14 +11,14 @@ from support.stand_ins import SHAPE, save_function, toy_spec
 
 
 def serving(module, function, shape=(2,)):
-    """A function of images of a shape, the channel included; it lives as long as the module."""
+    """``tf.function`` of images of a shape (channel included); the module keeps it alive."""
     spec = tf.TensorSpec((None, *shape), tf.float32, name="image")
     module.serve = tf.function(function, input_signature=[spec])
     return module.serve
 
 
 def saved(function, variables, folder):
-    """What is left of a function that was saved and loaded."""
+    """A function after saving and loading, and its signature."""
     module = tf.Module()
     module.serve, module.variables_of_serve = function, variables
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
@@ -26,7 +26,7 @@ def saved(function, variables, folder):
     return again, again.signatures["serving_default"]
 
 
-def test_arithmetic_on_weights_is_done_and_the_function_is_the_same_otherwise(tmp_path):
+def test_constants_are_folded_and_outputs_stay_the_same(tmp_path):
     module, large = tf.Module(), MAX_CONSTANT_BYTES // 4 + 1
     module.small, module.large = tf.Variable(3.0), tf.Variable(np.arange(large, dtype=np.float32))
     product = lambda image: image[:, :1] * (module.large * module.small)  # noqa: E731
@@ -44,13 +44,13 @@ def test_arithmetic_on_weights_is_done_and_the_function_is_the_same_otherwise(tm
 
 
 def counted(module):
-    """A function that changes its weights."""
+    """A function that assigns to a variable."""
     module.calls = tf.Variable(0.0)
     return lambda image: {"probability": image + module.calls.assign_add(1.0)}
 
 
 def looped(module):
-    """A function with a loop and a choice."""
+    """A function with a loop and a condition."""
 
     def grown(image):
         return tf.cond(tf.reduce_max(image) > 10, lambda: image + 1, lambda: image * 2)
@@ -60,7 +60,7 @@ def looped(module):
 
 
 @pytest.mark.parametrize("make", [counted, looped])
-def test_what_is_no_plain_graph_is_left_alone(caplog, make):
+def test_graphs_with_loops_or_assignments_are_not_folded(caplog, make):
     module = tf.Module()
     caplog.set_level("INFO")
     assert fold_constants(tf, serving(module, make(module))) is None
@@ -68,7 +68,7 @@ def test_what_is_no_plain_graph_is_left_alone(caplog, make):
 
 
 def rounded(error):
-    """A ``fold_constants`` whose functions are off by so much."""
+    """A ``fold_constants`` whose functions have a constant error."""
 
     def other(tf, serve):
         by, variables = fold_constants(tf, serve)
@@ -86,7 +86,7 @@ def imported(tmp_path):
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-3])
-def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
+def test_constants_are_folded_unless_outputs_change(tmp_path, monkeypatch, error):
     monkeypatch.setattr(fold_folder, "fold_constants", rounded(error))
     loaded = tf.saved_model.load(str(imported(tmp_path)))
     fold = loaded.signatures["serving_default"]
@@ -109,7 +109,7 @@ def test_a_fold_is_folded_unless_that_changes_it(tmp_path, monkeypatch, error):
         (2e-4, 1.5e-5, False),  # nor is this: what was multiplied out went wrong, and says nothing
     ],
 )
-def test_openvino_may_differ_by_what_float32_leaves_open(
+def test_tolerance_of_openvino_allows_for_float32_rounding(
     tmp_path, monkeypatch, rounding, off, taken
 ):
     monkeypatch.setattr(fold_folder, "fold_constants", rounded(rounding))

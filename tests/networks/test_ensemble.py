@@ -1,4 +1,4 @@
-"""The ensemble: numbers worked by hand."""
+"""The ensemble, with values computed by hand."""
 
 import hashlib
 
@@ -22,26 +22,26 @@ def image(values, affine=None, shape=(2, 1, 1)):
     return nib.Nifti1Image(data, np.eye(4) if affine is None else affine)
 
 
-def test_mean_and_deviation_by_hand():
+def test_mean_and_standard_deviation_by_hand():
     mean, spread = average([image([0.0, 0.3]), image([0.5, 0.3]), image([1.0, 0.3])], 3)
     assert mean.ravel() == pytest.approx([0.5, 0.3])
     assert spread.ravel() == pytest.approx([np.sqrt(1 / 6), 0], abs=1e-7)
     assert (mean.dtype, spread.dtype) == (np.float32, np.float32)
 
 
-def test_one_fold_is_its_own_mean():
+def test_mean_of_a_single_fold():
     mean, spread = average([image([0.25, 0.5])], 1)
     assert mean.ravel().tolist() == [0.25, 0.5]
     assert spread.ravel().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
-def test_an_ensemble_is_never_smaller_or_larger_than_its_card(count):
+def test_the_number_of_folds_must_be_that_of_the_card(count):
     with pytest.raises(ValueError, match=f"the ensemble has 3 folds, but there are {count} maps"):
         average([image([0, 0])] * count, 3)
 
 
-def test_folds_on_two_grids_are_refused(tmp_path):
+def test_folds_with_different_grids_are_refused(tmp_path):
     paths = [tmp_path / name for name in ("a.nii", "b.nii", "c.nii")]
     nib.save(image([0, 0]), paths[0])
     nib.save(image([0, 0], np.diag([2.0, 1, 1, 1])), paths[1])
@@ -66,7 +66,7 @@ def test_disagreement_by_hand():
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
-def test_rounding_moves_nothing_by_more_than_half_a_step(values):
+def test_rounding_error_is_at_most_half_a_step(values):
     given_ = np.array(values, np.float32).reshape(-1, 1, 1, 1)
     stored = rounded(given_)
     assert stored.shape == given_.shape[:3]
@@ -82,7 +82,7 @@ def test_several_labels_keep_their_axis():
     assert rounded(np.zeros((2, 3, 4, 2))).shape == (2, 3, 4, 2)
 
 
-def test_they_can_be_rounded_into_an_array_that_is_there():
+def test_rounding_into_an_output_array():
     drawn = np.random.default_rng(1).random((4, 5, 6), np.float32)
     there = np.zeros((4, 5, 6, 2), np.float32, order="F")
     rounded(drawn, out=there[..., 1])
@@ -90,7 +90,7 @@ def test_they_can_be_rounded_into_an_array_that_is_there():
     assert not there[..., 0].any()
 
 
-def test_facts_of_folds_are_joined():
+def test_metadata_of_folds_are_combined():
     one = {"backend": "openvino", "device": "cpu", "precision": "float32", "weights_sha256": "aa"}
     two = {**one, "backend": "tensorflow", "weights_sha256": "bb"}
     assert combined_metadata([one]) == one
@@ -100,7 +100,7 @@ def test_facts_of_folds_are_joined():
     assert both["weights_sha256"] == hashlib.sha256(b"aabb").hexdigest()
 
 
-def test_padding_is_background():
+def test_padding_becomes_background():
     scanned = np.array([True, True, False]).reshape(3, 1, 1)
     one = without_padding(np.full((3, 1, 1), 0.9, np.float32), scanned, "sigmoid")
     np.testing.assert_allclose(one.ravel(), [0.9, 0.9, 0])
@@ -109,7 +109,7 @@ def test_padding_is_background():
     assert found.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
 
 
-def test_rounding_in_float32_is_that_in_float64():
+def test_rounding_in_float32_equals_float64():
     drawn = np.random.default_rng(0).random((20, 20, 20, 2), np.float32)
     drawn[0, 0] = [0, 1]
     exact = (np.round(drawn.astype(np.float64) * 2**20) / 2**20).astype(np.float32)

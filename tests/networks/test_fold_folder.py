@@ -29,7 +29,7 @@ def test_the_random_volume_has_structure_of_every_size():
     assert coarse.std() > 0.05  # white noise would have 0.29 / sqrt(8 ** 3) = 0.013
 
 
-def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tmp_path):
+def test_a_second_import_writes_the_same_fold_json_and_replaces_the_folder(identity, tmp_path):
     (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake does
     folder = imported(identity, tmp_path, SMALL)
     first = (folder / "fold.json").read_bytes()
@@ -60,7 +60,7 @@ def test_fold_json_is_the_same_each_time_and_the_old_fold_gives_way(identity, tm
     }
 
 
-def test_a_failed_import_leaves_the_old_fold(identity, tmp_path, monkeypatch):
+def test_a_failed_import_keeps_the_existing_fold(identity, tmp_path, monkeypatch):
     folder = imported(identity, tmp_path, SMALL)
     monkeypatch.setattr(fold_folder, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(WeightsError, match="the imported fold differs from the published network"):
@@ -69,9 +69,7 @@ def test_a_failed_import_leaves_the_old_fold(identity, tmp_path, monkeypatch):
     assert [p.name for p in folder.parent.iterdir()] == ["fold-1"]
 
 
-def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
-    identity, tmp_path, monkeypatch, caplog
-):
+def test_tensorflow_is_used_if_openvino_fails_or_differs(identity, tmp_path, monkeypatch, caplog):
     import tensorflow as tf
 
     path = save_function(tmp_path / "net", lambda x: tf.math.igamma(x + 1, x) * 0 + x, SMALL)
@@ -87,7 +85,7 @@ def test_what_openvino_cannot_convert_or_gets_wrong_is_left_to_tensorflow(
             predict(fold, volume(SMALL), "openvino")
 
 
-def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypatch):
+def test_an_import_sends_no_telemetry(identity, tmp_path, monkeypatch):
     from openvino_telemetry import Telemetry
 
     sent = []
@@ -124,14 +122,14 @@ def test_an_import_reports_nothing_over_the_network(identity, tmp_path, monkeypa
         (lambda x: x, {"channels": 2}, r"takes \(None, 9, 12, 7, 1\) .* says \(9, 12, 7, 2\)"),
     ],
 )
-def test_a_network_that_is_not_what_the_card_says(tmp_path, function, about, message):
+def test_a_network_that_does_not_match_its_card(tmp_path, function, about, message):
     path = save_function(tmp_path / "net", function, SMALL)
     with pytest.raises(WeightsError, match=message):
         imported(path, tmp_path, **{"shape": SMALL, **about})
     assert not list(tmp_path.glob("toy/*"))
 
 
-def test_damaged_weights_are_told_in_one_line(tmp_path, identity):
+def test_damaged_weights_give_a_message_of_one_line(tmp_path, identity):
     import keras
 
     model = keras.Sequential([keras.Input((*SMALL, 1)), keras.layers.Conv3D(1, 1)])

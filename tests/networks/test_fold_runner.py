@@ -1,4 +1,4 @@
-"""Prediction: what a fold is given and returns, voxel by voxel, and what runs it."""
+"""Prediction with one fold: voxelwise input and output, backends and devices."""
 
 import shutil
 import subprocess
@@ -16,19 +16,19 @@ from lesionflow.networks.inference.backends import compiled_openvino
 from lesionflow.networks.inference.ensemble import average, rounded
 from lesionflow.networks.inference.fold_runner import checked, predict
 from support.folds import BACKENDS, SHAPE, make_fold, ramp
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
-    """A fold that returns its own input."""
+    """A fold that returns its input."""
     return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_network_that_returns_its_input_gives_the_image_voxel_by_voxel(identity, backend):
+def test_an_identity_network_returns_the_image(identity, backend):
     image = ramp()
     found, used = predict(identity, image, backend, "cpu")
     assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
@@ -49,8 +49,8 @@ def test_channels_and_labels_keep_their_order(tmp_path):
         np.testing.assert_array_equal(found, image[..., [2, 0]])
 
 
-def test_an_ensemble_is_the_plain_mean_of_its_folds(tmp_path):
-    """Each original called directly, their mean against the stored average of the imported folds."""
+def test_an_ensemble_is_the_mean_of_its_folds(tmp_path):
+    """The mean of the published networks equals the stored average of the imported folds."""
     import tensorflow as tf
 
     kernels = [np.random.default_rng(n).normal(0, 1, (3, 3, 3, 1, 1)) for n in range(3)]
@@ -69,7 +69,7 @@ def test_an_ensemble_is_the_plain_mean_of_its_folds(tmp_path):
     assert np.abs(spread - np.std(direct, axis=0)).max() <= 1e-5
 
 
-def test_auto_takes_openvino_on_the_cpu_and_imports_no_tensorflow_for_it(identity, tmp_path):
+def test_auto_uses_openvino_on_the_cpu_without_importing_tensorflow(identity, tmp_path):
     np.save(tmp_path / "image.npy", ramp())
     code = f"""
 import sys
@@ -80,32 +80,30 @@ used = predict(Path({str(identity)!r}), np.load({str(tmp_path / "image.npy")!r})
 print(used["backend"], used["device"], "tensorflow" in sys.modules)
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=HOUSE / "scripts", capture_output=True, text=True)
+    done = subprocess.run(command, cwd=REPOSITORY / "scripts", capture_output=True, text=True)
     assert done.stdout.split() == ["openvino", "cpu", "False"], done.stderr
 
 
-def test_bfloat16_is_told_where_it_was_used(identity):
+def test_bfloat16_is_reported_if_it_was_used(identity):
     found, used = predict(identity, ramp(), "openvino", "cpu", "bfloat16")
     assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
     assert np.abs(found - ramp()).max() <= 2e-2
     assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
 
 
-def test_openvino_leaves_it_to_the_system_which_cpus_it_has(identity):
-    """Pinned, the workers of a machine compute on its first CPUs, all of them, and the others are idle."""
+def test_openvino_does_not_pin_threads_to_cpus(identity):
+    """With pinning, all processes would compute on the first CPUs, and the others would be idle."""
     compiled = compiled_openvino(identity / OPENVINO, "float32", 1, (1, *SHAPE, 1))
     assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
-def test_xla_changes_no_result(identity):
+def test_xla_gives_the_same_result(identity):
     found, used = predict(identity, ramp(), "tensorflow", "cpu", xla=True)
     assert used == {"backend": "tensorflow", "device": "cpu", "precision": "float32"}
     np.testing.assert_array_equal(found, ramp())
 
 
-def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
-    identity, monkeypatch, caplog
-):
+def test_float16_is_mixed_precision_on_a_gpu_and_float32_elsewhere(identity, monkeypatch, caplog):
     """Without a GPU the same calls run on the CPU, where the optimizer finds nothing to rewrite."""
     import tensorflow as tf
 
@@ -121,7 +119,7 @@ def test_float16_is_tensorflows_mixed_precision_on_a_gpu_and_float32_elsewhere(
     assert "precision float16 is not available here" in caplog.text
 
 
-def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_broken(
+def test_compiled_networks_are_cached_and_compiled_again_if_damaged(
     identity, tmp_path, monkeypatch
 ):
     fold = tmp_path / "fold-1"
@@ -144,7 +142,7 @@ def test_a_compiled_network_is_kept_beside_the_fold_and_compiled_again_when_brok
     assert kept.stat().st_size > 6
 
 
-def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_path, monkeypatch):
+def test_no_cache_in_a_folder_without_write_permission(identity, tmp_path, monkeypatch):
     fold = tmp_path / "fold-1"
     shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
     (fold / "compiled").write_text("in its place")
@@ -164,7 +162,7 @@ def test_a_folder_that_is_another_users_keeps_no_compiled_network(identity, tmp_
         (False, "tensorflow", "auto", ("tensorflow", "cpu")),
     ],
 )
-def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used):
+def test_choice_of_backend_and_device(identity, monkeypatch, sees_gpu, backend, device, used):
     monkeypatch.setattr(fold_runner, "gpu_available", lambda: sees_gpu)
     fold = json_sidecar.read(identity / "fold.json")
     assert tuple(fold_runner._choose(identity, fold, backend, device).values()) == used
@@ -178,13 +176,13 @@ def test_what_runs_a_fold(identity, monkeypatch, sees_gpu, backend, device, used
         ("tensorflow", "gpu", "TensorFlow finds no GPU"),
     ],
 )
-def test_a_device_that_is_not_there(identity, monkeypatch, backend, device, message):
+def test_an_unavailable_device(identity, monkeypatch, backend, device, message):
     monkeypatch.setattr(fold_runner, "gpu_available", lambda: False)
     with pytest.raises(LesionflowError, match=message):
         predict(identity, ramp(), backend, device)
 
 
-def test_an_image_that_does_not_fit(identity):
+def test_an_image_of_another_shape_or_with_nan(identity):
     with pytest.raises(
         LesionflowError, match=r"takes images of .* \(5, 8, 11, 1\), not \(8, 5, 11, 1\)"
     ):
@@ -196,7 +194,7 @@ def test_an_image_that_does_not_fit(identity):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path, backend):
+def test_an_output_that_is_not_a_probability_map_names_the_fold(tmp_path, backend):
     import tensorflow as tf
 
     def sometimes(
@@ -216,7 +214,7 @@ def test_what_is_no_probability_map_is_refused_by_the_name_of_its_fold(tmp_path,
             predict(fold, image, backend, "cpu")
 
 
-def test_rounding_over_the_ends_is_clipped_and_another_shape_refused(tmp_path):
+def test_small_excursions_are_clipped_and_other_shapes_refused(tmp_path):
     found = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
     assert checked(found, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
     with pytest.raises(

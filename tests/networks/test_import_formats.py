@@ -7,7 +7,7 @@ import pytest
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import WeightsError
-from support.imported_folds import SMALL, apart, imported, volume
+from support.imported_folds import SMALL, imported, largest_difference, volume
 from support.stand_ins import FULL, SHAPE, lambdas, unet, v1_like, v2_like
 
 pytestmark = pytest.mark.slow
@@ -48,9 +48,7 @@ def v1_with_lambdas(tmp_path, shape, depth):
         pytest.param(v1_with_lambdas, FULL, 7, marks=FULL_SIZE),
     ],
 )
-def test_networks_like_the_published_ones_are_the_same_after_import(
-    tmp_path, caplog, make, shape, depth
-):
+def test_imports_match_networks_like_the_published_ones(tmp_path, caplog, make, shape, depth):
     path, model, about = make(tmp_path, shape, depth)
     image = volume(shape)
     expected = np.array(model(image[None], training=False))[0]
@@ -63,10 +61,10 @@ def test_networks_like_the_published_ones_are_the_same_after_import(
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
     # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework:
     # random weights amplify rounding. v1's, trained for 250 steps, were 1.2e-6 from the original,
-    # the two frameworks 2.4e-7 apart.
+    # the two frameworks 2.4e-7 largest_difference.
     limit = 1e-4 if shape == FULL else 1e-5
-    assert apart(folder, image, expected, "tensorflow") <= limit
-    assert apart(folder, image, expected, "openvino") <= limit
+    assert largest_difference(folder, image, expected, "tensorflow") <= limit
+    assert largest_difference(folder, image, expected, "openvino") <= limit
     assert "gradients" not in caplog.text  # which nobody asks for
     names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb", "compiled"} == names
@@ -116,18 +114,18 @@ def transposed_h5(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("make", [keras3, keras3_mixed, keras3_h5, transposed_h5])
-def test_other_keras_files_of_several_channels_and_labels(tmp_path, make):
+def test_keras_files_with_several_channels_and_labels(tmp_path, make):
     path, model, about = make(tmp_path)
     image = volume(SMALL, 2)
     expected = np.array(model(image[None], training=False))[0]
     folder = imported(path, tmp_path, SMALL, channels=2, outputs=3, activation="softmax", **about)
-    assert apart(folder, image, expected, "tensorflow") <= 1e-5
-    assert apart(folder, image, expected, "openvino") <= 1e-5
+    assert largest_difference(folder, image, expected, "tensorflow") <= 1e-5
+    assert largest_difference(folder, image, expected, "openvino") <= 1e-5
 
 
 @pytest.mark.parametrize("fmt", ["keras-h5", "keras"])
 @pytest.mark.filterwarnings("ignore")
-def test_code_in_a_file_is_run_only_where_its_md5_was_given(tmp_path, fmt, monkeypatch):
+def test_code_in_a_file_runs_only_if_the_card_has_its_md5(tmp_path, fmt, monkeypatch):
     mark = tmp_path / "was-run"
     monkeypatch.setenv("LESIONFLOW_TEST_MARK", str(mark))
     if fmt == "keras":

@@ -1,4 +1,4 @@
-"""Tiles, planes, mirrors and blurs, with networks that are a line of NumPy."""
+"""Inferers (tiles, slices, mirror image, blur), with networks of one line of NumPy."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def same_mean(batch):
     size=st.tuples(*[st.integers(3, 9)] * 3),
     edge=st.sampled_from(["zero", "reflect"]),
 )
-def test_tiles_without_padding_are_one_large_call(shape, size, edge):
+def test_tiles_of_a_network_without_padding_equal_one_call(shape, size, edge):
     image = RNG.random((*shape, 1)).astype(np.float32)
     found = tiled(
         valid_mean,
@@ -59,13 +59,13 @@ def test_overlapping_tiles_are_averaged():
     np.testing.assert_allclose(found[6:], other[2:], atol=1e-6)
 
 
-def test_where_tiles_begin():
+def test_first_voxels_of_tiles():
     size, stride = np.array([4, 4, 3]), np.array([4, 3, 3])
     assert list(starts((4, 9, 3), size, stride)) == [(0, 0, 0), (0, 3, 0), (0, 5, 0)]
     assert [s[0] for s in starts((13, 4, 3), size, stride)] == [0, 4, 8, 9]
 
 
-def test_tiles_without_brain_are_background_and_not_asked():
+def test_tiles_without_brain_are_skipped_and_become_background():
     asked = []
 
     def network(batch):
@@ -82,7 +82,7 @@ def test_tiles_without_brain_are_background_and_not_asked():
     np.testing.assert_allclose(found.sum(axis=3), 1)
 
 
-def test_a_skipped_tile_does_not_thin_out_what_its_neighbour_saw():
+def test_a_skipped_tile_does_not_lower_the_mean_of_its_neighbour():
     def network(batch):
         return np.stack([0.1 + 0 * batch[..., 0], 0.9 + 0 * batch[..., 0]], axis=-1)
 
@@ -95,7 +95,7 @@ def test_a_skipped_tile_does_not_thin_out_what_its_neighbour_saw():
     np.testing.assert_allclose(found.sum(axis=3), 1)
 
 
-def test_planes_keep_their_order_and_axes():
+def test_slices_keep_their_order_and_axes():
     image = RNG.random((4, 5, 3, 2)).astype(np.float32)
 
     def network(batch):  # (batch, x, y, channel): the first channel, and what is before along x
@@ -106,7 +106,7 @@ def test_planes_keep_their_order_and_axes():
     np.testing.assert_array_equal(found[..., 1], np.roll(image[..., 1], 1, axis=0))
 
 
-def test_a_mirror_exchanges_left_and_right():
+def test_the_mirror_image_exchanges_left_and_right():
     labels = {1: "left", 2: "middle", 5: "right"}
     flip = {"axis": 0, "swap": [[1, 5]]}
     how = card(activation="softmax", labels=labels, flip=flip)
@@ -135,7 +135,7 @@ def test_a_mirror_exchanges_left_and_right():
     np.testing.assert_allclose(found[..., 0], 0.4)
 
 
-def test_the_blurs_window():
+def test_kernel_of_the_blur():
     point = np.zeros((5, 5, 5, 1), np.float32)
     point[2, 2, 2] = 1
     side = np.exp(-2.0)  # one voxel away at sigma 0.5
@@ -151,7 +151,7 @@ def test_the_blurs_window():
     assert blurred(point, 0) is point
 
 
-def test_blur_goes_before_the_mean_with_the_mirror_image():
+def test_blur_precedes_the_mean_with_the_mirror_image():
     image = RNG.random((4, 4, 4, 1)).astype(np.float32)
     how = card(blur=0.5, flip={"axis": 0})
     found = probability(lambda batch: batch, image, how, image[..., 0] > 0)

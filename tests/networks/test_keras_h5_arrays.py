@@ -1,4 +1,4 @@
-"""Arrays out of H5 files: the layouts, links to elsewhere, false sizes and damage."""
+"""Arrays from H5 files: layouts, links, wrong sizes and damage."""
 
 import h5py
 import numpy as np
@@ -35,14 +35,14 @@ def save(path, change=lambda root: None, within=None, suffix=":0", encode=True):
     "about",
     [{}, {"within": "model_weights"}, {"suffix": ""}, {"encode": False, "within": "model_weights"}],
 )
-def test_the_layouts_of_keras(tmp_path, about):
+def test_layouts_of_keras_files(tmp_path, about):
     found = read_layers(save(tmp_path / "a.h5", **about))
     assert {k: list(v) for k, v in found.items()} == {"conv": ["kernel", "bias"], "bn": ["gamma"]}
     np.testing.assert_array_equal(found["conv"]["kernel"], KERNEL)
     np.testing.assert_array_equal(found["bn"]["gamma"], KERNEL[0, 0])
 
 
-def test_long_attributes_in_pieces(tmp_path):
+def test_long_attributes_that_are_split(tmp_path):
     def cut(root):
         names = list(root.attrs["layer_names"])
         del root.attrs["layer_names"]
@@ -142,7 +142,7 @@ def of_keras_3(root):
         (of_keras_3, "has no layer_names, so its layout is Keras 3's .weights.h5"),
     ],
 )
-def test_what_is_refused(tmp_path, change, message):
+def test_files_that_are_refused(tmp_path, change, message):
     path = save(tmp_path / "a.h5", change)
     save(tmp_path / "other.h5")
     with pytest.raises(WeightsError, match=message) as error:
@@ -150,7 +150,7 @@ def test_what_is_refused(tmp_path, change, message):
     assert str(error.value).startswith(f"{path}: ")
 
 
-def test_a_file_that_is_cut_off(tmp_path):
+def test_a_truncated_file(tmp_path):
     data, path = save(tmp_path / "a.h5").read_bytes(), tmp_path / "b.h5"
     for size in np.random.default_rng(0).integers(0, len(data), 60):
         path.write_bytes(data[:size])

@@ -1,4 +1,4 @@
-"""What is read in an architecture before anything is built from it."""
+"""Checks of an architecture before anything is built from it."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_every_form_of_half_precision_becomes_float32(policy):
     "policy",
     ["float32", "int32", None, {"class_name": "Policy", "config": {"name": "float32"}}],
 )
-def test_everything_else_stays(policy):
+def test_other_settings_stay(policy):
     config = {"name": "mixed_float16", "layers": [{"config": {"dtype": policy, "units": [1, 2.5]}}]}
     assert in_float32(config) == config
 
@@ -51,5 +51,5 @@ def test_everything_else_stays(policy):
         ({"module": None, "class_name": "TFOpLambda"}, []),
     ],
 )
-def test_code_is_found_wherever_it_is(layer, found):
+def test_code_is_found_at_any_depth(layer, found):
     assert list(foreign_code({"config": {"layers": [[layer]]}})) == found

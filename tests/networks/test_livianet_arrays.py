@@ -14,9 +14,9 @@ from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights import livianet_arrays
 from lesionflow.networks.weights.livianet_arrays import read_pickled
 from support.livianet_layers import assert_same, expected, raw_layers
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 ATTRIBUTES = {"weights": "W", "gamma": "_gBn", "beta": "_b", "prelu": "_aPrelu"}
@@ -30,7 +30,7 @@ ATTRIBUTES |= {"bias": "_bClassLayer"}
 
 @pytest.fixture
 def a_class(monkeypatch):
-    """Makes an empty class in a module that is not there, so that pickles can name it."""
+    """Creates an empty class in a module that does not exist, so that pickles can name it."""
 
     def make(module, name, base=object):
         parts = module.split(".")
@@ -61,7 +61,7 @@ class Python2(pickle._Pickler):
 
 
 def livianet(a_class, layers, change=lambda net: None):
-    """The bytes of a pickled network, as the repository's code under Python 2 makes it."""
+    """A pickled network, as the repository's code writes it with Python 2."""
     net = a_class("LiviaNet.LiviaNet", "LiviaNet3D")()
     kinds = [
         a_class("LiviaNet.LiviaNet3DConvLayer", "LiviaNet3DConvLayer"),
@@ -113,7 +113,7 @@ def test_a_pickle_of_theano():
     assert found["ConvLayer_2.conv"]["kernel"].shape == (1, 1, 1, 7, 6)
 
 
-def test_objects_of_pythons_first_protocols(tmp_path, a_class):
+def test_objects_of_pickle_protocols_0_and_1(tmp_path, a_class):
     layers = raw_layers()
     data = livianet(a_class, layers)
     assert b"copy_reg" not in data
@@ -160,14 +160,14 @@ def not_layers(net):
         (of_integers, "ConvLayer_1: weights holds int64; floating-point numbers are expected"),
     ],
 )
-def test_false_pickles(a_class, tmp_path, change, message):
+def test_invalid_pickles(a_class, tmp_path, change, message):
     path = save(tmp_path / "net", livianet(a_class, raw_layers(), change))
     with pytest.raises(WeightsError, match=message) as error:
         read_pickled(path)
     assert str(error.value).startswith(f"{path}: ")
 
 
-def test_a_small_file_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
+def test_a_small_file_that_unpacks_to_a_large_file(tmp_path, monkeypatch):
     monkeypatch.setattr(livianet_arrays, "MAX_BYTES", 1 << 20)
     path = save(tmp_path / "net", b"\0" * (1 << 22))
     assert path.stat().st_size < 1 << 13
@@ -175,7 +175,7 @@ def test_a_small_file_that_unpacks_to_a_large_one(tmp_path, monkeypatch):
         read_pickled(path)
 
 
-def test_damage_anywhere_is_an_error_or_does_not_matter(a_class, tmp_path):
+def test_damage_anywhere_is_an_error_or_harmless(a_class, tmp_path):
     data, path = livianet(a_class, raw_layers()), tmp_path / "net"
     rng = np.random.default_rng(0)
     for size in rng.integers(0, len(data), 60):

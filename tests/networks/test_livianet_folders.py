@@ -30,7 +30,7 @@ def test_a_folder_of_arrays(tmp_path):
     assert_same(read_folder(save_folder(path, averaged)), expected(layers))
 
 
-def test_the_published_files_alone_are_no_network(tmp_path):
+def test_the_published_files_are_not_a_complete_network(tmp_path):
     for n, shape in enumerate([(10, 1, 3, 3, 3), (20, 10, 3, 3, 3), (30, 20, 3, 3, 3)]):
         np.save(tmp_path / f"weights_ConvLayer_{n}.npy", np.zeros(shape, np.float32))
     with pytest.raises(WeightsError) as error:
@@ -44,7 +44,7 @@ def test_the_published_files_alone_are_no_network(tmp_path):
 
 
 def header(shape, descr="<f4"):
-    """A .npy file's beginning that declares a shape, with few bytes after it."""
+    """Header of a .npy file that declares a shape, followed by few bytes."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         stream, {"descr": descr, "fortran_order": False, "shape": shape}
@@ -67,12 +67,12 @@ def zipped_arrays():
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("gamma_ConvLayer_0.npy", b"", "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", b"text", "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1 << 40,)), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1 << 62, 1 << 62)), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", header((1,), "|O"), "is not a whole .npy file"),
-        ("gamma_ConvLayer_0.npy", pickled_array(), "is not a whole .npy file"),
+        ("gamma_ConvLayer_0.npy", b"", "is not a complete .npy file"),
+        ("gamma_ConvLayer_0.npy", b"text", "is not a complete .npy file"),
+        ("gamma_ConvLayer_0.npy", header((1 << 40,)), "is not a complete .npy file"),
+        ("gamma_ConvLayer_0.npy", header((1 << 62, 1 << 62)), "is not a complete .npy file"),
+        ("gamma_ConvLayer_0.npy", header((1,), "|O"), "is not a complete .npy file"),
+        ("gamma_ConvLayer_0.npy", pickled_array(), "is not a complete .npy file"),
         ("gamma_ConvLayer_0.npy", zipped_arrays(), "is not a .npy file"),
         ("gamma_ConvLayer_0.npy", header((1,), "<i4"), "ConvLayer_0: gamma holds int32"),
         ("weights_ConvLayer_x.npy", b"", "is not the name of a LiviaNET parameter"),
@@ -82,7 +82,7 @@ def zipped_arrays():
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_false_folders(tmp_path, name, data, message):
+def test_invalid_folders(tmp_path, name, data, message):
     path = save_folder(tmp_path / "net", raw_layers())
     (path / name).write_bytes(data)
     with pytest.raises(WeightsError, match=message) as error:

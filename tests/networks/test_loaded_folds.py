@@ -1,4 +1,4 @@
-"""Folds that stay loaded between the jobs of a worker: while they fit, and called one at a time."""
+"""Folds that stay loaded between the jobs of a shared process: memory limit, and one call at a time."""
 
 import shutil
 import time
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
-    """A fold that returns its own input."""
+    """A fold that returns its input."""
     return make_fold(tmp_path_factory.mktemp("identity"), lambda x: x)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeypatch, backend):
-    """The second call loads nothing; another fold joins it, or takes its place where memory is short."""
+def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypatch, backend):
+    """The second call loads nothing; another fold is loaded beside it, or replaces it if memory is short."""
     copy = tmp_path / "fold-1"
     shutil.copytree(identity, copy)
     monkeypatch.setattr(fold_runner, "_loaded", {})
@@ -52,10 +52,10 @@ def test_a_fold_is_loaded_once_until_memory_is_short(identity, tmp_path, monkeyp
         (100, 3700, [1, 1, 1]),  # the second would not
     ],
 )
-def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
+def test_another_fold_is_loaded_beside_others_if_it_is_expected_to_fit(
     identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
 ):
-    """The limit is 4400 MB, and 300 are there before the first."""
+    """The limit is 4400 MB, of which 300 are used before the first fold."""
     monkeypatch.setattr(fold_runner, "_loaded", loaded := {})
     monkeypatch.setattr(fold_runner, "_one_more_mb", 0.0)
     found = []
@@ -71,8 +71,8 @@ def test_a_fold_joins_those_that_are_loaded_as_long_as_it_is_expected_to_fit(
     assert found == kept
 
 
-def test_jobs_side_by_side_call_their_networks_one_at_a_time(identity, tmp_path):
-    """Each has the threads of both, and a network that is called twice at once may mix its results."""
+def test_concurrent_jobs_call_their_networks_one_at_a_time(identity, tmp_path):
+    """Each call uses all threads, and concurrent calls of one network may mix their results."""
     calls = []
 
     def slow(net, image):

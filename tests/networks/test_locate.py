@@ -23,7 +23,7 @@ from lesionflow.networks.weights.locate import (
 from support.weight_files import FILES, FOLDER_MD5, folded, make_card, make_zip, md5, unpack_first
 
 
-def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_path):
+def test_the_digest_of_a_folder_covers_its_contents_in_the_order_of_paths(tmp_path):
     for name, content in {**FILES, "a-b/x": b"2", "a/x": b"1"}.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
@@ -33,7 +33,7 @@ def test_digest_of_a_folder_is_that_of_its_contents_in_the_order_of_paths(tmp_pa
     assert content_digest(tmp_path / "a/x", "md5") == md5(b"1")
 
 
-def test_the_named_zip_is_found_checked_and_unpacked_and_nothing_is_left(tmp_path):
+def test_the_zip_of_the_card_is_located_checked_and_unpacked(tmp_path):
     card = make_card(sha256=make_zip(tmp_path / "M.zip", {**folded(), "M/fold_b/x": b"other"}))
     check_available(fold_specs(card), tmp_path)
     weights = find_weights(fold_spec(card, 1), tmp_path)
@@ -48,9 +48,7 @@ def test_the_named_zip_is_found_checked_and_unpacked_and_nothing_is_left(tmp_pat
 
 
 @pytest.mark.parametrize("root", ["M/fold_a", "download/M/fold_a", "fold_a"])
-def test_a_zip_of_any_name_is_known_by_its_hash_and_one_folder_more_or_less_is_no_matter(
-    tmp_path, root
-):
+def test_a_zip_of_any_name_and_nesting_is_identified_by_its_hash(tmp_path, root):
     make_zip(tmp_path / "a.zip", folded("other"))
     entries = {**folded(root), "__MACOSX/M/fold_a/._saved_model.pb": b"junk"}
     card = make_card(sha256=make_zip(tmp_path / "download(1).zip", entries))
@@ -59,14 +57,14 @@ def test_a_zip_of_any_name_is_known_by_its_hash_and_one_folder_more_or_less_is_n
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
 
 
-def test_without_a_hash_of_the_archive_any_zip_that_holds_the_fold_will_do(tmp_path):
+def test_without_a_hash_of_the_archive_any_zip_with_the_fold_is_used(tmp_path):
     make_zip(tmp_path / "a.zip", {"readme": b"none"})
     make_zip(tmp_path / "b.zip", folded())
     assert find_weights(fold_spec(make_card(), 1), tmp_path).archive == tmp_path / "b.zip"
 
 
 @pytest.mark.parametrize("place", ["M/fold_a", "toy/M/fold_a", "toy/fold_a", "fold_a"])
-def test_weights_that_lie_unpacked_are_taken_by_their_md5(tmp_path, place):
+def test_unpacked_weights_are_identified_by_their_md5(tmp_path, place):
     for name, content in FILES.items():
         path = tmp_path / place / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +77,7 @@ def test_weights_that_lie_unpacked_are_taken_by_their_md5(tmp_path, place):
         find_weights(fold_spec(make_card(sha256="0" * 64, md5=None), 1), tmp_path)
 
 
-def test_missing_weights_name_the_page_the_file_and_the_folder(tmp_path):
+def test_the_message_for_missing_weights_names_page_file_and_folder(tmp_path):
     with pytest.raises(WeightsError) as error:
         check_available(fold_specs(make_card(sha256="0" * 64)), tmp_path / "models")
     for word in ("https://example.org/page", "M.zip", str(tmp_path / "models"), "fold 1", "toy"):
@@ -87,7 +85,7 @@ def test_missing_weights_name_the_page_the_file_and_the_folder(tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_an_archive_with_another_hash_is_refused_before_it_is_opened(tmp_path, monkeypatch):
+def test_an_archive_with_a_wrong_hash_is_not_opened(tmp_path, monkeypatch):
     found = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
@@ -98,7 +96,7 @@ def test_an_archive_with_another_hash_is_refused_before_it_is_opened(tmp_path, m
         assert word in str(error.value)
 
 
-def test_a_fold_with_another_md5_is_refused(tmp_path):
+def test_a_fold_with_a_wrong_md5_is_refused(tmp_path):
     make_zip(tmp_path / "M.zip", folded())
     with pytest.raises(WeightsError) as error:
         unpack_first(make_card(md5="1" * 32), tmp_path)
@@ -106,7 +104,7 @@ def test_a_fold_with_another_md5_is_refused(tmp_path):
         assert word in str(error.value)
 
 
-def test_without_md5_it_is_computed(tmp_path):
+def test_a_missing_md5_is_computed(tmp_path):
     make_zip(tmp_path / "M.zip", folded())
     assert unpack_first(make_card(md5=None), tmp_path) == {
         "md5": FOLDER_MD5,
@@ -126,7 +124,7 @@ def test_weights_beside_the_card(tmp_path):
     assert fold_files(fold_spec(make_card(), 1)) == []
 
 
-def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
+def test_an_imported_fold_does_not_need_its_archive(tmp_path):
     card = make_card(sha256="0" * 64)
     facts = tmp_path / "toy/fold-1/fold.json"
     facts.parent.mkdir(parents=True)
@@ -150,7 +148,7 @@ def test_an_imported_fold_needs_its_archive_no_more(tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
+def test_changed_weights_without_a_hash_are_noticed(tmp_path, zipped):
     card = make_card("net.h5", md5=None, fmt="synthseg-h5")
 
     def publish(content):
@@ -176,7 +174,7 @@ def test_weights_without_a_hash_are_followed_by_their_content(tmp_path, zipped):
     assert unlisted_md5(fold_spec(make_card(), 1), tmp_path) is None
 
 
-def test_looking_for_weights_imports_no_framework():
+def test_locating_weights_imports_no_framework():
     import subprocess
 
     code = "import sys, lesionflow.networks.weights.locate; print('tensorflow' in sys.modules or 'h5py' in sys.modules)"
@@ -185,7 +183,7 @@ def test_looking_for_weights_imports_no_framework():
     assert done.stdout.strip() == "False", done.stderr
 
 
-def test_the_folder_of_an_import_is_not_taken_for_its_weights(tmp_path):
+def test_the_folder_of_an_import_is_not_mistaken_for_weights(tmp_path):
     card = make_card(sha256=None)
     card["folds"][0]["path"] = "net/fold-1"
     (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake makes it before the job

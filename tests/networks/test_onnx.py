@@ -1,4 +1,4 @@
-"""ONNX networks after import, held against the onnx package's own evaluator."""
+"""Imported ONNX networks compared with the evaluator of the onnx package."""
 
 import numpy as np
 import onnx
@@ -19,7 +19,7 @@ SHAPE = (8, 6, 10)
 
 
 def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, external=False):
-    """Conv, batch norm, PReLU, Conv and ``last`` (None: logits), channels first, as PyTorch exports them."""
+    """Conv, batch normalization, PReLU, Conv and ``last`` (None: logits), channels first, as PyTorch exports them."""
     rng = np.random.default_rng(0)
 
     def weights(name, *shape, low=None):
@@ -60,7 +60,7 @@ def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, ex
 
 
 def expected(path, image, activation=None):
-    """The evaluator's answer, channels last; ``activation`` is what the network lacks."""
+    """Output of the evaluator, channels last, after the ``activation`` that the network lacks."""
     first = np.moveaxis(image, -1, 0)[None]
     (found,) = ReferenceEvaluator(str(path)).run(None, {"image": first})
     if activation == "softmax":
@@ -97,7 +97,7 @@ def test_an_onnx_network(tmp_path, last, activation):
         predict(folder, image, "auto", "gpu")
 
 
-def test_one_of_any_size_takes_any_size(tmp_path):
+def test_a_network_of_any_size(tmp_path):
     path = save_onnx(tmp_path / "net.onnx", "Softmax", sides=["x", "y", "z"], batch="n")
     folder = imported(tmp_path, path, (None, None, None), activation="softmax")
     for sides in (SHAPE, (5, 9, 7)):
@@ -106,7 +106,7 @@ def test_one_of_any_size_takes_any_size(tmp_path):
         assert np.abs(found - expected(path, image)).max() <= 1e-5
 
 
-def test_a_network_of_slices(tmp_path):
+def test_a_2d_network(tmp_path):
     path = save_onnx(tmp_path / "net.onnx", "Sigmoid", sides=(8, 6), axes=2)
     folder = imported(tmp_path, path, (8, 6))
     image = random_volume((8, 6, 2), 4)
@@ -116,7 +116,7 @@ def test_a_network_of_slices(tmp_path):
     assert np.abs(found[:, :, 0] - expected(path, image)).max() <= 1e-5
 
 
-def test_files_that_are_no_network_of_the_card(tmp_path):
+def test_onnx_files_that_do_not_match_the_card(tmp_path):
     path = save_onnx(tmp_path / "net.onnx", "Softmax")
     with pytest.raises(WeightsError, match="network takes .* but the card's input says"):
         imported(tmp_path, path, (8, 6, 11), activation="softmax")
@@ -136,7 +136,7 @@ def test_files_that_are_no_network_of_the_card(tmp_path):
     assert not (tmp_path / "toy/fold-1").exists()
 
 
-def test_weights_outside_of_the_hashed_file_are_refused(tmp_path):
+def test_weights_outside_the_hashed_file_are_refused(tmp_path):
     path = save_onnx(tmp_path / "net.onnx", "Softmax", external=True)
     assert len(list(tmp_path.iterdir())) > 1
     with pytest.raises(WeightsError, match="net.onnx: "):

@@ -1,4 +1,4 @@
-"""What the folds of a scan read."""
+"""Which files the folds of a scan read."""
 
 import os
 
@@ -13,7 +13,7 @@ CARD = {"input": {"view": "volume", "tiles": None}, "output": {"floor": 0.0, "ma
 
 @pytest.fixture
 def fold_of(tmp_path, monkeypatch):
-    """A function that has a fold return its input, and gives back what was written and read."""
+    """A function that runs a fold returning its input; it returns the written value and the files that were read."""
     read = []
 
     def loaded(path):
@@ -37,7 +37,7 @@ def write(path, value):
     save(path, np.full((2, 3, 4), value, np.float32), np.eye(4))
 
 
-def test_the_folds_of_a_scan_read_it_once_though_two_scans_take_turns(tmp_path, fold_of):
+def test_folds_of_alternating_scans_read_each_scan_once(tmp_path, fold_of):
     one, other = tmp_path / "one.nii", tmp_path / "other.nii"
     write(one, 0.25)
     write(other, 0.5)
@@ -47,7 +47,7 @@ def test_the_folds_of_a_scan_read_it_once_though_two_scans_take_turns(tmp_path, 
     assert fold_of(other) == (0.5, [])
 
 
-def test_an_image_that_was_written_anew_is_read_anew(tmp_path, fold_of):
+def test_a_rewritten_image_is_read_again(tmp_path, fold_of):
     image = tmp_path / "one.nii"
     write(image, 0.25)
     fold_of(image)

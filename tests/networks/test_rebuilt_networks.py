@@ -14,7 +14,7 @@ from support.rebuilt_networks import (
     LIVIA,
     SAME,
     SMALL,
-    apart,
+    largest_difference,
     livianet_layers,
     run,
     save_livianet,
@@ -38,27 +38,27 @@ def test_synthseg(synthseg, name):
     found = run(model, image)
     assert found.dtype == np.float32
     assert model.input_shape == (None, None, None, None, 1)
-    assert apart(found, of_tf_keras) <= SAME
-    assert apart(found, forward.synthseg(weights, image, 3)) <= SAME
+    assert largest_difference(found, of_tf_keras) <= SAME
+    assert largest_difference(found, forward.synthseg(weights, image, 3)) <= SAME
 
 
 @pytest.mark.parametrize(
     ("wrong", "least"),
     [({"skip_normalized": True}, 1e-2), ({"skip_first": False}, 1e-2), ({"epsilon": 1e-5}, 1e-4)],
 )
-def test_what_synthseg_is_not(synthseg, wrong, least):
+def test_wrong_variants_of_synthseg_differ(synthseg, wrong, least):
     folder, weights, image, _ = synthseg
     found = run(registry.rebuild(synthseg_spec(), folder / "weights.h5"), image)
     assert np.abs(found - forward.synthseg(weights, image, 3, **wrong)).max() > least
 
 
-def test_a_given_epsilon_counts(synthseg):
+def test_epsilon_of_the_card_is_used(synthseg):
     folder, weights, image, _ = synthseg
     model = registry.rebuild(synthseg_spec(bn_epsilon=0.1), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3, 0.1)).max() <= SAME
 
 
-def test_a_given_flip_counts(synthseg):
+def test_kernel_flip_of_the_card_is_used(synthseg):
     folder, weights, image, _ = synthseg
     model = registry.rebuild(synthseg_spec(kernel_flip=True), folder / "weights.h5")
     assert np.abs(run(model, image) - forward.synthseg(weights, image, 3)).max() > 1e-2
@@ -80,8 +80,8 @@ def test_intel(tmp_path):
     weights = published.weights_of(model)
     fold = spec("intel-unet3d-h5", [*ANY, 2], 1, "sigmoid", SMALL)
     found = run(registry.rebuild(fold, tmp_path / "full.h5"), image)
-    assert apart(found, run(model, image)) <= SAME
-    assert apart(found, forward.intel(weights, image)) <= SAME
+    assert largest_difference(found, run(model, image)) <= SAME
+    assert largest_difference(found, forward.intel(weights, image)) <= SAME
     assert np.abs(found - forward.intel(weights, image, skip_first=True)).max() > 1e-2
     assert np.abs(found - forward.intel(weights, image, epsilon=1e-5)).max() > 1e-4
 
@@ -94,7 +94,7 @@ def test_buda(name, tmp_path):
     fold = spec("torch-unet2d", [None, None, 3], 2, "sigmoid", network)
     model = registry.rebuild(fold, DATA / name)
     found = run(model, image)
-    assert apart(found, expected) <= SAME
+    assert largest_difference(found, expected) <= SAME
     np.testing.assert_array_equal(found > 0.5, expected > 0.5)
     of_keras = replace(fold, network={**network, "bn_epsilon": 1e-3})
     assert np.abs(run(registry.rebuild(of_keras, DATA / name), image) - expected).max() > 1e-4
@@ -105,14 +105,14 @@ def test_buda(name, tmp_path):
     assert np.abs(run(model, image) - expected).max() > 1e-2
 
 
-def test_livianet_from_theanos_pickle():
+def test_livianet_from_a_pickle_of_theano():
     stored = np.load(DATA / "livianet-expected.npz")
     image, expected = stored["image"][0], stored["probability"][0]
     fold = spec("livianet-pickle", [11, 10, 9, 1], 3, "softmax", LIVIA)
     path = DATA / "livianet-theano.pkl.gz"
     model = registry.rebuild(fold, path)
     assert model.input_shape == (None, 11, 10, 9, 1)
-    assert apart(run(model, image), expected) <= SAME
+    assert largest_difference(run(model, image), expected) <= SAME
     unflipped = replace(fold, network={**LIVIA, "kernel_flip": False})
     assert np.abs(run(registry.rebuild(unflipped, path), image) - expected).max() > 1e-2
     for n in range(2):
@@ -135,7 +135,7 @@ def test_livianet_from_a_folder(tmp_path):
     found, design = run(model, image), (7, [2, 5], network["keep"])
     assert found.shape == (5, 6, 4, 4)
     assert livianet.margin(network) == 7
-    assert apart(found, forward.livianet(layers, image, *design)) <= SAME
+    assert largest_difference(found, forward.livianet(layers, image, *design)) <= SAME
     wrong = forward.livianet(layers, image, *design, true_convolution=False)
     assert np.abs(found - wrong).max() > 1e-2
     wrong = forward.livianet(layers, image, *design, skips_first=True)

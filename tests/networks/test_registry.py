@@ -144,7 +144,7 @@ def nan(array):
         ),
     ],
 )
-def test_every_layer_is_counted(synthseg, tmp_path, change, network, message):
+def test_every_layer_and_array_must_match(synthseg, tmp_path, change, network, message):
     path = edited(synthseg[0], tmp_path, change)
     with pytest.raises(WeightsError, match=message) as error:
         registry.rebuild(synthseg_spec(**network), path)
@@ -152,7 +152,7 @@ def test_every_layer_is_counted(synthseg, tmp_path, change, network, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_prefix_is_taken_off(synthseg, tmp_path):
+def test_a_prefix_is_removed(synthseg, tmp_path):
     folder, _, image, expected = synthseg
     path = edited(folder, tmp_path, renamed)
     model = registry.rebuild(synthseg_spec(prefix="net_"), path)
@@ -173,13 +173,13 @@ def test_a_state_dict_of_another_network():
         registry.rebuild(fold, DATA / "torch-zip.pt")
 
 
-def test_weights_in_keras_3s_own_layout(synthseg):
+def test_weights_in_the_layout_of_keras_3(synthseg):
     with pytest.raises(WeightsError, match=r"layout is Keras 3's .weights.h5; the legacy H5"):
         registry.rebuild(synthseg_spec(), synthseg[0] / "keras3.weights.h5")
 
 
 @pytest.mark.parametrize("fmt", sorted(registry.FORMATS))
-def test_what_is_not_there_or_no_file(tmp_path, fmt):
+def test_missing_paths_and_wrong_kinds_of_path(tmp_path, fmt):
     fold = spec(fmt, [*ANY, 1], 4, "softmax")
     for path in (tmp_path / "nowhere", *([] if fmt == "livianet-npy" else [tmp_path])):
         with pytest.raises(

@@ -1,11 +1,11 @@
-"""The demo ensemble's network."""
+"""The network of the demo ensemble."""
 
 import numpy as np
 import pytest
 
 
 @pytest.mark.slow
-def test_weights_move_from_patch_to_whole_volume():
+def test_weights_are_copied_from_patch_size_to_whole_volume():
     from lesionflow.networks.architectures.residual_unet3d import residual_unet, with_shape
 
     small = residual_unet((16, 16, 16), (4, 6, 8))

@@ -1,4 +1,4 @@
-"""Pickles that would run something, in every format that holds one: nothing runs, and the name is told."""
+"""Pickles that would call functions, in every format with pickles: nothing is called, and the message names the function."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
 
 
 class Call:
-    """Pickles as a call of a function with arguments, and a state to be given to what it returns."""
+    """Pickles as a call of a function with arguments, and a state to set on its result."""
 
     def __init__(self, function, *arguments, state=None):
         self.parts = (function, arguments, *([state] if state else []))
@@ -62,7 +62,7 @@ def livianet_plain(path, evil):
 
 
 def programs(mark):
-    """Pickles that make a file, with the global that each names."""
+    """Pickles that would create a file, with the global that each names."""
     touch, python = f"touch {mark}", f"open({str(mark)!r}, 'w').close()"
     by_hand = f"S'{touch}'\n".encode()
     return {
@@ -92,7 +92,7 @@ def programs(mark):
 @pytest.mark.parametrize(
     "make", [torch_zip, torch_legacy, torch_legacy_early, livianet, livianet_plain]
 )
-def test_a_malicious_pickle_runs_nothing_and_is_told_by_name(tmp_path, make):
+def test_a_malicious_pickle_runs_nothing_and_the_message_names_the_call(tmp_path, make):
     mark = tmp_path / "was-run"
     count = 0
     for name, files in programs(mark).items():
@@ -110,7 +110,7 @@ def test_a_malicious_pickle_runs_nothing_and_is_told_by_name(tmp_path, make):
     assert mark.exists()
 
 
-def test_what_is_named_under_a_known_package_is_not_run_either(tmp_path):
+def test_names_in_known_packages_are_not_called(tmp_path):
     mark = tmp_path / "was-run"
     code = f"open({str(mark)!r}, 'w').close()"
     for module, name in (
@@ -149,12 +149,12 @@ def test_what_is_named_under_a_known_package_is_not_run_either(tmp_path):
         (b"N" * 9, "is damaged or truncated"),
     ],
 )
-def test_sizes_that_are_not_there_take_no_memory(tmp_path, data, message):
+def test_declared_sizes_without_data_take_no_memory(tmp_path, data, message):
     with pytest.raises(WeightsError, match=message):
         read_pickle(tmp_path / "a", data, lambda module, name: None)
 
 
-def test_the_end_of_the_first_pickle_is_told(tmp_path):
+def test_the_end_of_the_first_pickle_is_returned(tmp_path):
     first = pickle.dumps([1, "a"], 2)
     assert read_pickle(tmp_path / "a", first + b"rest", encoded) == ([1, "a"], len(first))
 

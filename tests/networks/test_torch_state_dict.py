@@ -1,4 +1,4 @@
-"""PyTorch's files read without PyTorch: what it wrote, and what is damaged or false."""
+"""PyTorch files read without PyTorch: valid, damaged and invalid ones."""
 
 import io
 import pickle
@@ -11,9 +11,9 @@ import pytest
 
 from lesionflow.base.errors import WeightsError
 from lesionflow.networks.weights.torch_state_dict import MAGIC, read_tensors
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 @pytest.mark.parametrize("name", ["various-zip.pt", "various-legacy.pt"])
@@ -36,7 +36,7 @@ def test_views_and_types_of_a_checkpoint(name):
         assert found[key].dtype == array.dtype
 
 
-def test_both_formats_hold_the_same():
+def test_both_formats_give_the_same_tensors():
     zipped, legacy = (read_tensors(DATA / f"torch-{kind}.pt") for kind in ("zip", "legacy"))
     assert list(zipped) == list(legacy)
     assert len(zipped) == 92
@@ -45,14 +45,14 @@ def test_both_formats_hold_the_same():
 
 
 class Global:
-    """Pickles as a global of a module that is not there."""
+    """Pickles as a global of a module that does not exist."""
 
     def __init__(self, module, name):
         self.module, self.name = module, name
 
 
 class Tensor:
-    """Pickles as PyTorch's tensors do."""
+    """Pickles as a PyTorch tensor does."""
 
     def __init__(self, shape=(3,), strides=(1,), offset=0, number=3, kind="FloatStorage", key="0"):
         self.pid = ("storage", Global("torch", kind), key, "cpu", number)
@@ -145,7 +145,7 @@ def test_tensors_made_by_hand(tmp_path):
         ({"state_dict": 3}, "'state_dict' is a int, not a tensor|that no tensor uses"),
     ],
 )
-def test_false_tensors(tmp_path, save, obj, message):
+def test_invalid_tensors(tmp_path, save, obj, message):
     path = save(tmp_path / "a.pt", obj)
     with pytest.raises(WeightsError, match=message) as error:
         read_tensors(path)
@@ -161,14 +161,14 @@ def test_false_tensors(tmp_path, save, obj, message):
         (("storage", "FloatStorage", "0", "cpu", 3, ("0", 0, 3)), "described in an unknown way"),
     ],
 )
-def test_false_storages(tmp_path, pid, message):
+def test_invalid_storages(tmp_path, pid, message):
     tensor = Tensor()
     tensor.pid = pid
     with pytest.raises(WeightsError, match=message):
         read_tensors(save_zip(tmp_path / "a.pt", {"w": tensor}))
 
 
-def test_false_zips(tmp_path):
+def test_invalid_zip_files(tmp_path):
     state, path = {"w": Tensor()}, tmp_path / "a.pt"
     for change, message in (
         ({"storages": {}}, "w: its storage 0 should have 12 bytes, not 0"),
@@ -184,7 +184,7 @@ def test_false_zips(tmp_path):
         read_tensors(path)
 
 
-def test_a_size_in_a_zips_directory_is_not_believed(tmp_path):
+def test_sizes_in_the_directory_of_a_zip_are_not_trusted(tmp_path):
     path = save_zip(tmp_path / "a.pt", {"w": Tensor()})
     data = bytearray(path.read_bytes())
     entry = data.rfind(b"PK\x01\x02")
@@ -208,12 +208,12 @@ def test_a_size_in_a_zips_directory_is_not_believed(tmp_path):
         ({"protocol": 1002}, "not a PyTorch file of the protocol 1001"),
     ],
 )
-def test_false_legacy_files(tmp_path, change, message):
+def test_invalid_legacy_files(tmp_path, change, message):
     with pytest.raises(WeightsError, match=message):
         read_tensors(save_legacy(tmp_path / "a.pt", {"w": Tensor()}, **change))
 
 
-def test_no_pytorch_file_at_all(tmp_path):
+def test_files_that_are_not_pytorch_files(tmp_path):
     path = tmp_path / "a.pt"
     for data in (b"", b"PK", b"text", pickle.dumps({"a": 1}), b"PK\x03\x04 and no more"):
         path.write_bytes(data)
@@ -222,7 +222,7 @@ def test_no_pytorch_file_at_all(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["various-zip.pt", "various-legacy.pt"])
-def test_damage_anywhere_is_an_error_or_does_not_matter(tmp_path, name):
+def test_damage_anywhere_is_an_error_or_harmless(tmp_path, name):
     data, path = (DATA / name).read_bytes(), tmp_path / name
     rng = np.random.default_rng(0)
     for size in rng.integers(0, len(data), 150):

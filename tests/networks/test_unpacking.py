@@ -18,7 +18,7 @@ def test_a_fold_that_is_not_in_the_zip(tmp_path):
         unpack_first(make_card(), tmp_path)
 
 
-def test_a_file_where_the_format_has_a_folder_and_the_other_way_round(tmp_path):
+def test_a_file_instead_of_a_folder_and_the_reverse(tmp_path):
     make_zip(tmp_path / "M.zip", {"M/fold_a": b"file", **folded("M/fold_b")})
     with pytest.raises(WeightsError, match="is not a folder, as savedmodel needs"):
         unpack_first(make_card(), tmp_path)
@@ -67,7 +67,7 @@ def test_an_encrypted_zip(tmp_path):
         "M/fold_a/variables/../../../../evil",
     ],
 )
-def test_an_entry_that_leaves_the_folder_is_refused(tmp_path, name):
+def test_an_entry_outside_the_folder_is_refused(tmp_path, name):
     models = tmp_path / "deep/models"
     models.mkdir(parents=True)
     make_zip(models / "M.zip", {**folded(), name: b"evil"})
@@ -86,12 +86,12 @@ def test_an_entry_that_is_a_link_is_refused(tmp_path):
         unpack_first(make_card(), tmp_path)
 
 
-def test_names_that_stay_inside():
+def test_entry_names_inside_the_folder():
     assert all(is_inside(name) for name in ("a", "a/b..c", "a..", "..a/b", "v1/x.h5", "a b/(1)"))
     assert not any(is_inside(name) for name in ("", "..", "a/..", "/a", "//a/b", "D:a", "a\\b"))
 
 
-def test_two_entries_of_the_wanted_name_are_not_guessed_between(tmp_path):
+def test_two_entries_of_the_same_name_are_ambiguous(tmp_path):
     make_zip(tmp_path / "M.zip", {**folded("x/fold_a"), **folded("y/fold_a")})
     assert members(tmp_path / "M.zip", PurePosixPath("M/fold_a")) == []
     assert len(members(tmp_path / "M.zip", PurePosixPath("x/fold_a"))) == 3
@@ -99,7 +99,7 @@ def test_two_entries_of_the_wanted_name_are_not_guessed_between(tmp_path):
         checked_members(tmp_path / "M.zip", PurePosixPath("M/fold_a"))
 
 
-def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
+def test_weights_larger_than_the_disk_space_are_refused(tmp_path, monkeypatch):
     make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Disk", (), {"free": 3}))
     with pytest.raises(WeightsError, match="unpacking takes 11 bytes, .* has 3 free"):

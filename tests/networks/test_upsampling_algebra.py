@@ -1,4 +1,4 @@
-"""Convolutions of upsampled maps as sums of transposed convolutions of the small ones, in NumPy."""
+"""Convolutions of upsampled maps as sums of transposed convolutions of small maps, in NumPy."""
 
 from itertools import product
 
@@ -42,7 +42,7 @@ def summed(small, kernel, crop):
     return total
 
 
-def test_taps_that_meet_a_small_voxel_by_hand():
+def test_tap_sums_by_hand():
     whole, first, last = tap_sums(3)
     assert whole.tolist() == [[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]
     assert first.tolist() == [[1, 0, 0]]
@@ -68,7 +68,7 @@ def test_rows_by_hand(crop, expected):
 
 @settings(max_examples=100, deadline=None)
 @given(places(), st.integers(0, 99))
-def test_the_sum_is_the_convolution_of_the_doubled_map(place, seed):
+def test_the_terms_sum_to_the_convolution_of_the_upsampled_map(place, seed):
     small = random(1, 2, *place.n, seed=seed)
     kernel = random(3, 2, *place.sides[0], seed=seed + 1)
     upsampled = cropped(doubled(small), place.crop)
@@ -83,7 +83,7 @@ def test_the_sum_is_the_convolution_of_the_doubled_map(place, seed):
         pytest.param(lambda whole, first, last: (whole, first, first), id="other side's taps"),
     ],
 )
-def test_wrong_taps_are_seen(monkeypatch, wrong):
+def test_wrong_taps_are_detected(monkeypatch, wrong):
     monkeypatch.setattr(upsampling_algebra, "tap_sums", lambda size: wrong(*tap_sums(size)))
     small, kernel, crop = random(1, 2, 4, 5), random(3, 2, 3, 3, seed=1), [(0, 0), (0, 1)]
     expected = convolved(cropped(doubled(small), crop), kernel)
@@ -94,7 +94,7 @@ def test_wrong_taps_are_seen(monkeypatch, wrong):
     st.lists(st.tuples(st.integers(1, 4), st.sampled_from(ENDS)), min_size=1, max_size=3),
     st.integers(0, 99),
 )
-def test_the_crop_is_found_again(axes, seed):
+def test_the_crop_is_recovered(axes, seed):
     axes = [(n + (sum(ends) == 2), ends) for n, ends in axes]  # a plane is left
     n, crop = zip(*axes, strict=True)
     small = np.random.default_rng(seed).permutation(np.prod(n)).reshape(1, 1, *n)
@@ -115,12 +115,12 @@ def test_the_crop_is_found_again(axes, seed):
         pytest.param(lambda x: doubled(x) + (np.arange(12) == 5)[:, None], id="one plane changed"),
     ],
 )
-def test_what_is_not_doubled_has_no_crop(make):
+def test_maps_that_are_not_upsampled_have_no_crop(make):
     small = np.random.default_rng(0).permutation(6 * 4).reshape(1, 1, 6, 4)
     assert crop_of_doubled(small, make(small)) is None
 
 
-def test_maps_that_cannot_be_doubled_ones():
+def test_sizes_that_cannot_be_upsampled():
     assert may_be_doubled([3, 4], [6, 6], 12)
     assert not may_be_doubled([3, 4], [6, 6], 13)  # too few voxels to gain by it
     assert not may_be_doubled([3, 4], [7, 8], 1)

@@ -1,4 +1,4 @@
-"""Networks of OpenVINO without upsampled maps."""
+"""Rewriting of upsampling in OpenVINO networks."""
 
 import numpy as np
 import openvino as ov
@@ -12,7 +12,7 @@ from support.upsampled_places import assert_convolved, doubled, places, random
 
 
 def by_interpolation(value, factor=2, mode="nearest"):
-    """Upsampled as in ONNX files: one operation."""
+    """Upsampling as in ONNX files, by one operation."""
     n = value.get_shape()[2:]
     return ops.interpolate(
         value,
@@ -26,9 +26,9 @@ def by_interpolation(value, factor=2, mode="nearest"):
 
 
 def by_copies(value, tiled=False):
-    """Upsampled as Keras does: with channels last, one axis after the other.
+    """Upsampling as in Keras: with channels last, one axis after the other.
 
-    ``tiled``: a wrong variant, the whole map twice instead of each plane.
+    ``tiled``: a wrong variant, which repeats the whole map instead of each plane.
     """
     rank = len(value.get_shape())
     value = ops.transpose(value, [0, *range(2, rank), 1])
@@ -42,7 +42,7 @@ def by_copies(value, tiled=False):
 
 
 def by_splitting(value):
-    """Upsampled as old Keras does: the planes, each twice, joined."""
+    """Upsampling as in old versions of Keras: each plane twice, concatenated."""
     for axis in range(2, len(value.get_shape())):
         planes = ops.split(value, axis, value.get_output_shape(0)[axis]).outputs()
         value = ops.concat([plane for plane in planes for _ in range(2)], axis)
@@ -50,17 +50,23 @@ def by_splitting(value):
 
 
 def cut(value, crop):
-    """The map less the planes that ``crop`` says, in OpenVINO."""
+    """The cropped map, in OpenVINO."""
     m = value.get_output_shape(0)[2:]
     begin, end = zip(*((a, n - b) for (a, b), n in zip(crop, m, strict=True)), strict=True)
     return ops.slice(value, list(begin), list(end), [1] * len(m), list(range(2, 2 + len(m))))
 
 
-def same(value, kernel, **said):
+def same(value, kernel, **attributes):
     """'same' convolution, in OpenVINO."""
     ones, pads = [1] * (kernel.ndim - 2), [size // 2 for size in kernel.shape[2:]]
-    about = {"strides": ones, "pads_begin": pads, "pads_end": pads, "dilations": ones, **said}
-    return ops.convolution(value, ops.constant(kernel.astype(np.float32)), **about)
+    options = {
+        "strides": ones,
+        "pads_begin": pads,
+        "pads_end": pads,
+        "dilations": ones,
+        **attributes,
+    }
+    return ops.convolution(value, ops.constant(kernel.astype(np.float32)), **options)
 
 
 def parameter(*shape):
@@ -77,7 +83,7 @@ def kinds(model):
 
 @settings(max_examples=25, deadline=None)
 @given(places(), st.sampled_from([by_interpolation, by_copies, by_splitting]), st.integers(0, 99))
-def test_every_place_is_what_scipy_makes_of_the_upsampled_map(place, way, seed):
+def test_rewritten_convolutions_equal_scipys_of_the_upsampled_map(place, way, seed):
     if min(place.n) == 1 and way is by_splitting:
         way = by_copies  # OpenVINO does not see that one plane, split, is itself
     inlets = [parameter(*shape) for shape in place.shapes]
@@ -99,7 +105,7 @@ def test_every_place_is_what_scipy_makes_of_the_upsampled_map(place, way, seed):
 
 
 def u_net_stage(crop):
-    """Main branch and shortcut of a stage, each with a bias, and what they are used for."""
+    """Main branch and shortcut of a residual stage, each with a bias, and their sum."""
     small, large = parameter(1, 3, 4, 5, 3), parameter(1, 2, 8, 9, 6)
     joined = ops.concat([large, cut(by_copies(small), crop)], 1)
     bias = ops.constant(random(1, 4, 1, 1, 1, seed=3))
@@ -108,7 +114,7 @@ def u_net_stage(crop):
     return ov.Model([ops.result(ops.add(main, shortcut))], [small, large])
 
 
-def test_a_stage_is_the_same_and_the_network_given_is_left_as_it_is():
+def test_a_stage_gives_the_same_output_and_its_model_is_not_changed():
     model = u_net_stage([(0, 0), (0, 1), (0, 0)])
     before = kinds(model)
     images = random(1, 3, 4, 5, 3, seed=4), random(1, 2, 8, 9, 6, seed=5)
@@ -118,7 +124,7 @@ def test_a_stage_is_the_same_and_the_network_given_is_left_as_it_is():
     np.testing.assert_allclose(found, expected, atol=1e-4)  # of values up to 40
 
 
-def test_the_map_and_the_crop_are_found():
+def test_the_small_map_and_the_crop_are_found():
     small = parameter(1, 2, 3, 4, 2)
     crop = ((1, 0), (0, 1), (1, 1))
     found = upsampled(cut(by_copies(small), crop).output(0))
@@ -164,13 +170,13 @@ MASK = ops.constant(random(1, 3, 12, 8))
         pytest.param(lambda x: same(x, K), id="no upsampling"),
     ],
 )
-def test_whatever_is_not_that_place_stays(make):
+def test_other_operations_are_not_rewritten(make):
     small = parameter(1, 3, 6, 4)
     model = ov.Model([ops.result(make(small))], [small])
     assert without_upsampling(model, 1) is model
 
 
-def test_small_maps_and_free_sizes_stay():
+def test_small_maps_and_dynamic_shapes_are_not_rewritten():
     small = parameter(1, 3, 6, 4)
     model = ov.Model([ops.result(same(by_copies(small), K))], [small])
     assert without_upsampling(model, 25) is model
@@ -181,7 +187,7 @@ def test_small_maps_and_free_sizes_stay():
     assert without_upsampling(model, 1) is model
 
 
-def test_a_map_that_others_use_as_well_is_still_there():
+def test_an_upsampled_map_with_other_uses_is_kept():
     small = parameter(1, 3, 6, 4)
     large = by_copies(small)
     model = ov.Model([ops.result(same(large, K)), ops.result(ops.relu(large))], [small])

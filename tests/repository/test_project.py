@@ -8,7 +8,7 @@ import yaml
 
 import lesionflow
 from lesionflow.results.scan_status import STEPS
-from support.paths import HOUSE as REPOSITORY
+from support.paths import REPOSITORY
 
 LOCKED_VERSIONS = {
     package["name"]: package["version"]

@@ -10,7 +10,7 @@ import pytest
 from lesionflow.base.digests import code_digest
 from lesionflow.results.cohort_page import cohort_page, figures_by_scan
 from lesionflow.results.html_page import render
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 COHORT = pd.DataFrame(
     {
@@ -56,7 +56,7 @@ def test_a_value_that_is_missing_is_an_error(tmp_path):
     ],
 )
 def test_the_digest_of_a_step_follows_its_template(tmp_path, step, template):
-    scripts = Path(shutil.copytree(HOUSE / "scripts", tmp_path / "scripts"))
+    scripts = Path(shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts"))
     before = code_digest(scripts / f"{step}.py")
     with (scripts / "lesionflow" / template).open("a") as file:
         file.write("<!-- changed -->")

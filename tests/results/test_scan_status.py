@@ -8,7 +8,7 @@ from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
 from lesionflow.results.scan_status import STEPS, scan_status
 from support.finished_scans import MODELS, finish, record
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
 def status(directory, scan):
@@ -93,4 +93,4 @@ def test_logs_of_jobs_that_the_run_does_not_have_do_not_count(tmp_path):
 
 def test_every_step_has_a_script():
     for step in STEPS:
-        assert (HOUSE / "scripts" / f"{step}.py").is_file()
+        assert (REPOSITORY / "scripts" / f"{step}.py").is_file()

@@ -12,7 +12,7 @@ from lesionflow.networks.importing.import_fold import import_card
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from support.card_defaults import default
 from support.jobs import job
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.steps import step
 from support.volumes import noise, save_scan
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def card():
-    return load_card("brainmask", HOUSE / "config/models")
+    return load_card("brainmask", REPOSITORY / "config/models")
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.cards.load_card import load_card
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.weights.locate import check_available, content_digest
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.stand_ins import save_function
 from support.steps import step
 
@@ -76,7 +76,7 @@ def make_job(models, card, fold):
 
 
 def test_folds_of_a_zip_are_imported_one_by_one(models, published):
-    card = load_card(published / "toy.yaml", HOUSE / "config/models")
+    card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
     check_available(fold_specs(card), models)
     import_fold.main(make_job(models, card, 1))
     import_fold.main(make_job(models, card, 2))
@@ -93,11 +93,11 @@ def test_folds_of_a_zip_are_imported_one_by_one(models, published):
     check_available(fold_specs(card), models)  # the zip may go once its folds are imported
 
 
-def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
+def test_a_users_network_beside_its_card(tmp_path, published):
     written = yaml.safe_load((published / "toy.yaml").read_text())
     written |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
     (published / "own.yaml").write_text(yaml.safe_dump(written))
-    card = load_card(published / "own.yaml", HOUSE / "config/models")
+    card = load_card(published / "own.yaml", REPOSITORY / "config/models")
     import_fold.main(make_job(tmp_path / "models", card, 1))
     known = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
     assert known["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
@@ -106,10 +106,10 @@ def test_a_network_of_ones_own_beside_the_card(tmp_path, published):
 
 
 @pytest.mark.parametrize("missing", ["zip", "md5", "sha256"])
-def test_weights_that_are_missing_or_wrong_stop_the_run_and_leave_no_fold(
+def test_missing_or_wrong_weights_stop_the_run_and_leave_no_fold(
     models, published, missing, monkeypatch
 ):
-    card = load_card(published / "toy.yaml", HOUSE / "config/models")
+    card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
     if missing == "zip":
         (models / "download.zip").unlink()
     elif missing == "md5":

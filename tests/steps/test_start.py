@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from support.heavy_imports import HEAVY
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 START = {  # slow imports of each step at its start
     "resample": [],
@@ -45,14 +45,14 @@ print([name for name in {heavy!r} if name in sys.modules])
 
 @pytest.mark.parametrize("step", START)
 def test_slow_imports_of_a_step_at_its_start(step):
-    scripts = HOUSE / "scripts"
+    scripts = REPOSITORY / "scripts"
     code = IMPORTED.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ran.stdout) == START[step]
 
 
 def test_a_figure_is_drawn_without_slow_imports(tmp_path):
-    code = DRAW.format(folder=str(HOUSE / "scripts"), heavy=HEAVY)
+    code = DRAW.format(folder=str(REPOSITORY / "scripts"), heavy=HEAVY)
     command = [sys.executable, "-c", code, str(tmp_path / "partial")]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"

@@ -5,9 +5,9 @@ from copy import deepcopy
 
 import yaml
 
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
-CARDS = HOUSE / "config/models"
+CARDS = REPOSITORY / "config/models"
 WMH_CARD = {
     "name": "mine",
     "version": "1",

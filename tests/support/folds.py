@@ -10,7 +10,7 @@ BACKENDS = ("tensorflow", "openvino")
 
 
 def ramp(channels=1):
-    """A volume that no flip, swap or shift of axes leaves as it is."""
+    """A volume that every flip, swap or shift of axes changes."""
     return (np.arange(np.prod(SHAPE) * channels).reshape(*SHAPE, channels) / 2000).astype(
         np.float32
     )

@@ -1,4 +1,4 @@
-"""Passes through the published networks in NumPy and SciPy, from their formulas: no framework.
+"""Forward passes of the published networks in NumPy and SciPy, without a framework.
 
 Arrays are (x, y[, z], channel), float64; weights are dictionaries of arrays by layer and name, in
 Keras's order of axes.
@@ -90,7 +90,7 @@ def synthseg(w, x, levels, epsilon=1e-3, skip_first=True, skip_normalized=False)
 
 
 def intel(w, x, skip_first=False, epsilon=1e-3):
-    """Of three levels: the letters are written out."""
+    """With three levels, whose letters are written out."""
 
     def block(x, name):
         for n in (0, 1):
@@ -109,7 +109,7 @@ def intel(w, x, skip_first=False, epsilon=1e-3):
 
 
 def livianet(layers, x, convs, skips, keep, true_convolution=True, skips_first=False):
-    """Layers are raw: ``weights`` (out, in, x, y, z) and vectors; ``layers[-1]`` has the bias."""
+    """Layers have ``weights`` (out, in, x, y, z) and vectors; ``layers[-1]`` has the bias."""
 
     def one(x, layer, factor):
         tiny = np.finfo(np.float32).tiny

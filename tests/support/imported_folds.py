@@ -23,7 +23,7 @@ def imported(path, tmp_path, shape, threads=2, **about):
     return folder
 
 
-def apart(folder, image, expected, backend):
+def largest_difference(folder, image, expected, backend):
     found, used = predict(folder, image, backend, "cpu", threads=2)
     assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
     return float(np.abs(found - expected).max())

@@ -2,4 +2,4 @@
 
 from pathlib import Path
 
-HOUSE = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[2]

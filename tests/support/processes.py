@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
 def state(pid):
@@ -44,7 +44,7 @@ def text_of(path, within=30):
 def client(code, temporary, *words, executable=sys.executable, **options):
     """A process that runs a test's code, with its sockets in the folder ``temporary``."""
     start = (
-        f"import sys; sys.path.insert(0, {str(HOUSE / 'tests')!r}); import support\n"
+        f"import sys; sys.path.insert(0, {str(REPOSITORY / 'tests')!r}); import support\n"
         "from lesionflow.workflow.processes import sockets; sockets.LONGEST = 200\n"
     )
     return subprocess.Popen(

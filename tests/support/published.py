@@ -1,4 +1,4 @@
-"""The published architectures once more, in tf-keras, as their repositories' files come from it."""
+"""The published architectures in tf-keras, which wrote the files of their repositories."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def softmax(x):
 
 
 def synthseg(features, labels, channels=1):
-    """SynthSeg's U-Net, its softmax a Lambda layer."""
+    """SynthSeg's U-Net, with its softmax in a Lambda layer."""
     import tf_keras as keras
 
     layers, levels = keras.layers, len(features)
@@ -40,7 +40,7 @@ def synthseg(features, labels, channels=1):
 
 
 def intel(features, channels=1):
-    """Intel's U-Net with three levels, compiled, so that the file has an optimizer's state."""
+    """Intel's U-Net with three levels, compiled so that the file has the state of an optimizer."""
     import tf_keras as keras
 
     layers = keras.layers
@@ -71,7 +71,7 @@ def intel(features, channels=1):
 
 
 def randomize(model, seed=0, head=3.0):
-    """Random weights that keep the signal's size; batch norm's statistics at random, some variances small."""
+    """Random weights that keep the scale of the signal; random batch normalization statistics, some variances small."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         drawn = []

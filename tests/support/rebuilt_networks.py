@@ -7,10 +7,10 @@ import numpy as np
 from lesionflow.networks.architectures import registry
 from lesionflow.networks.inference.random_volume import random_volume
 from support import published
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 from support.stand_ins import toy_spec
 
-DATA = HOUSE / "tests/data"
+DATA = REPOSITORY / "tests/data"
 
 
 SAME = 1e-5
@@ -40,7 +40,7 @@ def run(model, image):
     return np.array(model(image[None], training=False))[0]
 
 
-def apart(found, expected):
+def largest_difference(found, expected):
     """Largest difference, of outputs that vary, and that lead to the same labels."""
     assert found.shape == expected.shape
     assert expected.std(axis=tuple(range(expected.ndim - 1))).min() > 0.05

@@ -4,10 +4,10 @@ import re
 import subprocess
 import sys
 
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
-def snakemake(directory, *args, house=HOUSE, profile=None, **config):
+def snakemake(directory, *args, repository=REPOSITORY, profile=None, **config):
     """Run the workflow as a user would; returns (exit status, stdout and stderr).
 
     Python profiles the main process into the file ``profile``, if one is given.
@@ -19,9 +19,9 @@ def snakemake(directory, *args, house=HOUSE, profile=None, **config):
         "-m",
         "snakemake",
         "--snakefile",
-        str(house / "Snakefile"),
+        str(repository / "Snakefile"),
     ]
-    command += ["--workflow-profile", str(house / "profiles/default"), "--cores", "2"]
+    command += ["--workflow-profile", str(repository / "profiles/default"), "--cores", "2"]
     command += ["--directory", str(directory), *args]
     done = subprocess.run(
         [*command, *(["--config", *pairs] if pairs else [])],

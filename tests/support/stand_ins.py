@@ -1,4 +1,4 @@
-"""Networks like the published ones, with random weights: their own are not at hand.
+"""Networks like the published ones with random weights, since the published weights are not available.
 
 Two convolutions a level, batch norm with random statistics, 'same' pooling, nearest upsampling that is
 cropped where a size is odd. The published networks' names give first filters, depth and growth.
@@ -21,7 +21,7 @@ FULL = (160, 214, 176)
 def unet(
     keras, shape, depth, filters, growth, residual=False, channels=1, labels=1, crop=None, act=None
 ):
-    """A 3-D U-Net of either Keras; ``crop`` and ``act`` make layers (to be Lambdas, say)."""
+    """A 3-D U-Net of either Keras; ``crop`` and ``act`` create layers (for instance Lambdas)."""
     layers = keras.layers
     crop = crop or (lambda size: layers.Cropping3D(size))
     act = act or (lambda: layers.Activation("swish"))
@@ -54,7 +54,7 @@ def unet(
 
 
 def random_weights(model, seed=0):
-    """Weights that keep the signal's size through every layer, batch norm's statistics at random around it."""
+    """Weights that keep the scale of the signal in every layer, with random batch normalization statistics."""
     rng = np.random.default_rng(seed)
     names = [weight.name.split("/")[-1].split(":")[0] for weight in model.weights]
     shapes = [tuple(weight.shape) for weight in model.weights]
@@ -84,12 +84,12 @@ def random_weights(model, seed=0):
 
 
 def head_outputs(model, head, image):
-    """What the head gives before the activation."""
+    """Output of the last convolution, before the activation."""
     return type(model)(model.inputs[0], head.output)(image, training=False)
 
 
 def v1_like(shape=SHAPE, depth=4, mixed=True, **parts):
-    """Like SHiVA-CMB v1 (Unet3Dv2-10.7.2-1.8), of tf-keras; depth 7 is the published one's."""
+    """Like SHiVA-CMB v1 (Unet3Dv2-10.7.2-1.8), of tf-keras; the published depth is 7."""
     import tf_keras
 
     weights = random_weights(unet(tf_keras, shape, depth, 10, 1.8, **parts))
@@ -103,7 +103,7 @@ def v1_like(shape=SHAPE, depth=4, mixed=True, **parts):
 
 
 def lambdas():
-    """Layers of Python byte code that calls a global ``tf``, as the published loader provides for."""
+    """Lambda layers whose byte code uses a global ``tf``, as the published loader provides it."""
     global tf
     import tensorflow as tf
     import tf_keras
@@ -112,7 +112,7 @@ def lambdas():
 
 
 def v2_like(shape=SHAPE, depth=4, **parts):
-    """Like SHiVA-CMB v2 (ResUnet3D-8.9.2-1.5), of Keras 3; depth 9 is the published one's."""
+    """Like SHiVA-CMB v2 (ResUnet3D-8.9.2-1.5), of Keras 3; the published depth is 9."""
     import keras
 
     model = unet(keras, shape, depth, 8, 1.5, residual=True, **parts)

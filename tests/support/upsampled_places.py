@@ -1,4 +1,4 @@
-"""Places in networks where a map is upsampled, joined to others and convolved; what SciPy makes of them."""
+"""Random places in networks where a map is upsampled, concatenated and convolved, and the result by SciPy."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ ENDS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 class Place(NamedTuple):
-    """Small sizes, crop of the doubled map, kernels' sizes, which maps are joined, channels of the first."""
+    """Small sizes, crop of the upsampled map, kernel sizes, which maps are concatenated, channels of the first one."""
 
     n: list[int]
     crop: list[tuple[int, int]]
@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
     @property
     def shapes(self):
-        """(1, channel, ...) of each map as it goes in."""
+        """(1, channel, ...) of each input map."""
         m = [2 * size - a - b for size, (a, b) in zip(self.n, self.crop, strict=True)]
         sizes = {"small": self.n, "large": m}
         return [(1, c, *sizes[part]) for c, part in enumerate(self.parts, self.channels)]
@@ -33,7 +33,7 @@ class Place(NamedTuple):
         return [random(2, channels, *side, seed=seed) for side in self.sides]
 
     def joined(self, images):
-        """What the convolutions see."""
+        """Input of the convolutions."""
         seen = zip(self.parts, images, strict=True)
         return np.concatenate(
             [cropped(doubled(i), self.crop) if part == "small" else i for part, i in seen], axis=1
@@ -51,7 +51,7 @@ def places(draw):
 
 
 def doubled(image):
-    """An array (batch, channel, ...) upsampled by nearest neighbours."""
+    """Nearest-neighbour upsampling of an array (batch, channel, ...)."""
     for axis in range(2, image.ndim):
         image = image.repeat(2, axis)
     return image
@@ -64,7 +64,7 @@ def cropped(image, crop):
 def convolved(image, kernel, beyond="constant"):
     """'same' convolution of an array (1, channel, ...) in float64, by SciPy.
 
-    ``beyond``: SciPy's word for what lies beyond an edge; by default 0, as networks have it.
+    ``beyond``: SciPy's mode for values beyond an edge; by default 0, as in networks.
     """
     return np.array(
         [
@@ -79,16 +79,16 @@ def convolved(image, kernel, beyond="constant"):
     )
 
 
-def assert_convolved(found, image, kernel):
-    """``found``, in float32, is the 'same' convolution of the image by the kernel.
+def assert_convolved(output, image, kernel):
+    """``output``, in float32, is the 'same' convolution of the image with the kernel.
 
-    A sum of n products, in whatever order, is off by less than 8 n^0.5 2^-24 of the sum of their magnitudes in all but
-    2 exp(-32) of cases (Higham and Mary 2019, SIAM J Sci Comput 41:A2815, theorem 3.1). What is beyond an edge is
-    added and taken off again, so the magnitudes there are those of the planes at the edge.
+        A sum of n products, in any order, has an error of less than 8 n^0.5 2^-24 of the sum of their magnitudes in all but
+        2 exp(-32) of cases (Higham and Mary 2019, SIAM J Sci Comput 41:A2815, theorem 3.1). What is beyond an edge is
+    Values beyond an edge
     """
     size = 8 * kernel[0].size ** 0.5 * 2.0**-24
     most = size * convolved(abs(image), abs(kernel), beyond="nearest")
-    off = abs(found - convolved(image, kernel))
+    off = abs(output - convolved(image, kernel))
     assert (off <= most).all(), f"up to {(off / most).max():.3g} times what rounding can do"
 
 

@@ -9,8 +9,8 @@ from lesionflow.simulation import scan
 from lesionflow.simulation.scan import simulated_head
 
 
-class SerialPool:
-    """Runs the jobs of a pool in this process."""
+class Here:
+    """A pool of processes that is none."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -24,9 +24,7 @@ class SerialPool:
     map = staticmethod(map)
 
 
-def test_demo_cohort_has_two_sessions_a_head_without_lesions_and_a_broken_file(
-    tmp_path, monkeypatch
-):
+def test_contents_of_the_demo_cohort(tmp_path, monkeypatch):
     jobs = simulate_cohort.cohort_jobs(2026, 6)
     names = [job.name for job in jobs]
     assert names == ["sub-01_ses-1", "sub-01_ses-2", "sub-02", "sub-03", "sub-04", "sub-05"]
@@ -41,7 +39,7 @@ def test_demo_cohort_has_two_sessions_a_head_without_lesions_and_a_broken_file(
         lambda h, s: scan.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
     )
     monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
-    monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", SerialPool)
+    monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", Here)
     monkeypatch.setattr("sys.argv", ["simulate_cohort.py", str(tmp_path)])
     simulate_cohort.main()
     folder = tmp_path / "sub-04" / "anat"

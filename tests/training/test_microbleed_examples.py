@@ -14,10 +14,10 @@ from lesionflow.training.microbleed_examples import (
     unseen_heads,
     unseen_jobs,
 )
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
-def test_no_seed_serves_for_both_training_and_test():
+def test_training_and_test_share_no_seeds():
     trained = {job.seed for n in (1, 2) for job in training_jobs(n, 30)}
     tested = {job.seed for n in (1, 2) for job in unseen_jobs(n, 30)}
     heads = {job.seed for n in (1, 2) for job in unseen_heads(n, [Path("a"), Path("b")])}
@@ -25,7 +25,7 @@ def test_no_seed_serves_for_both_training_and_test():
     assert 0 in [job.bleeds for job in unseen_jobs(1, 8)]
 
 
-def test_heads_come_in_turn_and_again_without_lesions():
+def test_label_maps_take_turns_and_heads_repeat_without_lesions():
     maps = [Path("a"), Path("b"), Path("c")]
     used = [job.label_map for job in training_jobs(1, 9, maps)]
     assert used.count(None) == 3 and used.count(maps[1]) >= 2
@@ -35,7 +35,7 @@ def test_heads_come_in_turn_and_again_without_lesions():
     assert [(j.seed, j.label_map) for j in jobs[:6]] == [(j.seed, j.label_map) for j in jobs[6:]]
 
 
-def test_the_road_of_an_example_puts_its_lesions_where_they_are():
+def test_prepared_examples_keep_their_lesions_in_place():
     head = simulated_head(7, 6, 3.0)
     scan = simulated_scan(head, 1, "swi", (1.2, 1.2, 2.0), "PSR")
     example = prepared(scan, head)
@@ -48,10 +48,10 @@ def test_the_road_of_an_example_puts_its_lesions_where_they_are():
     assert example.image[example.lesions > 0].mean() < 0.8 * np.median(inside)
 
 
-def test_the_card_says_what_the_networks_are_trained_on():
+def test_the_card_matches_the_training_examples():
     from lesionflow.training.microbleed_examples import INPUT
 
-    card = yaml.safe_load((HOUSE / "config/models/demo-cmb.yaml").read_text())
+    card = yaml.safe_load((REPOSITORY / "config/models/demo-cmb.yaml").read_text())
     assert card["input"]["normalize"] == INPUT["normalize"]
     assert card["input"]["orientation"] == INPUT["orientation"]
     assert tuple(card["input"]["spacing_mm"]) == INPUT["spacing_mm"]

@@ -6,7 +6,7 @@ from lesionflow.training.microbleed_scores import scores
 from support.spheres import spheres
 
 
-def test_figures_by_hand():
+def test_scores_by_hand():
     one = spheres(((10, 10, 10), 1.2), ((30, 30, 30), 3))
     none = spheres()
     found = np.zeros((40, 40, 40))
@@ -32,7 +32,7 @@ def test_figures_by_hand():
     assert table["by_diameter"]["3 to 5 mm"]["sensitivity"] is None
 
 
-def test_a_lesion_too_small_to_count_is_neither_missed_nor_false():
+def test_small_lesions_are_neither_missed_nor_false_positives():
     example = spheres(((10, 10, 10), 0.8), ((30, 30, 30), 3))
     found = np.zeros((40, 40, 40))
     found[10, 10, 10] = found[30, 30, 30] = 0.9
@@ -42,7 +42,7 @@ def test_a_lesion_too_small_to_count_is_neither_missed_nor_false():
     assert scores([0 * found], [example])["all"]["lesions"] == 1
 
 
-def test_a_false_one_is_where_most_of_it_is():
+def test_the_place_of_a_false_positive_is_that_of_most_voxels():
     example = spheres(((10, 10, 10), 3))
     example.place[20:] = 2
     found = np.zeros((40, 40, 40))
@@ -52,7 +52,7 @@ def test_a_false_one_is_where_most_of_it_is():
     assert figures["lobar"] == {**figures["lobar"], "lesions": 1, "false_positives": 0}
 
 
-def test_nothing_outside_the_brain_is_found():
+def test_detections_outside_the_brain_are_ignored():
     example = spheres(((10, 10, 10), 3))
     example.brain[:] = False
     assert scores([np.ones((40, 40, 40))], [example])["all"]["found"] == 0

@@ -1,4 +1,4 @@
-"""Images of random contrast, and the figures of a mask."""
+"""Images of random contrast, training of the brain mask, and its scores."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_image(path, examples):
     assert (examples[0][0] != examples[2][0]).any()
 
 
-def test_images_are_what_the_network_gets(examples):
+def test_images_have_the_format_of_the_networks_input(examples):
     for image, brain in examples:
         assert image.shape == brain.shape == SHAPE
         assert np.isfinite(image).all()
@@ -38,14 +38,14 @@ def test_images_are_what_the_network_gets(examples):
         assert not outside.any() or (brain[outside] == 0).mean() > 0.9
 
 
-def test_the_brain_is_neither_lost_nor_blown_up(examples):
+def test_the_volume_of_the_brain_is_plausible(examples):
     true = 4 / 3 * np.pi * 68 * 86 * 71 / 1000
     for _, brain in examples:
         volume = brain.sum() / 255 * SPACING_MM**3 / 1000
         assert 0.5 * true < volume < 1.6 * true
 
 
-def test_contrasts_differ_from_image_to_image(examples):
+def test_contrast_differs_between_images(examples):
     levels = [image[brain > 200].mean() for image, brain in examples]
     assert max(levels) - min(levels) > 0.15
 
@@ -60,7 +60,7 @@ def test_augmented_images_keep_their_brain(examples):
         assert any(np.isclose(brain.sum(), b.sum() / 255, rtol=1e-4) for b in brains)
 
 
-def test_the_loss_is_nothing_for_the_truth_and_more_for_less():
+def test_the_mask_loss_is_zero_for_the_truth_and_grows_with_errors():
     truth = np.zeros((1, 4, 4, 4, 1), np.float32)
     truth[0, :2] = 1
     assert float(mask_loss(truth, truth)) < 1e-3
@@ -83,7 +83,7 @@ def test_dice_by_hand():
     assert np.isnan(mask_dice(one & False, other & False))
 
 
-def test_the_worst_goes_first():
+def test_the_summary_names_the_worst_scan():
     rows = [
         ("a", "t1", "1", 0.9),
         ("a", "pd", "1", 0.7),

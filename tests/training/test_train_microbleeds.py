@@ -10,14 +10,14 @@ from lesionflow.training.microbleed_examples import (
 from support.spheres import spheres
 
 
-def test_each_fold_leaves_another_third_out():
+def test_each_fold_holds_out_another_third():
     examples = list(range(9))
     parts = [train_microbleeds.thirds(examples, fold) for fold in (1, 2, 3)]
     assert sorted(n for _, left_out in parts for n in left_out) == examples
     assert all(sorted(learn + left_out) == examples for learn, left_out in parts)
 
 
-def test_patches_are_drawn_by_seed_and_lie_on_lesions():
+def test_patches_depend_on_the_seed_and_cover_lesions():
     example = spheres(((80, 100, 90), 3), shape=SHAPE)
     first, masks = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
     again, _ = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
@@ -27,7 +27,7 @@ def test_patches_are_drawn_by_seed_and_lie_on_lesions():
     assert first.min() >= 0 and first.max() <= 1
 
 
-def test_false_alarms_are_the_peaks_where_no_lesion_is():
+def test_false_alarms_are_the_peaks_of_false_positives():
     example = spheres(((10, 10, 10), 3))
     found = np.zeros((1, 40, 40, 40, 1), np.float32)
     found[0, 12, 10, 10] = 0.99  # on the lesion
@@ -46,7 +46,7 @@ def test_false_alarms_are_the_peaks_where_no_lesion_is():
 
 
 @pytest.mark.slow
-def test_the_loss_is_nothing_for_the_truth():
+def test_the_lesion_loss_is_zero_for_the_truth():
     truth = np.zeros((1, 16, 16, 16, 1), np.float32)
     truth[0, 8, 8, 8] = 1
     rate = train_microbleeds.lesion_loss

@@ -5,7 +5,7 @@ import pytest
 from lesionflow.base.errors import CardError
 from lesionflow.workflow.run_setup import settings_and_cards
 from support.card_files import put, write_card
-from support.paths import HOUSE
+from support.paths import REPOSITORY
 
 
 def test_labels_that_give_two_columns_one_name_are_refused(tmp_path):
@@ -14,4 +14,4 @@ def test_labels_that_give_two_columns_one_name_are_refused(tmp_path):
     )
     message = "card mine: output.labels: two columns of the table would be called a_soft_volume_mm3"
     with pytest.raises(CardError, match=message):
-        settings_and_cards({"models": str(path)}, HOUSE)
+        settings_and_cards({"models": str(path)}, REPOSITORY)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -76,7 +76,7 @@ def code_digests(folder: Path, store: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # none yet, or another version's
     digests = {script.stem: code_digest(script) for script in sorted(folder.glob("*.py"))}
-    with whole(store) as partial:
+    with write_atomically(store) as partial:
         text = json.dumps({"content": content.hexdigest(), "digests": digests})
         partial.write_text(text, encoding="utf-8")
     return digests

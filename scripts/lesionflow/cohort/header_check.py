@@ -13,7 +13,7 @@ from typing import BinaryIO
 import nibabel as nib
 from isal import igzip
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.file_types import MATLAB
@@ -195,6 +195,6 @@ class HeaderCache:
     def save(self) -> None:
         """Write the findings of this run, unless the file has the same ones."""
         if self.used != self.stored:
-            with whole(self.path) as partial:
+            with write_atomically(self.path) as partial:
                 content = {"code": self.code, "findings": self.used}
                 partial.write_text(json.dumps(content, indent=0), encoding="utf-8")

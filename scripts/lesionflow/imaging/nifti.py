@@ -15,7 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.grids import SAME_MM, Grid, largest_shift_mm
 
@@ -261,7 +261,7 @@ def save_like(
 
 
 def _write(path: str | os.PathLike[str], image: nib.Nifti1Image) -> None:
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         if not partial.name.endswith(".gz"):
             nib.save(image, partial)
             return

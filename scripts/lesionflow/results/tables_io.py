@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 
 DECIMALS = 4
 LESION_TYPES: Any = {  # a table without a row has them as well
@@ -28,7 +28,7 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
             shown[name] = shown[name].map(_rounded)
         elif shown[name].map(lambda v: isinstance(v, bool | np.bool_)).any():
             shown[name] = shown[name].map({True: "true", False: "false"})
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         shown.to_csv(partial, sep=_separator(path), index=False, lineterminator="\n")
 
 

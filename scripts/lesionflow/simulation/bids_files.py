@@ -8,7 +8,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ConfigError
 from lesionflow.simulation.label_maps import label_maps_in
 from lesionflow.simulation.scan import Scan
@@ -138,9 +138,9 @@ def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, 
     paths = {kind: folder / f"{name}_{ending}" for kind, ending in BESIDE.items()}
     paths["image"] = folder / f"{name}_{SUFFIX[sequence]}.nii.gz"
     for kind, image in (("image", scan.image), ("mask", brain), ("truth", label)):
-        with whole(paths[kind]) as partial:
+        with write_atomically(paths[kind]) as partial:
             nib.save(image, partial)
-    with whole(paths["lesions"]) as partial:
+    with write_atomically(paths["lesions"]) as partial:
         scan.truth.to_csv(partial, sep="\t", index=False)
     return paths
 
@@ -160,5 +160,5 @@ def describe(out: Path, source: str, made_by: str, more: str = "") -> None:
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        with whole(out / name) as partial:
+        with write_atomically(out / name) as partial:
             partial.write_text(text, encoding="utf-8")

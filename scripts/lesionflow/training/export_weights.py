@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 
 
 def export_weights(model: Any, path: Path, card: Path) -> None:
@@ -17,11 +17,11 @@ def export_weights(model: Any, path: Path, card: Path) -> None:
         If the card does not name the file exactly once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
+    with write_atomically(path) as partial:
         model.save(partial)
     digest = hashlib.md5(path.read_bytes()).hexdigest()
     text = with_digests(card.read_text(encoding="utf-8"), {path.name: digest})
-    with whole(card) as partial:
+    with write_atomically(card) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

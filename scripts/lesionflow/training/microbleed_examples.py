@@ -80,13 +80,13 @@ def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example
     ``brain`` is the mask on ``grid_of(scan)``; without one, the scan's true brain is used.
     """
     affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
-    whole = grid_of(scan)
-    image = welch_sinc(data, index_map(affine, whole.affine), whole.shape)
+    full_grid = grid_of(scan)
+    image = welch_sinc(data, index_map(affine, full_grid.affine), full_grid.shape)
     if brain is None:
-        brain = resample(scan.brain.astype(np.uint8), affine, whole, "nearest") > 0
-    box = crop_grid(brain, whole.affine, SHAPE)
-    inside = paste(brain, whole.affine, box)
-    channels = paste(image, whole.affine, box)[..., None]
+        brain = resample(scan.brain.astype(np.uint8), affine, full_grid, "nearest") > 0
+    box = crop_grid(brain, full_grid.affine, SHAPE)
+    inside = paste(brain, full_grid.affine, box)
+    channels = paste(image, full_grid.affine, box)[..., None]
     normal = normalize(channels, INPUT["normalize"], inside)[..., 0]
 
     places = [spot.centre[None] for spot in head.calcium]

@@ -1,8 +1,8 @@
-"""Images that teach a network what a brain is in any sequence: random contrasts of whole-head label maps.
+"""Training images of random contrast from whole-head label maps, for a contrast-agnostic brain mask.
 
-After SynthStrip (Hoopes et al. 2022) and SynthSeg (Billot et al. 2023): the label maps are deformed, every
-class gets a random brightness, and blur, slices, fields of view, bias, noise and artefacts are random too,
-wider than any scanner's. What the network has never seen it then takes for one more sequence.
+As in SynthStrip (Hoopes et al. 2022) and SynthSeg (Billot et al. 2023), label maps are deformed and every class
+gets a random brightness. Blur, slice thickness, field of view, bias field, noise and artefacts are random as well,
+with wider ranges than in real scans, so that real sequences fall within the range of the training images.
 """
 
 from functools import cache
@@ -31,40 +31,40 @@ _LIKE_WM = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerv
 
 @cache
 def _anatomy(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
-    """A label map without the air around its head, and the shares of brain and of its outline."""
+    """A label map cropped to the head, and smooth fractions of brain and of its outline."""
     head = load_label_map(path).trimmed()
-    share, outline = (
-        ndimage.gaussian_filter(part.astype(np.float32), 0.7) for part in (head.brain, head.outline)
+    brain_fraction, outline = (
+        ndimage.gaussian_filter(mask.astype(np.float32), 0.7) for mask in (head.brain, head.outline)
     )
-    return head, share, outline
+    return head, brain_fraction, outline
 
 
 def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image of random contrast and the brain in it, the same for the same seed.
+    """An image of random contrast and its brain mask; the same seed gives the same image.
 
     Parameters
     ----------
     path
-        Of a whole-head label map, about 1 mm.
+        A whole-head label map with voxels of about 1 mm.
     seed
-        Chooses everything.
+        Seed of all random choices.
 
     Returns
     -------
     image : array of ``SHAPE``, float16
-        At ``SPACING_MM``, normalised as the card of the brain mask says.
+        At ``SPACING_MM``, normalised as in the card of the brain mask.
     brain : array of ``SHAPE``, uint8
-        Share of the brain's outline in each voxel, 0 to 255.
+        Fraction of each voxel within the outline of the brain, 0 to 255.
     """
     rng = np.random.default_rng([seed, 20])
-    head, share, outline = _anatomy(path)
+    head, brain_fraction, outline = _anatomy(path)
     thick = _slices(rng)
     painted = _painted(head, rng)
-    painted *= _stripped(share, rng)
-    for axis in range(3):  # what a slice averages
+    painted *= _stripped(brain_fraction, rng)
+    for axis in range(3):  # averaging over a slice
         sigma = max(rng.uniform(0.2, 0.7), 0.35 * thick[axis])
         painted = ndimage.gaussian_filter1d(painted, sigma, axis, truncate=2.5)
-    places = _places(head, share, rng)
+    places = _places(head, brain_fraction, rng)
     image = ndimage.map_coordinates(painted, places, order=1, mode="constant")
     brain = ndimage.map_coordinates(outline, places, order=1, mode="constant")
     if rng.random() < 0.5:
@@ -78,7 +78,7 @@ def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _slices(rng: np.random.Generator) -> np.ndarray:
-    """Voxel size in mm along each axis: about isotropic, or thick along one of them."""
+    """Voxel size in mm along each axis: nearly isotropic, or with thick slices along one axis."""
     size = np.full(3, rng.uniform(0.5, 1.5))
     if rng.random() < 0.5:
         size[rng.choice(3, p=(0.15, 0.2, 0.65))] = rng.uniform(1.5, 6.0)
@@ -86,7 +86,7 @@ def _slices(rng: np.random.Generator) -> np.ndarray:
 
 
 def _painted(head: LabelMap, rng: np.random.Generator) -> np.ndarray:
-    """The label map with a brightness for each class, some texture, and muscle and fat in the soft tissue."""
+    """Image of the label map: a brightness for each class, some texture, and muscle and fat in the soft tissue."""
     classes = head.classes
     if rng.random() < 0.65:
         means = drawn(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
@@ -120,31 +120,31 @@ def _smooth_noise(shape: tuple[int, ...], size: float, rng: np.random.Generator)
 
 
 def _stretched(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Linear interpolation of an array to a shape, end to end."""
+    """Linear interpolation of an array to a shape; the ends coincide."""
     for axis, n in enumerate(shape):
         at = np.linspace(0, coarse.shape[axis] - 1, n)
         low = np.minimum(at.astype(int), coarse.shape[axis] - 2)
-        part = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        coarse = coarse.take(low, axis) * (1 - part) + coarse.take(low + 1, axis) * part
+        fraction = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        coarse = coarse.take(low, axis) * (1 - fraction) + coarse.take(low + 1, axis) * fraction
     return coarse
 
 
-def _stripped(share: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
-    """1, or for every eighth image what a skull stripping keeps: the brain and some CSF."""
+def _stripped(brain_fraction: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
+    """1, or for every eighth image the mask of a skull stripping: the brain and some CSF."""
     if rng.random() > 0.12:
         return np.float32(1)
-    loose = ndimage.gaussian_filter(share, rng.uniform(1.0, 3.0))
-    return (loose > rng.uniform(0.08, 0.45)).astype(np.float32)
+    smooth = ndimage.gaussian_filter(brain_fraction, rng.uniform(1.0, 3.0))
+    return (smooth > rng.uniform(0.08, 0.45)).astype(np.float32)
 
 
-def _places(head: LabelMap, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Voxel indices (3, *SHAPE) of the label map for each voxel of the image: turned, scaled, bent."""
+def _places(head: LabelMap, brain_fraction: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Voxel indices (3, *SHAPE) of the label map for each voxel of the image: rotated, scaled and deformed."""
     angles = np.clip(rng.normal(0, 9, 3), -25, 25)
     turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
     matrix = turn @ np.diag(rng.normal(1, 0.08, 3)) + rng.normal(0, 0.03, (3, 3))
-    inside = np.argwhere(share[::4, ::4, ::4] > 0.5) * 4
+    inside = np.argwhere(brain_fraction[::4, ::4, ::4] > 0.5) * 4
     centre = inside.mean(axis=0)
-    # the box stands on the middle of the field of view, wherever the brain is in it
+    # the box is centred on the field of view, not on the brain
     shift = np.array([rng.normal(0, 6), rng.normal(0, 14), rng.uniform(-32, 25)])
     size_mm = np.linalg.norm(head.affine[:3, :3], axis=0)
     places = np.empty((3, *SHAPE), np.float32)
@@ -165,7 +165,7 @@ def _bias(rng: np.random.Generator) -> np.ndarray:
 
 
 def _dropout(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
-    """Signal lost in some places, mostly at the lower surface of the brain, as beside air."""
+    """Signal loss in some places, mostly at the lower surface of the brain, as near air."""
     if rng.random() > 0.4:
         return np.float32(1)
     edge = np.argwhere((brain > 0.3) & (brain < 0.7))
@@ -187,7 +187,7 @@ def _dropout(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.flo
 
 
 def _thick_slices(image: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Slices further apart than the grid's voxels: sampled at theirs, and interpolated between."""
+    """Sample slices that are thicker than the voxels of the grid, and interpolate between them."""
     for axis in range(3):
         if size[axis] > SPACING_MM:
             step = size[axis] / SPACING_MM
@@ -195,19 +195,21 @@ def _thick_slices(image: np.ndarray, size: np.ndarray, rng: np.random.Generator)
             count = int((n - 1 - start) / step) + 1
             at = start + step * np.arange(count)
             low = np.minimum(at.astype(int), n - 2)
-            part = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-            slices = image.take(low, axis) * (1 - part) + image.take(low + 1, axis) * part
+            fraction = (
+                (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+            )
+            slices = image.take(low, axis) * (1 - fraction) + image.take(low + 1, axis) * fraction
             where = np.clip((np.arange(n) - start) / step, 0, count - 1)
             low = np.minimum(where.astype(int), count - 2)
-            part = (
+            fraction = (
                 (where - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
             )
-            image = slices.take(low, axis) * (1 - part) + slices.take(low + 1, axis) * part
+            image = slices.take(low, axis) * (1 - fraction) + slices.take(low + 1, axis) * fraction
     return image
 
 
 def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Rician noise, and for some a ghost of the head moved along an axis."""
+    """Add Rician noise, and to some images a ghost of the head, shifted along an axis."""
     if rng.random() < 0.25:
         axis = int(rng.integers(3))
         ghost = np.roll(image, int(rng.integers(10, 50)), axis)
@@ -218,7 +220,7 @@ def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _field_of_view(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bool of ``SHAPE``: all, or a box that ends near the brain on some sides and may cut it a little."""
+    """Mask of ``SHAPE``: everything, or a box that ends near the brain on some sides and may cut it slightly."""
     view = np.ones(SHAPE, bool)
     inside = np.nonzero(brain > 0.5)
     if rng.random() < 0.35 or len(inside[0]) == 0:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.base import layout
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import CardError, CohortError
 from lesionflow.cards.brain_mask_card import load_brain_mask_card
@@ -129,5 +129,5 @@ def _write_if_changed(path: Path, content: Any) -> None:
     """Write JSON unless the file holds it already: an unchanged file keeps its mtime."""
     text = json.dumps(content, indent=0)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with whole(path) as partial:
+        with write_atomically(path) as partial:
             partial.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lesionflow.base.atomic_write import whole
+from lesionflow.base.atomic_write import write_atomically
 
 CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
 
@@ -134,7 +134,10 @@ def compiled_openvino(
     with suppress(OSError, RuntimeError):  # missing or damaged
         return core.import_model(path.read_bytes(), "CPU", settings)
     compiled = _compiled(core, ir, settings, shape)
-    with suppress(OSError), whole(path) as partial:  # the folder may belong to another user
+    with (
+        suppress(OSError),
+        write_atomically(path) as partial,
+    ):  # the folder may belong to another user
         partial.write_bytes(compiled.export_model().getbuffer())
     return compiled
 

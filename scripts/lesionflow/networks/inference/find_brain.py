@@ -48,10 +48,10 @@ def brain_probability(
     """
     input_spec = card["input"]
     data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
-    whole = whole_grid(scan.affine, scan.shape, input_spec)
-    image = on_grid(data, scan.affine, whole, input_spec)
-    view = field_of_view(scan.affine, scan.shape, whole)
-    stack, inside, box = crop_and_pad(image[..., None], view, whole.affine, input_spec)
+    model_grid = whole_grid(scan.affine, scan.shape, input_spec)
+    image = on_grid(data, scan.affine, model_grid, input_spec)
+    view = field_of_view(scan.affine, scan.shape, model_grid)
+    stack, inside, box = crop_and_pad(image[..., None], view, model_grid.affine, input_spec)
     normal = normalize(stack, input_spec["normalize"], inside)
     normal *= inside[..., None]  # 0 outside the scan, as in training
     total = np.zeros(box.shape, np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.label_channels import decides_by_argmax
-from lesionflow.cards.model_card import reference
+from lesionflow.cards.model_card import reference_channel
 from lesionflow.cards.network_shape import network_shape
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference import inferers
@@ -27,7 +27,7 @@ def describe_card(card: Mapping[str, Any]) -> str:
     mm = input_spec["spacing_mm"]
     channels = ", ".join(input_spec["channels"])
     if len(input_spec["channels"]) > 1:
-        channels += f" (on the grid of {reference(input_spec)}"
+        channels += f" (on the grid of {reference_channel(input_spec)}"
         channels += ", which stands in for missing ones)" if input_spec["fill_missing"] else ")"
     grid = f"{input_spec['orientation']}, " + (
         f"{' x '.join(f'{n:g}' for n in mm)} mm, {input_spec['interpolation']}"
@@ -76,8 +76,8 @@ def describe_card(card: Mapping[str, Any]) -> str:
         "returns": f"{output['activation']}: {labels}",
         "counts": f"{count}, {after['connectivity']} neighbours",
         **{key: text for key, text in also.items() if text},
-        "licence": card["source"]["licence"] or "not said",
-        "to cite": card["source"]["citation"] or "not said",
+        "licence": card["source"]["licence"] or "not given",
+        "to cite": card["source"]["citation"] or "not given",
     }
     head = f"{card['name']} ({card['version']}): {card['description']}\n"
     return head + "".join(f"  {key:<12} {text}\n" for key, text in rows.items())

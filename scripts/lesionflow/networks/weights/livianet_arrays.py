@@ -79,15 +79,15 @@ def read_pickled(path: Path) -> Layers:
     layers = network.state.get("networkLayers") if isinstance(network, Stub) else None
     if not isinstance(layers, list) or not all(isinstance(layer, Stub) for layer in layers):
         raise WeightsError(f"{path}: is not a LiviaNET: its pickle has no networkLayers")
-    found = {}
+    arrays_by_layer = {}
     for number, layer in enumerate(layers):
         name = "Classifier" if "_bClassLayer" in layer.state else f"ConvLayer_{number}"
         arrays = {}
         for attribute, short in ATTRIBUTES.items():
             if layer.state.get(attribute) is not None:
                 arrays[short] = _value(path, f"{name}: {attribute}", layer.state[attribute])
-        found[name] = arrays
-    return _in_layers(path, found)
+        arrays_by_layer[name] = arrays
+    return _in_layers(path, arrays_by_layer)
 
 
 def read_folder(path: Path) -> Layers:
@@ -107,12 +107,12 @@ def read_folder(path: Path) -> Layers:
     Raises
     ------
     WeightsError
-        If a file is damaged or has another name, or a layer lacks one (all are named), or the
-        classifier does.
+        If a file is damaged or has another name, or a layer or the classifier lacks one; the message names
+        all that are missing.
     """
     if not path.is_dir():
         raise WeightsError(f"{path}: is not a folder of .npy files")
-    found: dict[str, dict[str, np.ndarray]] = {}
+    arrays_by_layer: dict[str, dict[str, np.ndarray]] = {}
     for file in sorted(path.glob("*.npy")):
         short, _, name = file.stem.partition("_")
         number = name.removeprefix("ConvLayer_")
@@ -121,30 +121,32 @@ def read_folder(path: Path) -> Layers:
         ):
             raise WeightsError(f"{file}: is not the name of a LiviaNET parameter")
         try:
-            array = np.load(file, mmap_mode="r", allow_pickle=False)  # mapped: a false size fails
+            array = np.load(
+                file, mmap_mode="r", allow_pickle=False
+            )  # memory mapping fails for a wrong size
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{file}: is not a whole .npy file ({reason})") from error
+            raise WeightsError(f"{file}: is not a complete .npy file ({reason})") from error
         if not isinstance(array, np.ndarray):
             raise WeightsError(f"{file}: is not a .npy file")
-        found.setdefault(name, {})[short] = np.array(array)
-    found.setdefault("Classifier", {})
-    lacking = []
-    for name, arrays in found.items():
-        wanted = [s for s in TARGETS if s != ("prelu" if name == "Classifier" else "bias")]
-        missing = [short for short in wanted if short not in arrays]
-        lacking += [f"{name} ({', '.join(missing)})"] if missing else []
-    if lacking:
+        arrays_by_layer.setdefault(name, {})[short] = np.array(array)
+    arrays_by_layer.setdefault("Classifier", {})
+    incomplete = []
+    for name, arrays in arrays_by_layer.items():
+        required = [s for s in TARGETS if s != ("prelu" if name == "Classifier" else "bias")]
+        missing = [short for short in required if short not in arrays]
+        incomplete += [f"{name} ({', '.join(missing)})"] if missing else []
+    if incomplete:
         raise WeightsError(
-            f"{path}: lacks parameters of the layers {'; '.join(lacking)}: each is expected in a file such "
+            f"{path}: lacks parameters of the layers {'; '.join(incomplete)}: each is expected in a file such "
             "as mean_ConvLayer_0.npy; convolutions alone are not a complete network"
         )
-    return _in_layers(path, found)
+    return _in_layers(path, arrays_by_layer)
 
 
-def _in_layers(path: Path, found: Mapping[str, Mapping[str, np.ndarray]]) -> Layers:
+def _in_layers(path: Path, arrays_by_layer: Mapping[str, Mapping[str, np.ndarray]]) -> Layers:
     layers: Layers = {}
-    for name, arrays in found.items():
+    for name, arrays in arrays_by_layer.items():
         for short, array in arrays.items():
             if array.dtype.kind != "f":
                 raise WeightsError(
@@ -166,17 +168,17 @@ def _in_keras(short: str, array: np.ndarray) -> np.ndarray:
     return array.reshape(1, 1, 1, -1) if short == "prelu" else array
 
 
-def _value(path: Path, what: str, variable: Any) -> np.ndarray:
+def _value(path: Path, name: str, variable: Any) -> np.ndarray:
     """The array in a Theano shared variable, or the array that replaces it."""
     container = variable.state.get("container") if isinstance(variable, Stub) else None
     storage = container.state.get("storage") if isinstance(container, Stub) else None
     value = storage[0] if isinstance(storage, list) and storage else variable
     if not isinstance(value, StubArray):
-        raise WeightsError(f"{path}: {what} has no array in container.storage[0]")
+        raise WeightsError(f"{path}: {name} has no array in container.storage[0]")
     try:
         return array_of(value)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {what}: {error}") from error
+        raise WeightsError(f"{path}: {name}: {error}") from error
 
 
 def _unpacked(path: Path) -> bytes:
@@ -200,13 +202,13 @@ def _resolve(module: str, name: str) -> Any:
         if name == "_reconstruct":
             return StubArray
         return StubDtype if name == "dtype" else stub(module, name)
-    known = (
+    allowed = (
         package in PACKAGES
         or (module in ("__builtin__", "builtins") and name in BUILTINS)
         or (module in ("copy_reg", "copyreg") and name in ("_reconstructor", "__newobj__"))
         or (module == "collections" and name in ("OrderedDict", "defaultdict", "deque"))
     )
-    if not known:
+    if not allowed:
         raise WeightsError(
             f"its pickle names {module}.{name}, which is not part of LiviaNET: refused"
         )
