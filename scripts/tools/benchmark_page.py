@@ -53,7 +53,7 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
         figure["peak_mb"] = max(figure["peak_mb"], 0.0 if np.isnan(peak) else float(peak))
     for step, figure in figures.items():
         logs = (folder / "logs" / step).rglob("*.log")
-        peaks = [re.findall(r"peak (?:memory )?(\d+) MB", log.read_text()) for log in logs]
+        peaks = [re.findall(r"peak memory (\d+) MB", log.read_text()) for log in logs]
         logged = [float(peak) for in_log in peaks for peak in in_log]
         figure["peak_mb"] = max(logged, default=figure["peak_mb"])
         figure["seconds_per_scan"] = figure["seconds"] / scans

@@ -83,7 +83,11 @@ def test_steps_of_a_scan_form_two_cluster_jobs():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"]
+    "page",
+    [
+        *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"),
+        *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
+    ],
 )
 def test_links_between_documents_exist(page):
     path = REPOSITORY / page

@@ -20,7 +20,7 @@ def test_step_seconds_are_summed_over_jobs_and_peak_memory_is_the_largest(tmp_pa
     write(tmp_path / "benchmarks/predict_fold/m/1.tsv", "s\tmax_rss\n1\t20\n")
     write(
         tmp_path / "logs/predict_fold/m/1.log",
-        "2026-01-01 INFO by the worker, process 7, peak 950 MB\nDONE",
+        "2026-01-01 INFO process 7, peak memory 950 MB, 1.00 s of CPU time\nDONE",
     )
     steps = benchmark_page.steps(tmp_path, 2)
     assert steps["crop"] == {

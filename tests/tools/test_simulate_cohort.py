@@ -9,8 +9,8 @@ from lesionflow.simulation import scan
 from lesionflow.simulation.scan import simulated_head
 
 
-class Here:
-    """A pool of processes that is none."""
+class SerialPool:
+    """Runs the jobs of a pool in this process."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -39,7 +39,7 @@ def test_contents_of_the_demo_cohort(tmp_path, monkeypatch):
         lambda h, s: scan.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
     )
     monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
-    monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", Here)
+    monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", SerialPool)
     monkeypatch.setattr("sys.argv", ["simulate_cohort.py", str(tmp_path)])
     simulate_cohort.main()
     folder = tmp_path / "sub-04" / "anat"
