@@ -24,9 +24,8 @@ def main(snakemake):
         images = [load(path) for path in snakemake.input.folds]
         mean, spread = average(images, params.n_folds)
         affine = images[0].affine
-        if (
-            not params.cleaned
-        ):  # else step clean removes the padding, after it labelled the structures
+        # Where structures are cleaned, the step clean removes the padding after it has labelled them.
+        if not params.cleaned:
             scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
             inside_scan = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
             mean = without_padding(mean, inside_scan, params.activation)

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import ndimage
 
 from lesionflow.imaging.connected_components import label_lesions
+from lesionflow.imaging.grids import equivalent_diameter_mm
 from lesionflow.simulation.template_head import PLACES
 from lesionflow.training.microbleed_examples import Example
 
@@ -41,7 +42,7 @@ def matches(detections: np.ndarray, example: Example) -> pd.DataFrame:
     for number, box in enumerate(ndimage.find_objects(detections), start=1):
         if number not in overlapping:
             voxels = detections[box] == number
-            mm = (6 * voxels.sum() * example.grid.voxel_mm3 / np.pi) ** (1 / 3)
+            mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))
             place = np.bincount(example.place[box][voxels]).argmax()
             rows.append((float(mm), PLACES[place], False, False))
     return pd.DataFrame(rows, columns=["mm", "place", "true", "hit"])
