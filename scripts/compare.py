@@ -8,8 +8,8 @@ from lesionflow.base import json_sidecar
 from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
 from lesionflow.evaluation.lesion_matching import sweep
-from lesionflow.evaluation.reference_lesions import true_lesions
-from lesionflow.evaluation.scan_comparison import TABLE, known_of, unusable
+from lesionflow.evaluation.reference_lesions import reference_lesions
+from lesionflow.evaluation.scan_comparison import TABLE, comparison_summary, unusable
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.matlab import read_matlab
@@ -30,10 +30,10 @@ def main(snakemake):
             drawn = (
                 read_matlab(Path(path), params.matlab) if matlab else read_scan(path, params.affine)
             )
-            truth = true_lesions(drawn, labels, rules["connectivity"], path)
+            truth = reference_lesions(drawn, labels, rules["connectivity"], path)
             maps = channels_last(image)
             table, found = sweep(maps, brain, grid, truth, params.output, rules, name=path)
-            known = known_of(found, truth, grid, list(labels.values()), rules)
+            known = comparison_summary(found, truth, grid, list(labels.values()), rules)
         except ScanError as error:
             table, known = TABLE, unusable(error)
         write_table(snakemake.output.table, table)

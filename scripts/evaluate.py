@@ -8,7 +8,7 @@ from lesionflow.base.job_log import logged
 from lesionflow.cohort.plan import join_references
 from lesionflow.evaluation.cohort_metrics import threshold_table
 from lesionflow.evaluation.page import evaluation_page
-from lesionflow.evaluation.scan_metrics import gathered
+from lesionflow.evaluation.scan_metrics import evaluation_tables
 from lesionflow.results.columns import dictionary
 from lesionflow.results.evaluation_columns import EVALUATION, THRESHOLDS
 from lesionflow.results.tables_io import write_table
@@ -20,7 +20,7 @@ def main(snakemake):
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
         plan = join_references(json_sidecar.read(files.plan), json_sidecar.read(files.truths))
-        evaluation, sweeps, lesions = gathered(plan, params.models, results, logs)
+        evaluation, sweeps, lesions = evaluation_tables(plan, params.models, results, logs)
         thresholds = threshold_table(sweeps)
         write_table(output.evaluation, evaluation)
         write_table(output.thresholds, thresholds)

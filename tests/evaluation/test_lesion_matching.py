@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import SIZES_MM3, THRESHOLDS, sweep
-from lesionflow.evaluation.reference_lesions import meet, true_lesions
-from lesionflow.evaluation.scan_comparison import known_of
+from lesionflow.evaluation.reference_lesions import reference_lesions, voxel_correspondence
+from lesionflow.evaluation.scan_comparison import comparison_summary
 from lesionflow.imaging.connected_components import centres_mm, components
 from lesionflow.imaging.grids import Grid
 from lesionflow.results.lesion_filters import apply_filters
@@ -33,7 +33,7 @@ def filled(*boxes, shape=SHAPE, value=1.0):
 
 
 def drawn(data, affine=MM, labels=None, connectivity=26):
-    return true_lesions(nib.Nifti1Image(data, affine), labels or ONE["labels"], connectivity)
+    return reference_lesions(nib.Nifti1Image(data, affine), labels or ONE["labels"], connectivity)
 
 
 def swept(probability, truth, affine=MM, output=ONE, brain=None, **rules):
@@ -143,7 +143,7 @@ def test_the_same_lesions_in_any_orientation_are_all_found(code, seed):
     flipped = nib.Nifti1Image(data, affine).as_reoriented(
         nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), turn)
     )
-    truth = true_lesions(flipped, ONE["labels"], 26)
+    truth = reference_lesions(flipped, ONE["labels"], 26)
     row = at_card(swept(data * 0.9, truth, affine)[0])
     assert row["lesions"] == row["found"] == row["count"] == row["true_detections"] > 0
     assert row["voxels"] == row["truth_voxels"] == row["voxels_both"] == data.sum()
@@ -272,13 +272,13 @@ def test_valdo_where_there_is_nothing():
 def known(probability, data):
     truth = drawn(data)
     _, found = swept(probability, truth)
-    return known_of(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)["valdo"]["cmb"]
+    return comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)["valdo"]["cmb"]
 
 
 def test_the_kept_facts_of_each_true_lesion():
     truth = drawn(filled(A, B))
     _, found = swept(filled(B, value=0.9), truth)
-    facts = known_of(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)
+    facts = comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)
     assert [one["found"] for one in facts["lesions"]] == [False, True]
     assert facts["lesions"][0]["diameter_mm"] == pytest.approx((48 / np.pi) ** (1 / 3), abs=1e-4)
     assert facts["status"] == "ok"
@@ -290,6 +290,6 @@ def test_centres_and_meetings():
     assert centres_mm(numbers, np.diag([2.0, 1, 1, 1]), 2).tolist() == [[0, 0, 0], [4, 1, 1.5]]
     wanted = np.zeros(SHAPE, bool)
     wanted[4, 4, 4] = True
-    meeting = meet(drawn(filled(C)), Grid(MM, SHAPE), wanted)
-    assert sorted(meeting.model.tolist()) == [177, 444]
-    assert meeting.model.tolist() == meeting.truth.tolist()
+    correspondence = voxel_correspondence(drawn(filled(C)), Grid(MM, SHAPE), wanted)
+    assert sorted(correspondence.model.tolist()) == [177, 444]
+    assert correspondence.model.tolist() == correspondence.truth.tolist()

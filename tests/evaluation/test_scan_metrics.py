@@ -16,7 +16,7 @@ from lesionflow.evaluation.cohort_metrics import (
 from lesionflow.evaluation.lesion_matching import COUNTED
 from lesionflow.evaluation.page import cell, evaluation_page
 from lesionflow.evaluation.scan_metrics import detection, dice, ratio, scan_figures
-from lesionflow.results import evaluation_columns as held
+from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 
 
@@ -98,7 +98,7 @@ def sweeps(*scans, **more):
 
 def test_scans_that_are_alike_have_intervals_of_no_width():
     table = threshold_table(sweeps(*[counted()] * 5))
-    assert list(table.columns) == names(held.THRESHOLDS)
+    assert list(table.columns) == names(evaluation_columns.THRESHOLDS)
     row = table[table.card].iloc[0]
     wanted = {"scans": 5, "lesions": 20, "found": 15, "missed": 5, "count": 25}
     wanted |= {"false_positives": 5, "false_positives_a_scan": 1.0, "mean_dice": 0.6}
@@ -174,10 +174,10 @@ def test_sensitivity_by_size():
 
 
 def test_columns_are_described_once():
-    for columns in (held.EVALUATION, held.THRESHOLDS):
+    for columns in (evaluation_columns.EVALUATION, evaluation_columns.THRESHOLDS):
         assert len(set(names(columns))) == len(columns)
         assert all(len(column["Description"]) > 2 for column in columns)
-    assert set(held.INTEGERS) <= set(names(held.EVALUATION))
+    assert set(evaluation_columns.INTEGERS) <= set(names(evaluation_columns.EVALUATION))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_the_page_tells_all_and_needs_no_network(scans, argmax):
         scan=[f"sub-{n}" for n in range(len(scans))], model="m", label="cmb", status="ok", reason=""
     )
     rows = pd.concat([rows, pd.DataFrame([{"scan": "sub-x", "status": "truth-missing"}])])
-    rows = rows.reindex(columns=names(held.EVALUATION)).reset_index(drop=True)
+    rows = rows.reindex(columns=names(evaluation_columns.EVALUATION)).reset_index(drop=True)
     rows.loc[rows.scan == "sub-x", "reason"] = "<none>"
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
@@ -217,7 +217,7 @@ def test_several_labels_share_a_table_and_a_picture():
     swept = swept[swept.card].assign(threshold=np.nan)
     own = scan_figures(pd.DataFrame(scans)).assign(scan=["sub-0", "sub-1"], model="m", status="ok")
     rows = pd.concat([own.assign(label=label) for label in ("core", "rim")])
-    rows = rows.reindex(columns=names(held.EVALUATION)).reset_index(drop=True)
+    rows = rows.reindex(columns=names(evaluation_columns.EVALUATION)).reset_index(drop=True)
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
     page = evaluation_page(rows, threshold_table(swept), lesions, models)

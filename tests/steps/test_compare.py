@@ -8,7 +8,7 @@ import pytest
 
 from lesionflow.cohort.plan import split_references
 from lesionflow.imaging.nifti import save
-from lesionflow.results import evaluation_columns as held
+from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 from support.card_defaults import default
 from support.jobs import job
@@ -128,7 +128,7 @@ def test_every_scan_keeps_a_row(tmp_path):
     plan.append(record("sub-6", truth=("unreadable", "t is empty (0 bytes)")))
     plan.append(record("sub-7"))
     table, thresholds = run_evaluate(tmp_path, plan)
-    assert list(table.columns) == names(held.EVALUATION)[1:]
+    assert list(table.columns) == names(evaluation_columns.EVALUATION)[1:]
     assert table.status.to_dict() == {
         "sub-1": "ok",
         "sub-2": "truth-unusable",
@@ -164,5 +164,5 @@ def test_no_truth_that_can_be_used_gives_rows_with_reasons(tmp_path):
     run_compare(tmp_path, tmp_path / "none.nii.gz")
     table, thresholds = run_evaluate(tmp_path, [record("sub-1")])
     assert table.status.tolist() == ["truth-unusable"]
-    assert list(thresholds.columns) == names(held.THRESHOLDS)
+    assert list(thresholds.columns) == names(evaluation_columns.THRESHOLDS)
     assert len(thresholds) == 0

@@ -10,7 +10,7 @@ import yaml
 import simulate_cohort
 from lesionflow.imaging.grids import Grid
 from lesionflow.simulation import scan
-from lesionflow.simulation.microbleeds import Focus, rasterize
+from lesionflow.simulation.microbleeds import Microbleed, rasterize
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from lesionflow.training import train_microbleeds
 from lesionflow.training.export_weights import with_digests
@@ -29,7 +29,7 @@ from support.paths import HOUSE
 def spheres(*places, shape=(40, 40, 40)):
     """An example with a sphere for each (centre, radius)."""
     grid = Grid(np.eye(4), shape)
-    bleeds = [Focus(np.array(c, float), np.full(3, float(r)), 0.9, "lobar") for c, r in places]
+    bleeds = [Microbleed(np.array(c, float), np.full(3, float(r)), 0.9, "lobar") for c, r in places]
     brain = np.ones(shape, bool)
     empty = np.zeros((0, 3), np.int16)
     image = np.ones(shape, np.float16)

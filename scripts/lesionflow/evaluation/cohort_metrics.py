@@ -47,7 +47,7 @@ def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     sweeps
-        Of ``scan_metrics.gathered``.
+        Of ``scan_metrics.evaluation_tables``.
     """
     wanted = names(evaluation_columns.THRESHOLDS)
     if sweeps.empty:
@@ -130,7 +130,7 @@ def by_size(lesions: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     lesions
-        True lesions of one model and label (see ``scan_metrics.gathered``), at the card's operating
+        True lesions of one model and label (see ``scan_metrics.evaluation_tables``), at the card's operating
         point; intervals as in ``threshold_table``, over the scans that have any.
     """
     rows = []

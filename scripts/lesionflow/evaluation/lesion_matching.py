@@ -9,7 +9,12 @@ import pandas as pd
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from lesionflow.evaluation.reference_lesions import Meeting, Truth, meet, nearest_in_truth
+from lesionflow.evaluation.reference_lesions import (
+    ReferenceLesions,
+    VoxelCorrespondence,
+    nearest_reference_voxels,
+    voxel_correspondence,
+)
 from lesionflow.imaging.connected_components import components
 from lesionflow.imaging.grids import Grid, bounding_box
 from lesionflow.results.lesion_filters import apply_filters
@@ -56,8 +61,8 @@ def match(
     grid: Grid,
     box: tuple[slice, ...],
     connectivity: int,
-    truth: Truth,
-    meeting: Meeting,
+    truth: ReferenceLesions,
+    correspondence: VoxelCorrespondence,
 ) -> Match:
     """Number the lesions of a label map as the road does, and pair them with the true ones.
 
@@ -73,7 +78,7 @@ def match(
         The model's, and the part of it that holds every voxel with a label.
     connectivity
         The card's.
-    truth, meeting
+    truth, correspondence
         See ``truths``.
     """
     start = np.array([axis.start for axis in box])
@@ -94,9 +99,9 @@ def match(
             "probability": np.bincount(own, probability[(*places, label[own] - 1)], count + 1)[1:],
         }
     )
-    predicted = np.zeros(len(meeting.model), np.int32)
-    known = np.flatnonzero(meeting.model >= 0)
-    at = np.stack(np.unravel_index(meeting.model[known], grid.shape)) - start[:, None]
+    predicted = np.zeros(len(correspondence.model), np.int32)
+    known = np.flatnonzero(correspondence.model >= 0)
+    at = np.stack(np.unravel_index(correspondence.model[known], grid.shape)) - start[:, None]
     inside = ((at >= 0) & (at < np.array(numbers.shape)[:, None])).all(axis=0)
     predicted[known[inside]] = numbers[tuple(at[:, inside])]
 
@@ -106,18 +111,21 @@ def match(
     peaks = np.array(
         [_peak_mm(int(n), boxes[n - 1], numbers, label, probability, affine) for n in hidden]
     )
-    at_peak = nearest_in_truth(truth, peaks)
+    at_peak = nearest_reference_voxels(truth, peaks)
     seen, taken = hidden[at_peak >= 0], at_peak[at_peak >= 0]
     # such a lesion's one voxel counts for the overlap of volumes only where no other lesion has it
-    free = ~np.isin(taken, meeting.truth[predicted > 0]) & ~pd.Series(taken).duplicated().to_numpy()
+    free = (
+        ~np.isin(taken, correspondence.truth[predicted > 0])
+        & ~pd.Series(taken).duplicated().to_numpy()
+    )
     voxels[seen - 1] = free
     table["voxels"] = voxels
     table["outside_truth"] = np.isin(np.arange(1, count + 1), hidden[at_peak < 0])
-    both = (predicted > 0) & (meeting.number > 0)
+    both = (predicted > 0) & (correspondence.number > 0)
     pairs = pd.DataFrame(
         {
             "predicted": np.concatenate([predicted[both], seen]),
-            "true": np.concatenate([meeting.number[both], truth.numbers.ravel()[taken]]),
+            "true": np.concatenate([correspondence.number[both], truth.numbers.ravel()[taken]]),
             "voxels": np.concatenate([np.ones(int(both.sum()), np.int64), free]),
         }
     )
@@ -141,7 +149,9 @@ def _peak_mm(
     return xyz[peak(values, xyz, xyz.mean(axis=0))]
 
 
-def counted(found: Match, truth: Truth, rules: Mapping[str, Any], n_labels: int) -> pd.DataFrame:
+def counted(
+    found: Match, truth: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
+) -> pd.DataFrame:
     """One row a label: what evaluation sums up, after the filters of ``rules``.
 
     Returns
@@ -179,7 +189,7 @@ def sweep(
     probability: np.ndarray,
     brain: np.ndarray,
     grid: Grid,
-    truth: Truth,
+    truth: ReferenceLesions,
     output: Mapping[str, Any],
     rules: Mapping[str, Any],
     thresholds: Sequence[float] = THRESHOLDS,
@@ -198,7 +208,7 @@ def sweep(
     grid
         The model's.
     truth
-        Of ``reference_lesions.true_lesions``.
+        Of ``reference_lesions.reference_lesions``.
     output, rules
         The card's ``output`` and ``postprocess``; the card's own threshold and size are tried as well.
     name
@@ -215,7 +225,7 @@ def sweep(
     Raises
     ------
     ScanError
-        See ``reference_lesions.meet``.
+        See ``reference_lesions.voxel_correspondence``.
     """
     activation, own = output["activation"], rules["threshold"]
     argmax = activation == "softmax" and probability.shape[3] > 2
@@ -223,7 +233,7 @@ def sweep(
     sizes = sorted({*sizes_mm3, float(rules["min_volume_mm3"])})
     lowest = label_map(probability, activation, tried[0])
     box = bounding_box(lowest > 0)
-    meeting = meet(truth, grid, lowest > 0, name)
+    correspondence = voxel_correspondence(truth, grid, lowest > 0, name)
     inside, first = probability[box], int(activation == "softmax")
     parts, above, rows, found, at_card = [], -1, pd.DataFrame(), None, None
     for threshold in tried:
@@ -238,7 +248,7 @@ def sweep(
                 box,
                 rules["connectivity"],
                 truth,
-                meeting,
+                correspondence,
             )
             rows = pd.concat(
                 [

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from lesionflow.evaluation.lesion_matching import Match
-from lesionflow.evaluation.reference_lesions import Truth
+from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.connected_components import centres_mm
 
 VALDO_MM = 5.0  # see CONVENTIONS: the challenge's own distance is not known here
@@ -67,7 +67,9 @@ def shivai(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def valdo(found: Match, kept: np.ndarray, truth: Truth, voxel_mm3: float, label: int) -> dict:
+def valdo(
+    found: Match, kept: np.ndarray, truth: ReferenceLesions, voxel_mm3: float, label: int
+) -> dict:
     """The VALDO challenge's four figures of one scan and label (see ``CONVENTIONS``).
 
     Parameters

@@ -15,7 +15,7 @@ TIE = 1e-4  # a voxel centre halfway between two voxels goes up, whatever the la
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReferenceLesions:
     """True lesions of a scan.
 
     ``numbers`` (x, y, z) holds them numbered from 1 through all labels, ``grid`` says where they lie,
@@ -35,9 +35,9 @@ class Truth:
         return self.voxels * self.grid.voxel_mm3
 
 
-def true_lesions(
+def reference_lesions(
     image: nib.Nifti1Image, labels: Mapping[int, str], connectivity: int, name: str = "the truth"
-) -> Truth:
+) -> ReferenceLesions:
     """The lesions of a truth image: connected components of each label.
 
     Parameters
@@ -88,11 +88,11 @@ def true_lesions(
         label[0] = 0
     voxels = np.bincount(numbers[places], minlength=len(label))
     voxels[0] = 0
-    return Truth(numbers, Grid(image.affine, data.shape), label, voxels, ignored)
+    return ReferenceLesions(numbers, Grid(image.affine, data.shape), label, voxels, ignored)
 
 
 @dataclass(frozen=True)
-class Meeting:
+class VoxelCorrespondence:
     """The truth's voxels that matter, and the model's voxel that is nearest to each.
 
     ``model`` (n,): flat index on the model's grid, -1 where the voxel lies outside of it; ``truth``
@@ -104,7 +104,9 @@ class Meeting:
     number: np.ndarray
 
 
-def meet(truth: Truth, grid: Grid, wanted: np.ndarray, name: str = "the truth") -> Meeting:
+def voxel_correspondence(
+    truth: ReferenceLesions, grid: Grid, wanted: np.ndarray, name: str = "the truth"
+) -> VoxelCorrespondence:
     """Where the truth's voxels lie on the model's grid, once for all thresholds.
 
     Parameters
@@ -149,10 +151,10 @@ def meet(truth: Truth, grid: Grid, wanted: np.ndarray, name: str = "the truth") 
             "truth-unusable",
         )
     model, flat, numbers = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Meeting(model, flat, numbers)
+    return VoxelCorrespondence(model, flat, numbers)
 
 
-def nearest_in_truth(truth: Truth, xyz_mm: np.ndarray) -> np.ndarray:
+def nearest_reference_voxels(truth: ReferenceLesions, xyz_mm: np.ndarray) -> np.ndarray:
     """Flat index (n,) of the truth's voxels nearest to world positions (n, 3), -1 outside of it."""
     index = nib.affines.apply_affine(np.linalg.inv(truth.grid.affine), xyz_mm.reshape(-1, 3))
     index = np.floor(index + 0.5 + TIE).astype(np.int64)

@@ -9,15 +9,15 @@ import pandas as pd
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import COUNTED, Match
 from lesionflow.evaluation.other_conventions import valdo
-from lesionflow.evaluation.reference_lesions import Truth
+from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.grids import Grid, equivalent_diameter_mm
 from lesionflow.results.lesion_filters import apply_filters
 
 TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
 
 
-def known_of(
-    found: Match, truth: Truth, grid: Grid, labels: list[str], rules: Mapping[str, Any]
+def comparison_summary(
+    found: Match, truth: ReferenceLesions, grid: Grid, labels: list[str], rules: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Facts of a scan at the card's operating point.
 

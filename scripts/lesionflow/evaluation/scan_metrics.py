@@ -88,7 +88,7 @@ def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tu
     )
 
 
-def gathered(
+def evaluation_tables(
     plan: list[dict[str, Any]],
     cards: Mapping[str, Mapping[str, Any]],
     results: Path,

@@ -32,10 +32,10 @@ def write(
 
     names = [str(target) for target in targets]
     if names and all("evaluat" in name for name in names):
-        from lesionflow.evaluation.scan_metrics import gathered
+        from lesionflow.evaluation.scan_metrics import evaluation_tables
 
         path = layout.path(layout.PARTIAL_EVALUATION)
-        table = gathered(scans, models, layout.RESULTS, layout.LOGS)[0]
+        table = evaluation_tables(scans, models, layout.RESULTS, layout.LOGS)[0]
     else:
         path = layout.path(layout.PARTIAL_COHORT)
         table = cohort_table(scans, models, layout.RESULTS, layout.LOGS)
