@@ -1,4 +1,4 @@
-"""Rule compare: compare the probabilities of a scan with its reference segmentation, at every threshold and smallest volume."""
+"""Rule compare: hold a scan's probabilities against its truth, at every threshold and smallest size."""
 
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def main(snakemake):
             drawn = (
                 read_matlab(Path(path), params.matlab) if matlab else read_scan(path, params.affine)
             )
-            reference = reference_lesions(drawn, labels, rules["connectivity"], path)
+            truth = reference_lesions(drawn, labels, rules["connectivity"], path)
             maps = channels_last(image)
-            table, found = sweep(maps, brain, grid, reference, params.output, rules, name=path)
-            known = comparison_summary(found, reference, grid, list(labels.values()), rules)
+            table, found = sweep(maps, brain, grid, truth, params.output, rules, name=path)
+            known = comparison_summary(found, truth, grid, list(labels.values()), rules)
         except ScanError as error:
             table, known = TABLE, unusable(error)
         write_table(snakemake.output.table, table)

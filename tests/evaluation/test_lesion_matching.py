@@ -36,12 +36,12 @@ def drawn(data, affine=MM, labels=None, connectivity=26):
     return reference_lesions(nib.Nifti1Image(data, affine), labels or ONE["labels"], connectivity)
 
 
-def swept(probability, reference, affine=MM, output=ONE, brain=None, **rules):
+def swept(probability, truth, affine=MM, output=ONE, brain=None, **rules):
     if probability.ndim == 3:
         probability = probability[..., None]
     grid = Grid(affine, probability.shape[:3])
     brain = np.ones(grid.shape, bool) if brain is None else brain
-    return sweep(probability, brain, grid, reference, output, {**RULES, **rules})
+    return sweep(probability, brain, grid, truth, output, {**RULES, **rules})
 
 
 def at_card(table, label=1):
@@ -118,9 +118,9 @@ def test_random_maps_are_counted_as_the_road_counts_them():
     probability = rng.random((12, 13, 11, 1)).astype(np.float32) ** 9
     brain = rng.random((12, 13, 11)) < 0.8
     affine = oriented("LPS", (0.7, 1.1, 1.9), (12, 13, 11), (10, 5, 3))
-    reference = drawn((rng.random((12, 13, 11)) < 0.02).astype(np.uint8), affine, connectivity=18)
+    truth = drawn((rng.random((12, 13, 11)) < 0.02).astype(np.uint8), affine, connectivity=18)
     rules = {"connectivity": 18, "min_volume_mm3": 2.0, "threshold": 0.35}
-    table, found = swept(probability, reference, affine, brain=brain, **rules)
+    table, found = swept(probability, truth, affine, brain=brain, **rules)
     for threshold in (0.25, 0.35, 0.6):
         labels = label_map(probability, "sigmoid", threshold)
         numbers = label_lesions(labels, 18, affine)
@@ -129,7 +129,7 @@ def test_random_maps_are_counted_as_the_road_counts_them():
         own = table[(table.threshold == threshold) & (table.min_volume_mm3 == 2.0)].iloc[0]
         assert 3 < own["count"] == kept.sum() < len(kept)
         assert own.volume_mm3 == pytest.approx(rows.volume_mm3[kept].sum())
-        right = np.unique(numbers[(reference.numbers > 0) & (numbers > 0)])
+        right = np.unique(numbers[(truth.numbers > 0) & (numbers > 0)])
         assert own.true_detections == kept[right - 1].sum() > 0
 
 
@@ -143,8 +143,8 @@ def test_the_same_lesions_in_any_orientation_are_all_found(code, seed):
     flipped = nib.Nifti1Image(data, affine).as_reoriented(
         nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), turn)
     )
-    reference = reference_lesions(flipped, ONE["labels"], 26)
-    row = at_card(swept(data * 0.9, reference, affine)[0])
+    truth = reference_lesions(flipped, ONE["labels"], 26)
+    row = at_card(swept(data * 0.9, truth, affine)[0])
     assert row["lesions"] == row["found"] == row["count"] == row["true_detections"] > 0
     assert row["voxels"] == row["truth_voxels"] == row["voxels_both"] == data.sum()
 
@@ -153,8 +153,8 @@ def test_a_finer_truth_holds_more_voxels_of_the_same_lesion():
     fine = np.diag([0.5, 0.5, 0.5, 1])
     fine[:3, 3] = -0.25  # the corners of both grids are the same
     data = filled(A)
-    reference = drawn(data.repeat(2, 0).repeat(2, 1).repeat(2, 2), fine)
-    row = at_card(swept(data * 0.9, reference)[0])
+    truth = drawn(data.repeat(2, 0).repeat(2, 1).repeat(2, 2), fine)
+    row = at_card(swept(data * 0.9, truth)[0])
     assert (row["voxels"], row["truth_voxels"], row["voxels_both"]) == (64, 64, 64)
     assert row["volume_mm3"] == pytest.approx(row["truth_volume_mm3"]) == 8
 
@@ -164,8 +164,8 @@ def test_a_lesion_between_thick_slices_has_the_voxel_at_its_peak():
     thick[2, 3] = 2  # slices at 2 and 7 mm
     between = ((4, 5), (4, 5), (4, 5))
     data = np.zeros((10, 10, 2), np.float32)
-    reference = drawn(data, thick)
-    row = at_card(swept(filled(between, value=0.9), reference)[0])
+    truth = drawn(data, thick)
+    row = at_card(swept(filled(between, value=0.9), truth)[0])
     assert (row["count"], row["true_detections"], row["voxels"]) == (1, 0, 1)
     data[4, 4, 0] = 1  # 4 mm is nearer to 2 mm than to 7 mm
     row = at_card(swept(filled(between, value=0.9), drawn(data, thick))[0])
@@ -185,19 +185,19 @@ def test_an_oblique_truth_meets_the_same_places():
     affine = oriented("RAS", (1, 1, 1), (30, 30, 30), (20, 10, 30), origin=(0, 0, 0))
     ball = np.indices((30, 30, 30)).reshape(3, -1).T
     near = np.linalg.norm(nib.affines.apply_affine(affine, ball) - [5.0, 12.0, 20.0], axis=1) < 4
-    reference = drawn(near.reshape(30, 30, 30).astype(np.uint8), affine)
+    truth = drawn(near.reshape(30, 30, 30).astype(np.uint8), affine)
     away = np.linalg.norm(np.indices((30, 30, 30)).T[..., ::1] - [5.0, 12.0, 20.0], axis=-1).T
-    row = at_card(swept(np.where(away < 4, 0.9, 0).astype(np.float32), reference)[0])
+    row = at_card(swept(np.where(away < 4, 0.9, 0).astype(np.float32), truth)[0])
     assert (row["lesions"], row["found"], row["count"], row["true_detections"]) == (1, 1, 1, 1)
     assert 2 * row["voxels_both"] / (row["voxels"] + row["truth_voxels"]) > 0.9
 
 
 def test_what_the_model_did_not_see_is_missed_and_what_the_truth_does_not_show_is_counted():
     shifted = np.eye(4)
-    shifted[0, 3] = 5  # the reference begins where the model's fifth voxel lies, and ends behind it
-    reference = drawn(filled(((7, 9), (1, 3), (1, 3)), ((1, 3), (1, 3), (1, 3))), shifted)
+    shifted[0, 3] = 5  # the truth begins where the model's fifth voxel lies, and ends behind it
+    truth = drawn(filled(((7, 9), (1, 3), (1, 3)), ((1, 3), (1, 3), (1, 3))), shifted)
     seen = ((6, 8), (1, 3), (1, 3))
-    row = at_card(swept(filled(seen, C, value=0.9), reference)[0])
+    row = at_card(swept(filled(seen, C, value=0.9), truth)[0])
     assert (row["lesions"], row["found"]) == (2, 1)
     assert (row["count"], row["true_detections"], row["outside_truth"]) == (2, 1, 1)
     assert (row["truth_voxels"], row["voxels"], row["voxels_both"]) == (16, 8, 8)
@@ -219,18 +219,18 @@ def test_a_truth_that_is_no_label_image_is_an_error(value, shown):
 
 def test_numbered_lesions_of_one_label_are_merged_where_they_touch():
     halves = filled(((1, 2), (1, 3), (1, 3), 1), ((2, 3), (1, 3), (1, 3), 2), (*B, 7))
-    reference = drawn(halves)
-    assert reference.voxels.tolist() == [0, 8, 8]
-    assert reference.ignored == []
+    truth = drawn(halves)
+    assert truth.voxels.tolist() == [0, 8, 8]
+    assert truth.ignored == []
 
 
 def test_several_labels_go_by_their_values_and_others_are_told():
     labels = {2: "cmb", 5: "wmh"}
-    reference = drawn(filled((*A, 2), (*B, 5), (*C, 9)), labels=labels)
-    assert reference.label.tolist() == [0, 1, 2]
-    assert reference.ignored == [9]
+    truth = drawn(filled((*A, 2), (*B, 5), (*C, 9)), labels=labels)
+    assert truth.label.tolist() == [0, 1, 2]
+    assert truth.ignored == [9]
     probability = np.stack([filled((*A, 0.9), (*B, 0.6)), filled((*B, 0.55))], axis=-1)
-    table, _ = swept(probability, reference, output={"activation": "sigmoid", "labels": labels})
+    table, _ = swept(probability, truth, output={"activation": "sigmoid", "labels": labels})
     one, two = at_card(table, 1), at_card(table, 2)  # B is more probable as cmb: wrong label
     assert (one["found"], one["count"], one["true_detections"]) == (1, 2, 1)
     assert (two["lesions"], two["found"], two["count"]) == (1, 0, 0)
@@ -270,15 +270,15 @@ def test_valdo_where_there_is_nothing():
 
 
 def known(probability, data):
-    reference = drawn(data)
-    _, found = swept(probability, reference)
-    return comparison_summary(found, reference, Grid(MM, SHAPE), ["cmb"], RULES)["valdo"]["cmb"]
+    truth = drawn(data)
+    _, found = swept(probability, truth)
+    return comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)["valdo"]["cmb"]
 
 
 def test_the_kept_facts_of_each_true_lesion():
-    reference = drawn(filled(A, B))
-    _, found = swept(filled(B, value=0.9), reference)
-    facts = comparison_summary(found, reference, Grid(MM, SHAPE), ["cmb"], RULES)
+    truth = drawn(filled(A, B))
+    _, found = swept(filled(B, value=0.9), truth)
+    facts = comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)
     assert [one["found"] for one in facts["lesions"]] == [False, True]
     assert facts["lesions"][0]["diameter_mm"] == pytest.approx((48 / np.pi) ** (1 / 3), abs=1e-4)
     assert facts["status"] == "ok"
@@ -292,4 +292,4 @@ def test_centres_and_meetings():
     wanted[4, 4, 4] = True
     correspondence = voxel_correspondence(drawn(filled(C)), Grid(MM, SHAPE), wanted)
     assert sorted(correspondence.model.tolist()) == [177, 444]
-    assert correspondence.model.tolist() == correspondence.reference.tolist()
+    assert correspondence.model.tolist() == correspondence.truth.tolist()

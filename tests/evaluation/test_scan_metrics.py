@@ -15,14 +15,13 @@ from lesionflow.evaluation.cohort_metrics import (
 )
 from lesionflow.evaluation.lesion_matching import COUNTED
 from lesionflow.evaluation.page import cell, evaluation_page
-from lesionflow.evaluation.scan_metrics import detection, ratio, scan_figures
-from lesionflow.imaging.overlap import dice
-from lesionflow.results import evaluation_columns as evaluation_columns
+from lesionflow.evaluation.scan_metrics import detection, dice, ratio, scan_figures
+from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 
 
 def counted(**changes):
-    """A scan's row: 4 reference lesions, 3 found; 5 predicted, 4 of them right."""
+    """A scan's row: 4 true lesions, 3 found; 5 predicted, 4 of them right."""
     row = {"label": 1, "lesions": 4, "found": 3, "count": 5, "true_detections": 4}
     row |= {"outside_truth": 0, "volume_mm3": 30.0, "truth_volume_mm3": 40.0}
     row |= {"voxels": 30, "truth_voxels": 40, "voxels_both": 21}
@@ -49,7 +48,7 @@ def test_a_scan():
     wanted |= {"true_detections": 4, "false_positives": 1, "sensitivity": 0.75, "precision": 0.8}
     wanted |= {"f1": 2 * 0.75 * 0.8 / 1.55, "dice": 0.6, "volume_error_mm3": -10.0}
     wanted |= {"volume_error_relative": -0.25, "shivai_sensitivity": 0.75, "shivai_dice": 0.6}
-    # SHiVAi's precision has the reference lesions found above the line: 3 / (3 + 1)
+    # SHiVAi's precision has the true lesions found above the line: 3 / (3 + 1)
     wanted |= {"shivai_precision": 0.75, "shivai_f1": 0.75}
     assert {key: found[key] for key in wanted} == pytest.approx(wanted)
 

@@ -6,7 +6,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from lesionflow.imaging.grids import Grid
-from lesionflow.simulation.microbleeds import Focus, rasterize, truth_table, within
+from lesionflow.simulation.microbleeds import Microbleed, lesion_table, rasterize, within
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from lesionflow.simulation.scanner import ORIENTATIONS
 from lesionflow.simulation.template_head import PLACES, TISSUES, simulated_anatomy
@@ -119,7 +119,7 @@ def test_a_head_without_microbleeds_has_an_empty_table(head):
 
 
 def sphere(centre, radius):
-    return Focus(np.array(centre, float), np.full(3, float(radius)), 0.9, "lobar")
+    return Microbleed(np.array(centre, float), np.full(3, float(radius)), 0.9, "lobar")
 
 
 def test_a_lesion_smaller_than_a_voxel_is_its_nearest_voxel():
@@ -132,7 +132,7 @@ def test_a_sphere_fills_its_volume_by_hand():
     grid = Grid(np.eye(4), (11, 11, 11))
     labels = rasterize([sphere((5, 5, 5), 3)], grid)  # 4/3 pi 27 = 113.1
     assert np.count_nonzero(labels) == 113
-    assert truth_table([sphere((5, 5, 5), 3)]).volume_mm3.tolist() == [113.097]
+    assert lesion_table([sphere((5, 5, 5), 3)]).volume_mm3.tolist() == [113.097]
 
 
 def test_what_the_field_of_view_cuts_is_not_in_it():

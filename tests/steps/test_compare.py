@@ -8,7 +8,7 @@ import pytest
 
 from lesionflow.cohort.plan import split_references
 from lesionflow.imaging.nifti import save
-from lesionflow.results import evaluation_columns as evaluation_columns
+from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 from support.card_defaults import default
 from support.jobs import job
@@ -31,7 +31,7 @@ def box(*starts, value=1, kind=np.uint8):
     return data
 
 
-def run_compare(folder, reference, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
+def run_compare(folder, truth, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
     """Compare a map with two lesions of 8 mm3 with a truth; what was written."""
     save(folder / "p.nii.gz", box(*found, value=0.8, kind=np.float32), np.eye(4))
     save(folder / "m.nii.gz", np.ones(SHAPE, np.uint8), np.eye(4))
@@ -39,7 +39,7 @@ def run_compare(folder, reference, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
     one = job(
         folder,
         "compare",
-        {"probability": folder / "p.nii.gz", "mask": folder / "m.nii.gz", "truth": reference},
+        {"probability": folder / "p.nii.gz", "mask": folder / "m.nii.gz", "truth": truth},
         {"table": f"{stem}.tsv", "facts": f"{stem}.json"},
         affine="strict",
         output=OUTPUT,
@@ -52,8 +52,8 @@ def run_compare(folder, reference, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
 
 
 def test_compare_counts(tmp_path):
-    reference = save_scan(tmp_path / "t.nii.gz", box((2, 2, 2), (2, 8, 8)))
-    table, facts = run_compare(tmp_path, reference)
+    truth = save_scan(tmp_path / "t.nii.gz", box((2, 2, 2), (2, 8, 8)))
+    table, facts = run_compare(tmp_path, truth)
     row = table[table.card].iloc[0]
     assert row[["lesions", "found", "count", "true_detections"]].tolist() == [2, 1, 2, 1]
     assert facts["status"] == "ok"
@@ -75,10 +75,10 @@ def test_a_truth_that_cannot_be_used_is_told_and_stops_nothing(tmp_path, kind):
     assert str(path) in facts["reason"]
 
 
-def record(scan, reference=("ok", ""), problems=None):
+def record(scan, truth=("ok", ""), problems=None):
     parts = {"scan": scan, "subject": "1", "session": "", "run": "", "folder": FOLDER}
     parts |= {"files": {"truth": "t"}, "content": {"truth": "c"}, "finder": None}
-    return {**parts, "problems": problems or {}, "truth": list(reference)}
+    return {**parts, "problems": problems or {}, "truth": list(truth)}
 
 
 def run_evaluate(folder, plan):
@@ -123,9 +123,9 @@ def test_every_scan_keeps_a_row(tmp_path):
     run_compare(tmp_path, bad, scan="sub-2")
     run_compare(tmp_path, nothing, found=(), scan="sub-3")
     plan = [record("sub-1"), record("sub-2"), record("sub-3")]
-    plan.append(record("sub-4", reference=("missing-input", "no file for truth")))
+    plan.append(record("sub-4", truth=("missing-input", "no file for truth")))
     plan.append(record("sub-5", problems={"tiny": ["excluded", "by include and exclude"]}))
-    plan.append(record("sub-6", reference=("unreadable", "t is empty (0 bytes)")))
+    plan.append(record("sub-6", truth=("unreadable", "t is empty (0 bytes)")))
     plan.append(record("sub-7"))
     table, thresholds = run_evaluate(tmp_path, plan)
     assert list(table.columns) == names(evaluation_columns.EVALUATION)[1:]

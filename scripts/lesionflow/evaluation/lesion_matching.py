@@ -1,4 +1,4 @@
-"""Predicted lesions compared with reference lesions, at every threshold and smallest volume."""
+"""Predicted lesions held against true ones: who overlaps whom, at every threshold and smallest size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ COUNTED = [
 
 @dataclass(frozen=True)
 class Match:
-    """The components of one label map, and the reference lesions that they overlap.
+    """The components of one label map, and how they meet the true lesions.
 
-    ``table`` has one row per predicted lesion, in the order of their numbers: ``label`` (place among the
+    ``table`` has a row a predicted lesion, in the order of their numbers: ``label`` (place among the
     card's labels, from 1), ``volume_mm3``, ``outside_brain``, ``probability`` (sum over its voxels),
-    ``voxels`` (on the reference's grid; a lesion that no reference voxel is nearest to has the one at its
-    peak), ``outside_truth`` (whether it lies wholly outside of the reference's field of view).
-    ``pairs`` has one row per pair that shares voxels: ``predicted``, ``true``, ``voxels``.
+    ``voxels`` (on the truth's grid; a lesion that no truth voxel is nearest to has the one at its
+    peak), ``outside_truth`` (whether it lies wholly outside of the truth's field of view).
+    ``pairs`` has a row for each pair that shares voxels: ``predicted``, ``true``, ``voxels``.
     """
 
     numbers: np.ndarray
@@ -62,10 +62,10 @@ def match(
     grid: Grid,
     box: tuple[slice, ...],
     connectivity: int,
-    reference: ReferenceLesions,
+    truth: ReferenceLesions,
     correspondence: VoxelCorrespondence,
 ) -> Match:
-    """Number the lesions of a label map as the pipeline does, and pair them with the reference lesions.
+    """Number the lesions of a label map as the road does, and pair them with the true ones.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def match(
         The model's, and the part of it that holds every voxel with a label.
     connectivity
         The card's.
-    reference, correspondence
-        See ``reference_lesions``.
+    truth, correspondence
+        See ``truths``.
     """
     start = np.array([axis.start for axis in box])
     affine = grid.affine.copy()
@@ -112,11 +112,11 @@ def match(
     peaks = np.array(
         [_peak_mm(int(n), boxes[n - 1], numbers, label, probability, affine) for n in hidden]
     )
-    at_peak = nearest_reference_voxels(reference, peaks)
+    at_peak = nearest_reference_voxels(truth, peaks)
     seen, taken = hidden[at_peak >= 0], at_peak[at_peak >= 0]
     # such a lesion's one voxel counts for the overlap of volumes only where no other lesion has it
     free = (
-        ~np.isin(taken, correspondence.reference[predicted > 0])
+        ~np.isin(taken, correspondence.truth[predicted > 0])
         & ~pd.Series(taken).duplicated().to_numpy()
     )
     voxels[seen - 1] = free
@@ -126,11 +126,11 @@ def match(
     pairs = pd.DataFrame(
         {
             "predicted": np.concatenate([predicted[both], seen]),
-            "true": np.concatenate([correspondence.number[both], reference.numbers.ravel()[taken]]),
+            "true": np.concatenate([correspondence.number[both], truth.numbers.ravel()[taken]]),
             "voxels": np.concatenate([np.ones(int(both.sum()), np.int64), free]),
         }
     )
-    pairs = pairs[label[pairs.predicted] == reference.label[pairs.true]]
+    pairs = pairs[label[pairs.predicted] == truth.label[pairs.true]]
     pairs = pairs.groupby(["predicted", "true"], as_index=False).voxels.sum()
     table["lesion"] = np.arange(1, len(table) + 1)  # the filters go by it
     return Match(numbers, affine, table, pairs)
@@ -151,7 +151,7 @@ def _peak_mm(
 
 
 def counted(
-    found: Match, reference: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
+    found: Match, truth: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
 ) -> pd.DataFrame:
     """One row a label: what evaluation sums up, after the filters of ``rules``.
 
@@ -160,13 +160,13 @@ def counted(
     DataFrame
         ``label`` (from 1), ``lesions`` (true ones) and those ``found``, ``count`` (predicted ones)
         and their ``true_detections`` and number ``outside_truth``, ``volume_mm3`` and
-        ``truth_volume_mm3``, and voxels on the reference's grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
+        ``truth_volume_mm3``, and voxels on the truth's grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
     """
     kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     pairs = found.pairs[kept[found.pairs.predicted - 1]]
     rows = []
     for label in range(1, n_labels + 1):
-        own, true = kept & (found.table.label == label).to_numpy(), reference.label == label
+        own, true = kept & (found.table.label == label).to_numpy(), truth.label == label
         mine = pairs[true[pairs.true]]
         rows.append(
             {
@@ -177,9 +177,9 @@ def counted(
                 "true_detections": mine.predicted.nunique(),
                 "outside_truth": int(found.table.outside_truth[own].sum()),
                 "volume_mm3": float(found.table.volume_mm3[own].sum()),
-                "truth_volume_mm3": float(reference.volume_mm3[true].sum()),
+                "truth_volume_mm3": float(truth.volume_mm3[true].sum()),
                 "voxels": int(found.table.voxels[own].sum()),
-                "truth_voxels": int(reference.voxels[true].sum()),
+                "truth_voxels": int(truth.voxels[true].sum()),
                 "voxels_both": int(mine.voxels.sum()),
             }
         )
@@ -190,12 +190,12 @@ def sweep(
     probability: np.ndarray,
     brain: np.ndarray,
     grid: Grid,
-    reference: ReferenceLesions,
+    truth: ReferenceLesions,
     output: Mapping[str, Any],
     rules: Mapping[str, Any],
     thresholds: Sequence[float] = THRESHOLDS,
     sizes_mm3: Sequence[float] = SIZES_MM3,
-    name: str = "the reference",
+    name: str = "the truth",
 ) -> tuple[pd.DataFrame, Match]:
     """``counted`` at every threshold and smallest size, and the match at the card's own threshold.
 
@@ -208,12 +208,12 @@ def sweep(
     brain : array (x, y, z), bool
     grid
         The model's.
-    reference
-        Of ``reference_lesions.true_lesions``.
+    truth
+        Of ``reference_lesions.reference_lesions``.
     output, rules
         The card's ``output`` and ``postprocess``; the card's own threshold and size are tried as well.
     name
-        Of the reference, for the errors.
+        Of the truth, for the errors.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def sweep(
     Raises
     ------
     ScanError
-        See ``reference_lesions.meet``.
+        See ``reference_lesions.voxel_correspondence``.
     """
     activation, own = output["activation"], rules["threshold"]
     argmax = decides_by_argmax(activation, probability.shape[3] - background_channels(activation))
@@ -234,7 +234,7 @@ def sweep(
     sizes = sorted({*sizes_mm3, float(rules["min_volume_mm3"])})
     lowest = label_map(probability, activation, tried[0])
     box = bounding_box(lowest > 0)
-    correspondence = voxel_correspondence(reference, grid, lowest > 0, name)
+    correspondence = voxel_correspondence(truth, grid, lowest > 0, name)
     inside, first = probability[box], background_channels(activation)
     parts, above, rows, found, at_card = [], -1, pd.DataFrame(), None, None
     for threshold in tried:
@@ -248,13 +248,13 @@ def sweep(
                 grid,
                 box,
                 rules["connectivity"],
-                reference,
+                truth,
                 correspondence,
             )
             rows = pd.concat(
                 [
                     counted(
-                        found, reference, {**rules, "min_volume_mm3": size}, len(output["labels"])
+                        found, truth, {**rules, "min_volume_mm3": size}, len(output["labels"])
                     ).assign(min_volume_mm3=size)
                     for size in sizes
                 ],

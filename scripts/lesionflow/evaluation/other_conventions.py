@@ -16,7 +16,7 @@ CONVENTIONS = {
     "SHiVAi": (
         "A true lesion is hit when one voxel of it is predicted, as here. Where nothing is to be found and "
         "nothing was found all four figures of the scan are 1; where no lesion is hit otherwise all are 0. "
-        "Precision has the reference lesions hit, not the predictions that hit, over themselves and the false "
+        "Precision has the true lesions hit, not the predictions that hit, over themselves and the false "
         "positives. Dice is the F1 of the voxels. Figures are means over scans. From SHiVAi's code "
         "(pboutinaud/SHiVAi, shivai/utils/metrics.py)."
     ),
@@ -68,13 +68,13 @@ def shivai(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def valdo(
-    found: Match, kept: np.ndarray, reference: ReferenceLesions, voxel_mm3: float, label: int
+    found: Match, kept: np.ndarray, truth: ReferenceLesions, voxel_mm3: float, label: int
 ) -> dict:
     """The VALDO challenge's four figures of one scan and label (see ``CONVENTIONS``).
 
     Parameters
     ----------
-    found, reference
+    found, truth
         The match at the card's threshold, and what it was matched with.
     kept : array (n,), bool
         Which predicted lesions the filters kept.
@@ -90,22 +90,20 @@ def valdo(
         not defined.
     """
     own = np.flatnonzero(kept & (found.table.label == label).to_numpy())
-    true = np.flatnonzero(reference.label == label)
+    true = np.flatnonzero(truth.label == label)
     mass = float(found.table.probability.to_numpy()[own].sum()) * voxel_mm3
     figures: dict[str, Any] = {
         "valdo_f1": None,
         "valdo_dice": None,
         "valdo_count_difference": abs(len(own) - len(true)),
-        "valdo_volume_difference_mm3": abs(mass - float(reference.volume_mm3[true].sum())),
+        "valdo_volume_difference_mm3": abs(mass - float(truth.volume_mm3[true].sum())),
     }
     if not len(true):
         return figures
     if not len(own):
         return figures | {"valdo_f1": 0.0, "valdo_dice": 0.0}
     at = centroids_mm(found.numbers, found.affine, len(found.table))[own]
-    there = centroids_mm(reference.numbers, reference.grid.affine, len(reference.label) - 1)[
-        true - 1
-    ]
+    there = centroids_mm(truth.numbers, truth.grid.affine, len(truth.label) - 1)[true - 1]
     away = cdist(at, there)
     goes_to = np.where(away.min(axis=1) < VALDO_MM, away.argmin(axis=1), -1)
     matched = np.unique(goes_to[goes_to >= 0])
@@ -117,6 +115,6 @@ def valdo(
     for number in matched:
         mine = own[goes_to == number]
         both = sum(int(shared.get((n + 1, true[number]), 0)) for n in mine)
-        dices.append(2 * both / (int(voxels[mine].sum()) + int(reference.voxels[true[number]])))
+        dices.append(2 * both / (int(voxels[mine].sum()) + int(truth.voxels[true[number]])))
     f1 = 2 * len(matched) / (2 * len(matched) + false + missed)
     return figures | {"valdo_f1": f1, "valdo_dice": float(np.mean(dices)) if dices else 0.0}

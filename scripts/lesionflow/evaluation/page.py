@@ -67,7 +67,7 @@ def evaluation_page(
     Parameters
     ----------
     evaluation, lesions
-        Of ``scan_metrics.gathered``.
+        Of ``scan_metrics.evaluation_tables``.
     thresholds
         Of ``cohort_metrics.threshold_table``.
     models

@@ -1,4 +1,4 @@
-"""Reference segmentations: the lesions that somebody drew, on the grid that they drew them on."""
+"""Truth images: the lesions that somebody drew, on the grid that they drew them on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,18 +36,15 @@ class ReferenceLesions:
 
 
 def reference_lesions(
-    image: nib.Nifti1Image,
-    labels: Mapping[int, str],
-    connectivity: int,
-    name: str = "the reference",
+    image: nib.Nifti1Image, labels: Mapping[int, str], connectivity: int, name: str = "the truth"
 ) -> ReferenceLesions:
-    """The lesions of a reference segmentation: connected components of each label.
+    """The lesions of a truth image: connected components of each label.
 
     Parameters
     ----------
     image
         On any grid. For a card with one label every value above 0 is that label, so that a map of
-        numbered lesions is a reference as well; lesions that touch are one, whatever their numbers. For
+        numbered lesions is a truth as well; lesions that touch are one, whatever their numbers. For
         a card with several labels a value is the card's own label value; other values are ignored.
     labels
         The card's: value to name.
@@ -62,7 +59,7 @@ def reference_lesions(
         ``truth-unusable`` where a value is not a whole number, or negative.
     """
     data = np.asanyarray(image.dataobj)
-    places = np.nonzero(data)  # NaN is not 0
+    places = np.nonzero(data)  # what is no number is no zero either
     values = data[places]
     whole = np.rint(values)
     wrong = ~np.isfinite(values) | (np.abs(values - whole) > WHOLE) | (whole < 0)
@@ -96,31 +93,31 @@ def reference_lesions(
 
 @dataclass(frozen=True)
 class VoxelCorrespondence:
-    """The reference's voxels that matter, and the model's voxel that is nearest to each.
+    """The truth's voxels that matter, and the model's voxel that is nearest to each.
 
-    ``model`` (n,): flat index on the model's grid, -1 where the voxel lies outside of it; ``reference``
-    (n,): flat index on the reference's grid; ``number`` (n,): the true lesion there, 0 for none.
+    ``model`` (n,): flat index on the model's grid, -1 where the voxel lies outside of it; ``truth``
+    (n,): flat index on the truth's grid; ``number`` (n,): the true lesion there, 0 for none.
     """
 
     model: np.ndarray
-    reference: np.ndarray
+    truth: np.ndarray
     number: np.ndarray
 
 
 def voxel_correspondence(
-    reference: ReferenceLesions, grid: Grid, wanted: np.ndarray, name: str = "the reference"
+    truth: ReferenceLesions, grid: Grid, wanted: np.ndarray, name: str = "the truth"
 ) -> VoxelCorrespondence:
-    """Where the reference's voxels lie on the model's grid, once for all thresholds.
+    """Where the truth's voxels lie on the model's grid, once for all thresholds.
 
     Parameters
     ----------
-    reference
-        Voxels of reference lesions matter, wherever they are.
+    truth
+        Voxels of true lesions matter, wherever they are.
     grid
         The model's.
     wanted : array of ``grid.shape``, bool
-        Voxels that may be predicted: reference voxels that are nearest to one of them matter as well.
-        Both grids' affines decide; a reference voxel is taken at its centre, and centres halfway
+        Voxels that may be predicted: truth voxels that are nearest to one of them matter as well.
+        Both grids' affines decide; a truth voxel is taken at its centre, and centres halfway
         between two voxels go to the higher index.
 
     Raises
@@ -128,8 +125,8 @@ def voxel_correspondence(
     ScanError
         ``truth-unusable`` where the two grids do not overlap at all.
     """
-    matrix = index_map(grid.affine, reference.grid.affine)
-    shape, (nx, ny, nz) = grid.shape, reference.grid.shape
+    matrix = index_map(grid.affine, truth.grid.affine)
+    shape, (nx, ny, nz) = grid.shape, truth.grid.shape
     columns, rows = np.arange(nx)[:, None], np.arange(ny)[None, :]
     flat_wanted = wanted.ravel()
     parts, overlap = [], False
@@ -142,14 +139,14 @@ def voxel_correspondence(
             flat = flat * shape[axis] + index
         overlap |= bool(inside.any())
         flat[~inside] = -1
-        number = reference.numbers[:, :, k]
+        number = truth.numbers[:, :, k]
         matters = (number > 0) | (inside & flat_wanted[flat])
         i, j = np.nonzero(matters)
         parts.append((flat[i, j], (i * ny + j) * nz + k, number[i, j]))
     if not overlap:
         raise ScanError(
             f"{name} lies outside of what the model saw: its origin is "
-            f"{reference.grid.affine[:3, 3].round(1)} mm with shape {reference.grid.shape}, the model's "
+            f"{truth.grid.affine[:3, 3].round(1)} mm with shape {truth.grid.shape}, the model's "
             f"{grid.affine[:3, 3].round(1)} mm with shape {grid.shape}",
             "truth-unusable",
         )
@@ -157,10 +154,10 @@ def voxel_correspondence(
     return VoxelCorrespondence(model, flat, numbers)
 
 
-def nearest_reference_voxels(reference: ReferenceLesions, xyz_mm: np.ndarray) -> np.ndarray:
-    """Flat index (n,) of the reference's voxels nearest to world positions (n, 3), -1 outside of it."""
-    index = nib.affines.apply_affine(np.linalg.inv(reference.grid.affine), xyz_mm.reshape(-1, 3))
+def nearest_reference_voxels(truth: ReferenceLesions, xyz_mm: np.ndarray) -> np.ndarray:
+    """Flat index (n,) of the truth's voxels nearest to world positions (n, 3), -1 outside of it."""
+    index = nib.affines.apply_affine(np.linalg.inv(truth.grid.affine), xyz_mm.reshape(-1, 3))
     index = np.floor(index + 0.5 + TIE).astype(np.int64)
-    inside = ((index >= 0) & (index < reference.grid.shape)).all(axis=1)
-    flat = np.ravel_multi_index(tuple(np.where(inside[:, None], index, 0).T), reference.grid.shape)
+    inside = ((index >= 0) & (index < truth.grid.shape)).all(axis=1)
+    flat = np.ravel_multi_index(tuple(np.where(inside[:, None], index, 0).T), truth.grid.shape)
     return np.where(inside, flat, -1)

@@ -1,4 +1,4 @@
-"""The summary of a comparison with the reference segmentation that is kept beside the counts."""
+"""What is kept of a scan's comparison with its truth beside the counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,7 @@ TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
 
 
 def comparison_summary(
-    found: Match,
-    reference: ReferenceLesions,
-    grid: Grid,
-    labels: list[str],
-    rules: Mapping[str, Any],
+    found: Match, truth: ReferenceLesions, grid: Grid, labels: list[str], rules: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Facts of a scan at the card's operating point.
 
@@ -29,7 +25,7 @@ def comparison_summary(
     ----------
     found
         The match at the card's threshold.
-    reference, grid
+    truth, grid
         What it was matched with, and the model's grid.
     labels
         The card's, in their order.
@@ -39,34 +35,34 @@ def comparison_summary(
     Returns
     -------
     dict
-        ``status``, ``reason``, ``ignored_values`` (of the reference), ``lesions`` (a dict a true one:
-        ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``other_conventions``).
+        ``status``, ``reason``, ``ignored_values`` (of the truth), ``lesions`` (a dict a true one:
+        ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``peers``).
     """
     kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     hit = set(found.pairs.true[kept[found.pairs.predicted - 1]])
-    diameters = equivalent_diameter_mm(reference.volume_mm3)
+    diameters = equivalent_diameter_mm(truth.volume_mm3)
     return {
         "status": "ok",
         "reason": "",
-        "ignored_values": reference.ignored,
+        "ignored_values": truth.ignored,
         "lesions": [
             {
-                "label": labels[reference.label[n] - 1],
-                "volume_mm3": round(float(reference.volume_mm3[n]), 4),
+                "label": labels[truth.label[n] - 1],
+                "volume_mm3": round(float(truth.volume_mm3[n]), 4),
                 "diameter_mm": round(float(diameters[n]), 4),
                 "found": n in hit,
             }
-            for n in np.arange(1, len(reference.label)).tolist()
+            for n in np.arange(1, len(truth.label)).tolist()
         ],
         "valdo": {
-            label: valdo(found, kept, reference, grid.voxel_mm3, place)
+            label: valdo(found, kept, truth, grid.voxel_mm3, place)
             for place, label in enumerate(labels, start=1)
         },
     }
 
 
 def unusable(error: ScanError) -> dict[str, Any]:
-    """The same summary where the reference segmentation cannot be used."""
+    """The same facts of a truth that cannot be used."""
     reason = " ".join(str(error).split())
     return {
         "status": "truth-unusable",

@@ -22,7 +22,7 @@ TRUTH = ["lesion", "x_mm", "y_mm", "z_mm", "volume_mm3", "diameter_mm", "place"]
 
 
 @dataclass(frozen=True)
-class Focus:
+class Microbleed:
     """An ellipsoid along the world's axes: centre and semi-axes (3,) in mm, contrast, and place.
 
     Its surface is where half of its contrast is reached: for a microbleed, the edge of the blooming
@@ -47,7 +47,7 @@ class Focus:
 
 def simulated_bleeds(
     anatomy: Anatomy, seed: int, count: int, diameters_mm: tuple[float, float] = (1.0, 10.0)
-) -> list[Focus]:
+) -> list[Microbleed]:
     """Microbleeds of a simulated head; asking for more keeps the first ones where they were.
 
     Six of ten are lobar, a quarter deep, the rest infratentorial. Diameters are log-normal around
@@ -62,7 +62,7 @@ def simulated_bleeds(
     at = tuple(brain.T)
     place, depth = anatomy.place[at], anatomy.depth_mm[at]
     spacing = anatomy.affine[0, 0]
-    found: list[Focus] = []
+    found: list[Microbleed] = []
     for _ in range(50 * count):
         if len(found) == count:
             break
@@ -78,15 +78,15 @@ def simulated_bleeds(
         centre = apply_affine(anatomy.affine, voxel + jitter / spacing)
         inside = (anatomy.sample(anatomy.brain, centre + radii * SURFACE) > 0.5).all()
         if inside and all(_gap(centre, radii, other) > 3 for other in found):
-            found.append(Focus(centre, radii, contrast, PLACES[where]))
+            found.append(Microbleed(centre, radii, contrast, PLACES[where]))
     return found
 
 
-def _gap(centre: np.ndarray, radii: np.ndarray, other: Focus) -> float:
+def _gap(centre: np.ndarray, radii: np.ndarray, other: Microbleed) -> float:
     return float(np.linalg.norm(centre - other.centre) - radii.max() - other.radii.max())
 
 
-def simulated_calcium(anatomy: Anatomy, seed: int) -> list[Focus]:
+def simulated_calcium(anatomy: Anatomy, seed: int) -> list[Microbleed]:
     """Calcified spots of a simulated head, at the usual places."""
     rng = np.random.default_rng([seed, 4])
     spots = []
@@ -97,23 +97,23 @@ def simulated_calcium(anatomy: Anatomy, seed: int) -> list[Focus]:
             contrast = float(rng.uniform(0.5, 0.9))
             if rng.random() < chance:
                 centre = anatomy.deformation.to_head(mni[None])[0]
-                spots.append(Focus(centre, radii, contrast, name))
+                spots.append(Microbleed(centre, radii, contrast, name))
     return spots
 
 
-def within(foci: list[Focus], grid: Grid, margin_mm: float = 0.0) -> list[Focus]:
+def within(microbleeds: list[Microbleed], grid: Grid, margin_mm: float = 0.0) -> list[Microbleed]:
     """Those whose centres lie in a grid's field of view, ``margin_mm`` and a radius from its faces."""
     kept = []
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
-    for focus in foci:
-        index = apply_affine(np.linalg.inv(grid.affine), focus.centre)
-        edge = (focus.radii.max() + margin_mm) / sizes - 0.5
+    for microbleed in microbleeds:
+        index = apply_affine(np.linalg.inv(grid.affine), microbleed.centre)
+        edge = (microbleed.radii.max() + margin_mm) / sizes - 0.5
         if ((index >= edge) & (index <= np.array(grid.shape) - 1 - edge)).all():
-            kept.append(focus)
+            kept.append(microbleed)
     return kept
 
 
-def rasterize(foci: list[Focus], grid: Grid) -> np.ndarray:
+def rasterize(microbleeds: list[Microbleed], grid: Grid) -> np.ndarray:
     """Label map of ellipsoids on any grid, numbered from 1 in their order.
 
     Each has as many voxels as its volume fills, rounded and at least one: those it covers most
@@ -128,24 +128,24 @@ def rasterize(foci: list[Focus], grid: Grid) -> np.ndarray:
     inverse = np.linalg.inv(grid.affine)
     thirds = np.array([-1, 0, 1]) / 3
     points = np.stack(np.meshgrid(thirds, thirds, thirds, indexing="ij"), -1).reshape(-1, 1, 3)
-    for number, focus in enumerate(foci, start=1):
-        index = apply_affine(inverse, focus.centre)
-        reach = np.abs(inverse[:3, :3]) @ focus.radii + 1
+    for number, microbleed in enumerate(microbleeds, start=1):
+        index = apply_affine(inverse, microbleed.centre)
+        reach = np.abs(inverse[:3, :3]) @ microbleed.radii + 1
         low = np.maximum(np.floor(index - reach), 0).astype(int)
         high = np.minimum(np.ceil(index + reach) + 1, grid.shape).astype(int)
         if (low >= high).any():
             continue
         box = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), -1).reshape(-1, 3)
-        offset = (apply_affine(grid.affine, box + points) - focus.centre) / focus.radii
+        offset = (apply_affine(grid.affine, box + points) - microbleed.centre) / microbleed.radii
         covered = ((offset**2).sum(axis=-1) < 1).mean(axis=0)
-        away = np.linalg.norm(apply_affine(grid.affine, box) - focus.centre, axis=1)
-        count = max(1, round(focus.volume_mm3 / grid.voxel_mm3))
+        away = np.linalg.norm(apply_affine(grid.affine, box) - microbleed.centre, axis=1)
+        count = max(1, round(microbleed.volume_mm3 / grid.voxel_mm3))
         best = np.lexsort((away, -covered))[:count]
         labels[tuple(box[best].T)] = number
     return labels
 
 
-def truth_table(bleeds: list[Focus]) -> pd.DataFrame:
+def lesion_table(bleeds: list[Microbleed]) -> pd.DataFrame:
     """One row a simulated lesion: number, centre in world mm (RAS+), volume, diameter and place."""
     rows = [
         (n, *np.round(b.centre, 3), round(b.volume_mm3, 3), round(b.diameter_mm, 3), b.place)

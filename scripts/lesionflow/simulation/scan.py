@@ -14,11 +14,11 @@ from lesionflow.imaging.resampling import resample
 from lesionflow.simulation.acquisition_box import thin_slices, tilted_box
 from lesionflow.simulation.label_map_head import labelled_anatomy
 from lesionflow.simulation.microbleeds import (
-    Focus,
+    Microbleed,
+    lesion_table,
     rasterize,
     simulated_bleeds,
     simulated_calcium,
-    truth_table,
     within,
 )
 from lesionflow.simulation.scanner import ORIENTATIONS, scanned, stored
@@ -37,8 +37,8 @@ class Head:
     seed: int
     anatomy: Anatomy
     veins: list[Vein]
-    calcium: list[Focus]
-    bleeds: list[Focus]
+    calcium: list[Microbleed]
+    bleeds: list[Microbleed]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Scan:
     brain: np.ndarray
     lesions: np.ndarray
     truth: pd.DataFrame
-    bleeds: list[Focus]
+    bleeds: list[Microbleed]
 
 
 def simulated_head(
@@ -131,7 +131,7 @@ def simulated_scan(
     bleeds = within(head.bleeds, grid, 0.5)
     lesions = (rasterize(bleeds, grid) * brain).astype(np.int16)
     image, (brain, lesions) = stored(signal, [brain, lesions], grid.affine, orientation or code)
-    return Scan(image, brain, lesions, truth_table(bleeds), bleeds)
+    return Scan(image, brain, lesions, lesion_table(bleeds), bleeds)
 
 
 def _tissue_signal(anatomy: Anatomy, sequence: str, rng: np.random.Generator) -> np.ndarray:
@@ -209,15 +209,17 @@ def _veins_on(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
     return dark
 
 
-def _ellipsoid(grid: Grid, focus: Focus, reach_mm: float):
-    """Slices around a focus and the radius there in units of its own."""
+def _ellipsoid(grid: Grid, microbleed: Microbleed, reach_mm: float):
+    """Slices around a microbleed and the radius there in units of its own."""
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     inverse = np.linalg.inv(grid.affine)
-    box = _box(grid, inverse, sizes, focus.centre, focus.radii.max() + np.full(3, reach_mm))
+    box = _box(
+        grid, inverse, sizes, microbleed.centre, microbleed.radii.max() + np.full(3, reach_mm)
+    )
     if box is None:
         return None
     offsets = np.stack(np.meshgrid(*box[1], indexing="ij"), -1) @ (grid.affine[:3, :3] / sizes).T
-    return box[0], np.sqrt(((offsets / focus.radii) ** 2).sum(axis=-1)), offsets
+    return box[0], np.sqrt(((offsets / microbleed.radii) ** 2).sum(axis=-1)), offsets
 
 
 def _soft_body(radius: np.ndarray, size_mm: float, softness_mm: float) -> np.ndarray:
@@ -225,7 +227,7 @@ def _soft_body(radius: np.ndarray, size_mm: float, softness_mm: float) -> np.nda
     return 1 / (1 + np.exp(np.clip((radius - 1) * size_mm / softness_mm, -30, 30)))
 
 
-def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Focus) -> None:
+def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Microbleed) -> None:
     """A dark ellipsoid with a soft edge, and a faint bright rim where the field recovers."""
     near = _ellipsoid(grid, bleed, 2.5)
     if near is None:
@@ -237,7 +239,9 @@ def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Focus) -> None:
     signal[box] *= (1 - bleed.contrast * core) * (1 + 0.06 * rim)
 
 
-def _paint_calcium(signal: np.ndarray, grid: Grid, spot: Focus, rng: np.random.Generator) -> None:
+def _paint_calcium(
+    signal: np.ndarray, grid: Grid, spot: Microbleed, rng: np.random.Generator
+) -> None:
     """Calcium is diamagnetic: a dark body with bright caps along the main field."""
     near = _ellipsoid(grid, spot, 4.0)
     if near is None:

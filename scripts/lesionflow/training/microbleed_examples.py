@@ -19,7 +19,7 @@ from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.interpolation import welch_sinc
 from lesionflow.imaging.resampling import resample
 from lesionflow.networks.inference.find_brain import brain_probability
-from lesionflow.simulation.microbleeds import Focus, rasterize
+from lesionflow.simulation.microbleeds import Microbleed, rasterize
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 
 SHAPE = (160, 214, 176)
@@ -60,7 +60,7 @@ class Example:
     lesions: np.ndarray
     brain: np.ndarray
     mimics: np.ndarray
-    bleeds: list[Focus]
+    bleeds: list[Microbleed]
     grid: Grid
     place: np.ndarray
 
