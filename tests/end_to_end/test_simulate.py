@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesionflow.base.errors import LesionflowError
 from lesionflow.simulation.bids_files import simulation_jobs
 from support.heads import label_head
 from support.paths import REPOSITORY
@@ -98,5 +99,5 @@ def test_heads_are_the_same_in_every_sequence_and_every_fourth_has_no_lesion():
     ],
 )
 def test_what_cannot_be_simulated_is_told(config, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(LesionflowError, match=words):
         simulation_jobs(config)
