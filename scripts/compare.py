@@ -1,4 +1,4 @@
-"""Rule compare: hold a scan's probabilities against its truth, at every threshold and smallest size."""
+"""Rule compare: compare a scan's probabilities with its reference lesions, at every threshold and minimum size."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
-    """Count what was found and what not; a truth that cannot be used is told, and costs its scan only."""
+    """Count detected and missed lesions; an unusable reference image is recorded for its scan only."""
     params, path = snakemake.params, snakemake.input.truth
     labels, rules = params.output["labels"], params.postprocess
     with logged(snakemake):
@@ -27,17 +27,17 @@ def main(snakemake):
         grid = Grid(image.affine, image.shape[:3])
         try:
             matlab = path.endswith(MATLAB)
-            drawn = (
+            image_of_reference = (
                 read_matlab(Path(path), params.matlab) if matlab else read_scan(path, params.affine)
             )
-            truth = reference_lesions(drawn, labels, rules["connectivity"], path)
+            truth = reference_lesions(image_of_reference, labels, rules["connectivity"], path)
             maps = channels_last(image)
-            table, found = sweep(maps, brain, grid, truth, params.output, rules, name=path)
-            known = comparison_summary(found, truth, grid, list(labels.values()), rules)
+            table, matched = sweep(maps, brain, grid, truth, params.output, rules, name=path)
+            summary = comparison_summary(matched, truth, grid, list(labels.values()), rules)
         except ScanError as error:
-            table, known = TABLE, unusable(error)
+            table, summary = TABLE, unusable(error)
         write_table(snakemake.output.table, table)
-        json_sidecar.write(snakemake.output.facts, known)
+        json_sidecar.write(snakemake.output.facts, summary)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def test_a_bad_truth_costs_its_scan_only(run_again):
     assert jobs(text) == {"compare": 1, "evaluate": 1}
     found, thresholds = tables(directory)
     assert found.status.tolist() == ["truth-unusable", "truth-unusable", "ok"]
-    assert "no label image" in found.reason.iloc[0]
+    assert "not a label image" in found.reason.iloc[0]
     assert "empty (0 bytes)" in found.reason.iloc[1]
     assert set(thresholds.scans) == {1}
 

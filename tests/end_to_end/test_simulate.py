@@ -88,14 +88,14 @@ def test_heads_are_the_same_in_every_sequence_and_every_fourth_has_no_lesion():
     [
         ({"scan": 3}, "scan: not one of anatomies, scans"),
         ({"sequences": "swi,dwi"}, "sequences: 'dwi' is not one of swi"),
-        ({"scans": "many"}, "scans: 'many' is no whole number"),
+        ({"scans": "many"}, "scans: 'many' is not a whole number"),
         ({"anatomies": "nowhere"}, "nowhere: no label map"),
-        ({"anatomies": ["one", "two"]}, "is no folder"),
+        ({"anatomies": ["one", "two"]}, "is not a folder"),
         ({"sequences": 3}, "sequences: 3 is not one of swi"),
         ({"whole_head": "no"}, "whole_head: 'no' is not true or false"),
         ({"spacing_mm": "1,2,3"}, "spacing_mm: '1,2,3' is not the voxel size in plane"),
         ({"spacing_mm": 0.1}, "spacing_mm: 0.1"),
-        ({"orientation": "RAL"}, "orientation: 'RAL' is no axis code"),
+        ({"orientation": "RAL"}, "orientation: 'RAL' is not an axis code"),
     ],
 )
 def test_what_cannot_be_simulated_is_told(config, words):

@@ -1,4 +1,4 @@
-"""True lesions, predicted ones, and who overlaps whom: numbers worked by hand."""
+"""Matching of predicted and reference lesions, with counts computed by hand."""
 
 import nibabel as nib
 import numpy as np
@@ -52,12 +52,12 @@ def at_card(table, label=1):
 A, B, C = ((1, 3), (1, 3), (1, 3)), ((6, 8), (6, 8), (6, 8)), ((1, 2), (7, 8), (7, 8))
 
 
-def test_only_the_largest_where_the_card_counts_no_other():
+def test_only_the_largest_lesion_is_kept_if_the_card_says_so():
     row = at_card(swept(filled(A, C, value=0.9), drawn(filled(A, C)), keep_largest=True)[0])
     assert (row["lesions"], row["found"], row["count"]) == (2, 1, 1)
 
 
-def test_hits_misses_and_false_alarms():
+def test_detected_missed_and_false_positive_lesions():
     # truth: A (8 voxels) and B (8); predicted: A moved by one voxel (4 shared) and C (1), which is false
     moved = ((2, 4), (1, 3), (1, 3))
     row = at_card(swept(filled(moved, C, value=0.9), drawn(filled(A, B)))[0])
@@ -67,7 +67,7 @@ def test_hits_misses_and_false_alarms():
     assert {key: row[key] for key in wanted} == wanted
 
 
-def test_one_prediction_finds_two_lesions_and_two_find_one():
+def test_one_prediction_may_detect_two_lesions_and_two_may_detect_one():
     long = ((1, 8), (1, 2), (1, 2))
     ends = [((1, 3), (1, 2), (1, 2)), ((6, 8), (1, 2), (1, 2))]
     row = at_card(swept(filled(long, value=0.9), drawn(filled(*ends)))[0])
@@ -97,14 +97,14 @@ def test_thresholds_and_sizes():
         assert tuple(n.loc[(threshold, size), columns]) == wanted, (threshold, size)
 
 
-def test_the_cards_own_threshold_and_size_are_tried_too():
+def test_the_threshold_and_size_of_the_card_are_included():
     table, _ = swept(filled(A, value=0.9), drawn(filled(A)), threshold=0.123, min_volume_mm3=3)
     assert set(table.threshold) == {*THRESHOLDS, 0.123}
     assert set(table.min_volume_mm3) == {*SIZES_MM3, 3.0}
     assert at_card(table)["threshold"] == 0.123
 
 
-def test_what_lies_outside_the_brain_is_filtered_as_on_the_road():
+def test_lesions_outside_the_brain_are_filtered_as_in_segmentation():
     brain = np.ones(SHAPE, bool)
     brain[6:7] = False  # half of B
     probability = filled(A, B, value=0.9)
@@ -113,7 +113,7 @@ def test_what_lies_outside_the_brain_is_filtered_as_on_the_road():
     assert at_card(kept)["count"] == 2
 
 
-def test_random_maps_are_counted_as_the_road_counts_them():
+def test_random_maps_are_counted_as_in_segmentation():
     rng = np.random.default_rng(4)
     probability = rng.random((12, 13, 11, 1)).astype(np.float32) ** 9
     brain = rng.random((12, 13, 11)) < 0.8
@@ -135,7 +135,7 @@ def test_random_maps_are_counted_as_the_road_counts_them():
 
 @settings(deadline=None, max_examples=48)
 @given(code=st.sampled_from(CODES), seed=st.integers(0, 99))
-def test_the_same_lesions_in_any_orientation_are_all_found(code, seed):
+def test_all_lesions_are_found_in_any_orientation(code, seed):
     rng = np.random.default_rng(seed)
     data = (rng.random((9, 8, 10)) < 0.05).astype(np.float32)
     affine = oriented("RAS", (0.9, 1.3, 1.7), data.shape, (8, -5, 12))
@@ -149,7 +149,7 @@ def test_the_same_lesions_in_any_orientation_are_all_found(code, seed):
     assert row["voxels"] == row["truth_voxels"] == row["voxels_both"] == data.sum()
 
 
-def test_a_finer_truth_holds_more_voxels_of_the_same_lesion():
+def test_a_finer_reference_grid_has_more_voxels_per_lesion():
     fine = np.diag([0.5, 0.5, 0.5, 1])
     fine[:3, 3] = -0.25  # the corners of both grids are the same
     data = filled(A)
@@ -159,7 +159,7 @@ def test_a_finer_truth_holds_more_voxels_of_the_same_lesion():
     assert row["volume_mm3"] == pytest.approx(row["truth_volume_mm3"]) == 8
 
 
-def test_a_lesion_between_thick_slices_has_the_voxel_at_its_peak():
+def test_a_lesion_between_thick_slices_gets_the_voxel_at_its_peak():
     thick = np.diag([1.0, 1.0, 5.0, 1])
     thick[2, 3] = 2  # slices at 2 and 7 mm
     between = ((4, 5), (4, 5), (4, 5))
@@ -181,7 +181,7 @@ def test_a_lesion_between_thick_slices_has_the_voxel_at_its_peak():
     assert (row["count"], row["true_detections"], row["voxels"], row["voxels_both"]) == (2, 2, 1, 1)
 
 
-def test_an_oblique_truth_meets_the_same_places():
+def test_an_oblique_reference_image_corresponds_in_world_space():
     affine = oriented("RAS", (1, 1, 1), (30, 30, 30), (20, 10, 30), origin=(0, 0, 0))
     ball = np.indices((30, 30, 30)).reshape(3, -1).T
     near = np.linalg.norm(nib.affines.apply_affine(affine, ball) - [5.0, 12.0, 20.0], axis=1) < 4
@@ -192,7 +192,7 @@ def test_an_oblique_truth_meets_the_same_places():
     assert 2 * row["voxels_both"] / (row["voxels"] + row["truth_voxels"]) > 0.9
 
 
-def test_what_the_model_did_not_see_is_missed_and_what_the_truth_does_not_show_is_counted():
+def test_lesions_outside_one_field_of_view_are_missed_or_outside_truth():
     shifted = np.eye(4)
     shifted[0, 3] = 5  # the truth begins where the model's fifth voxel lies, and ends behind it
     truth = drawn(filled(((7, 9), (1, 3), (1, 3)), ((1, 3), (1, 3), (1, 3))), shifted)
@@ -203,28 +203,28 @@ def test_what_the_model_did_not_see_is_missed_and_what_the_truth_does_not_show_i
     assert (row["truth_voxels"], row["voxels"], row["voxels_both"]) == (16, 8, 8)
 
 
-def test_a_truth_that_lies_elsewhere_is_an_error_with_the_numbers():
+def test_a_reference_image_without_overlap_is_an_error():
     away = np.eye(4)
     away[0, 3] = 500
-    with pytest.raises(ScanError, match=r"outside of what the model saw.*500") as error:
+    with pytest.raises(ScanError, match=r"outside of the model.s field of view.*500") as error:
         swept(filled(A), drawn(filled(A), away))
     assert error.value.status == "truth-unusable"
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.5, "0.5"), (-1, "-1"), (np.nan, "nan")])
-def test_a_truth_that_is_no_label_image_is_an_error(value, shown):
-    with pytest.raises(ScanError, match=f"no label image: 8 voxels have values like {shown}"):
+def test_a_reference_image_without_labels_is_an_error(value, shown):
+    with pytest.raises(ScanError, match=f"not a label image: 8 voxels have values like {shown}"):
         drawn(filled(A, value=value))
 
 
-def test_numbered_lesions_of_one_label_are_merged_where_they_touch():
+def test_touching_numbered_lesions_of_one_label_are_merged():
     halves = filled(((1, 2), (1, 3), (1, 3), 1), ((2, 3), (1, 3), (1, 3), 2), (*B, 7))
     truth = drawn(halves)
     assert truth.voxels.tolist() == [0, 8, 8]
     assert truth.ignored == []
 
 
-def test_several_labels_go_by_their_values_and_others_are_told():
+def test_several_labels_are_matched_by_value_and_other_values_are_reported():
     labels = {2: "cmb", 5: "wmh"}
     truth = drawn(filled((*A, 2), (*B, 5), (*C, 9)), labels=labels)
     assert truth.label.tolist() == [0, 1, 2]
@@ -236,7 +236,7 @@ def test_several_labels_go_by_their_values_and_others_are_told():
     assert (two["lesions"], two["found"], two["count"]) == (1, 0, 0)
 
 
-def test_the_argmax_has_no_threshold():
+def test_argmax_has_no_threshold():
     labels = {1: "a", 2: "b"}
     a, b = filled((*A, 0.4)), filled((*B, 0.8))
     probability = np.stack([np.full(SHAPE, 0.3, np.float32), a, b], axis=-1)
@@ -259,7 +259,7 @@ def test_valdo_matches_by_centres():
     assert rows["valdo_volume_difference_mm3"] == pytest.approx(16 - 0.75 * 12)
 
 
-def test_valdo_where_there_is_nothing():
+def test_valdo_without_lesions():
     nothing = np.zeros(SHAPE, np.float32)
     assert known(nothing, nothing)["valdo_f1"] is None
     assert known(filled(A), nothing)["valdo_dice"] is None
@@ -275,7 +275,7 @@ def known(probability, data):
     return comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)["valdo"]["cmb"]
 
 
-def test_the_kept_facts_of_each_true_lesion():
+def test_comparison_summary_lists_each_reference_lesion():
     truth = drawn(filled(A, B))
     _, found = swept(filled(B, value=0.9), truth)
     facts = comparison_summary(found, truth, Grid(MM, SHAPE), ["cmb"], RULES)
@@ -284,7 +284,7 @@ def test_the_kept_facts_of_each_true_lesion():
     assert facts["status"] == "ok"
 
 
-def test_centres_and_meetings():
+def test_centres_and_voxel_correspondence():
     numbers = np.zeros((4, 4, 4), np.int32)
     numbers[0, 0, 0], numbers[2, 1, 1:3] = 1, 2
     assert centroids_mm(numbers, np.diag([2.0, 1, 1, 1]), 2).tolist() == [[0, 0, 0], [4, 1, 1.5]]

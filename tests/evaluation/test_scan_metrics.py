@@ -1,4 +1,4 @@
-"""Figures of scans and of all of them together: numbers worked by hand."""
+"""Metrics per scan and over all scans, with values computed by hand."""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ def figures(row):
     return scan_figures(pd.DataFrame([row])).iloc[0]
 
 
-def test_a_scan():
+def test_metrics_of_one_scan():
     found = figures(counted())
     wanted = {"truth_count": 4, "count": 5, "count_error": 1, "found": 3, "missed": 1}
     wanted |= {"true_detections": 4, "false_positives": 1, "sensitivity": 0.75, "precision": 0.8}
@@ -64,7 +64,7 @@ def test_a_scan():
     ],
     ids=["both", "no truth", "no prediction", "neither"],
 )
-def test_what_is_not_defined_is_missing(row, own, shivai):
+def test_undefined_metrics_are_missing(row, own, shivai):
     found = figures(row)
     keys = ("sensitivity", "precision", "f1", "dice", "volume_error_relative")
     for key, value in zip(keys, own, strict=True):
@@ -96,7 +96,7 @@ def sweeps(*scans, **more):
     return pd.DataFrame(rows)
 
 
-def test_scans_that_are_alike_have_intervals_of_no_width():
+def test_identical_scans_have_intervals_of_zero_width():
     table = threshold_table(sweeps(*[counted()] * 5))
     assert list(table.columns) == names(evaluation_columns.THRESHOLDS)
     row = table[table.card].iloc[0]
@@ -109,7 +109,7 @@ def test_scans_that_are_alike_have_intervals_of_no_width():
     assert table.best.tolist() == [True, False]  # F1 of 0.774 against 2 * 0.5 / 1.5 = 0.667
 
 
-def test_pooled_figures_are_of_the_sums():
+def test_pooled_metrics_use_the_sums():
     few, many = counted(lesions=1, found=1, count=1, true_detections=1), counted(lesions=9, found=0)
     row = threshold_table(sweeps(few, many)).iloc[0]
     assert row.sensitivity == pytest.approx(0.1)  # not the mean of 1 and 0
@@ -131,14 +131,14 @@ def test_undefined_resamples_are_left_out_and_counted():
     assert row.false_positives_a_scan_undefined == 0
 
 
-def test_one_scan_has_no_interval_and_no_scan_no_row():
+def test_one_scan_has_no_interval_and_no_scans_no_rows():
     row = threshold_table(sweeps(counted())).iloc[0]
     assert row.f1 == pytest.approx(0.7742, abs=1e-4)
     assert np.isnan(row.f1_low) and np.isnan(row.f1_high) and np.isnan(row.f1_undefined)
     assert len(threshold_table(pd.DataFrame())) == 0
 
 
-def test_intervals_do_not_change_from_run_to_run():
+def test_intervals_are_reproducible():
     one, other = (threshold_table(sweeps(counted(), EMPTY, counted(found=1))) for _ in range(2))
     pd.testing.assert_frame_equal(one, other)
 
@@ -150,14 +150,14 @@ def test_limits_are_percentiles():
     assert np.isnan(low[1]) and undefined[1] == 101
 
 
-def test_of_equal_rows_the_higher_threshold_is_best():
+def test_ties_go_to_the_higher_threshold():
     rows = [(0.3, 0, 0.8), (0.5, 2, 0.8), (0.5, 0, 0.8), (0.7, 0, 0.5), (0.9, 0, np.nan)]
     table = pd.DataFrame(rows, columns=["threshold", "min_volume_mm3", "f1"])
     assert best_row(table).tolist() == [False, False, True, False, False]
     assert not best_row(table.assign(f1=np.nan)).any()
 
 
-def test_pooled_mean_dice_is_over_the_scans_that_have_one():
+def test_mean_dice_skips_scans_without_dice():
     sums = {key: np.array([1.0]) for key in ("lesions", "found", "count", "true_detections")}
     sums |= {"dice": np.array([1.2]), "dice_scans": np.array([2])}
     assert pooled(sums, np.array([3]))["mean_dice"] == pytest.approx(0.6)
@@ -184,7 +184,7 @@ def test_columns_are_described_once():
     ("scans", "argmax"),
     [([counted(), EMPTY, EMPTY_TRUTH], False), ([EMPTY], False), ([counted()], True)],
 )
-def test_the_page_tells_all_and_needs_no_network(scans, argmax):
+def test_the_page_is_complete_and_self_contained(scans, argmax):
     swept = sweeps(*scans)
     if argmax:
         swept = swept[swept.card].assign(threshold=np.nan)
@@ -211,7 +211,7 @@ def test_the_page_tells_all_and_needs_no_network(scans, argmax):
     assert "nan" not in page.split("base64")[0].lower()
 
 
-def test_several_labels_share_a_table_and_a_picture():
+def test_several_labels_share_a_table_and_a_figure():
     scans = [counted(), EMPTY]
     swept = pd.concat([sweeps(*scans).assign(label=label) for label in ("core", "rim")])
     swept = swept[swept.card].assign(threshold=np.nan)

@@ -1,4 +1,4 @@
-"""Heads from label maps: laid upon the template, their tissues and places where the labels are."""
+"""Heads from label maps: fit to the template, tissues and regions."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ shifts = st.tuples(*[st.floats(-50, 50)] * 3)
 
 
 @given(angles, shifts)
-def test_a_rigid_fit_finds_a_turn_and_a_shift(turn, shift):
+def test_rigid_fit_recovers_rotation_and_translation(turn, shift):
     points = np.array(list(LANDMARKS.values()), float)
     matrix = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
     found = rigid_fit(points, points @ matrix.T + shift)
@@ -25,7 +25,7 @@ def test_a_rigid_fit_finds_a_turn_and_a_shift(turn, shift):
     assert np.allclose(found[:3, 3], shift, atol=1e-4)
 
 
-def test_a_rigid_fit_keeps_sizes_and_an_affine_fit_does_not():
+def test_rigid_fit_preserves_size_and_affine_fit_does_not():
     points = np.array(list(LANDMARKS.values()), float)
     assert np.isclose(np.linalg.det(rigid_fit(points, 1.2 * points)[:3, :3]), 1)
     assert np.allclose(affine_fit(points, points * (1.2, 1, 0.9))[:3, :3], np.diag([1.2, 1, 0.9]))
@@ -41,7 +41,7 @@ def anatomy(path):
     return labelled_anatomy(path, 3, 2.0)
 
 
-def test_shares_of_tissues_fill_no_voxel_twice(anatomy):
+def test_tissue_fractions_sum_to_at_most_one(anatomy):
     total = sum(anatomy.tissue.values())
     assert total.max() < 1.001
     assert total[anatomy.brain > 0.99].min() > 0.98
@@ -54,7 +54,7 @@ def test_the_brain_has_about_the_size_of_the_labels(anatomy):
     assert abs(found / true - 1) < 0.3  # a head's size varies by some per cent along each axis
 
 
-def test_landmarks_come_to_lie_where_their_labels_are(anatomy):
+def test_landmarks_match_their_labels(anatomy):
     pallidum = anatomy.deformation.to_head(np.array([LANDMARKS[13], LANDMARKS[52]], float))
     assert (anatomy.sample(anatomy.iron, pallidum) > 0.5).all()
     back = anatomy.deformation.to_template(pallidum)
@@ -74,7 +74,7 @@ def test_csf_around_the_brain_is_inside_the_surface_and_not_brain(anatomy):
     assert (anatomy.depth_mm[around] > -2).mean() > 0.95  # a voxel
 
 
-def test_a_scan_of_it_has_its_brain_and_its_lesions(path):
+def test_a_scan_shows_the_brain_and_lesions_of_the_head(path):
     head = simulated_head(4, 5, 2.0, path)
     scan = simulated_scan(head, 1, "swi", (1.5, 1.5, 3.0), "RAS")
     data = np.asanyarray(scan.image.dataobj).astype(float)
@@ -87,7 +87,7 @@ def test_a_scan_of_it_has_its_brain_and_its_lesions(path):
         assert data[scan.lesions == bleed.lesion].mean() < 0.8 * np.median(data[scan.brain])
 
 
-def test_lesions_lie_wholly_in_the_brain_and_are_of_one_to_ten_mm(path):
+def test_lesions_are_inside_the_brain_and_one_to_ten_mm_wide(path):
     head = simulated_head(5, 40, 2.0, path)
     assert len(head.bleeds) == 40
     sphere = np.random.default_rng(0).standard_normal((200, 3))
@@ -99,7 +99,7 @@ def test_lesions_lie_wholly_in_the_brain_and_are_of_one_to_ten_mm(path):
         assert (edge > 0.5).mean() > 0.98
 
 
-def test_the_ventral_diencephalon_is_deep_and_the_choroid_plexus_no_place(tmp_path):
+def test_ventral_diencephalon_is_deep_and_choroid_plexus_is_excluded(tmp_path):
     labels = {10: 28, 49: 31}
     anatomy = labelled_anatomy(label_head(tmp_path / "head.nii.gz", labels=labels), 3, 2.0)
     centres = anatomy.deformation.to_head(np.array([LANDMARKS[10], LANDMARKS[49]], float))
@@ -108,7 +108,7 @@ def test_the_ventral_diencephalon_is_deep_and_the_choroid_plexus_no_place(tmp_pa
     assert anatomy.iron[tuple(other)] > 0.3
 
 
-def test_veins_and_lesions_are_dark_in_swi_and_hardly_seen_in_t1(path):
+def test_veins_and_lesions_are_dark_in_swi_and_faint_in_t1(path):
     head = simulated_head(4, 8, 2.0, path)
     depth = {}
     for sequence in ("swi", "t1"):
@@ -125,6 +125,6 @@ def test_a_whole_head_reaches_below_the_brain(path):
     assert whole.shape[2] > near.shape[2] + 15
 
 
-def test_a_sequence_that_nobody_knows_is_told(path):
+def test_an_unknown_sequence_is_an_error(path):
     with pytest.raises(ValueError, match="'dwi' is not one of swi, t2star"):
         simulated_scan(simulated_head(4, 0, 4.0, path), 1, "dwi", (4, 4, 4))

@@ -1,4 +1,4 @@
-"""Label maps: what is brain, in any orientation, and what is refused."""
+"""Label maps: brain, orientation and errors."""
 
 import nibabel as nib
 import numpy as np
@@ -42,7 +42,7 @@ def test_a_hole_in_the_brain_is_brain(tmp_path):
     assert head.brain[tuple(inside)]
 
 
-def test_an_outline_bridges_sulci_of_six_millimetres_and_no_wider_ones():
+def test_the_outline_bridges_sulci_up_to_six_millimetres():
     classes = np.zeros((60, 40, 40), np.uint8)
     classes[10:50, 10:30, 10:30] = NUMBER["gm"]
     classes[18:22, 20:30, 10:30] = NUMBER["csf"]  # 4 mm wide, 10 deep
@@ -55,7 +55,7 @@ def test_an_outline_bridges_sulci_of_six_millimetres_and_no_wider_ones():
     assert not outline[38:40, 25:30, 10:30].any()
 
 
-def test_an_outline_knows_millimetres():
+def test_the_outline_is_measured_in_millimetres():
     classes = np.zeros((30, 20, 40), np.uint8)
     classes[5:25, 5:15, 10:30] = NUMBER["gm"]
     classes[9:11, 10:15, 10:30] = NUMBER["csf"]  # 2 voxels
@@ -76,25 +76,25 @@ def test_every_orientation_is_read_as_the_same_head(tmp_path, code):
         assert np.linalg.norm(turned.centres[label] - centre) < 3
 
 
-def test_labels_of_nobody_are_named(tmp_path):
+def test_unknown_labels_are_listed(tmp_path):
     path = label_head(tmp_path / "head.nii.gz", 8.0, labels={515: 1234})
     with pytest.raises(LesionflowError, match=r"head.nii.gz: the labels \[1234\] are not known"):
         load_label_map(path)
 
 
-def test_a_brain_alone_is_no_head(tmp_path):
+def test_a_brain_without_head_is_an_error(tmp_path):
     path = label_head(tmp_path / "brain.nii.gz", 8.0, labels={24: 0, 515: 0, 511: 0})
     with pytest.raises(LesionflowError, match="a whole head is needed"):
         load_label_map(path)
 
 
-def test_a_series_is_no_label_map(tmp_path):
+def test_a_4d_image_is_an_error(tmp_path):
     nib.save(nib.Nifti1Image(np.zeros((2, 2, 2, 2), np.int16), np.eye(4)), tmp_path / "x.nii")
     with pytest.raises(LesionflowError, match="a label map is 3-D"):
         load_label_map(tmp_path / "x.nii")
 
 
-def test_the_last_ones_are_never_trained_on(tmp_path):
+def test_the_last_label_maps_are_left_out_of_training(tmp_path):
     for number in (3, 1, 2, 5, 4):
         (tmp_path / f"{number}.nii.gz").touch()
     (tmp_path / "README.md").touch()

@@ -1,4 +1,4 @@
-"""Simulated heads and scans, on coarse grids: what they promise, not how they look."""
+"""Properties of simulated heads and scans, on coarse grids."""
 
 import nibabel as nib
 import numpy as np
@@ -39,7 +39,7 @@ def test_other_seeds_give_other_heads_and_scans(head, scan):
     assert simulated_scan(head, 2, "swi", (1.2, 1.2, 2.0)).image.shape != scan.image.shape
 
 
-def test_tissues_are_shares(head):
+def test_tissue_fractions_are_between_0_and_1(head):
     total = sum(head.anatomy.tissue[name] for name in TISSUES)
     assert total.min() >= -1e-5 and total.max() <= 1 + 1e-5
     volume_ml = (head.anatomy.brain > 0.5).sum() * COARSE**3 / 1000
@@ -52,14 +52,14 @@ def test_the_deformation_is_undone_by_its_inverse(head):
     np.testing.assert_allclose(head.anatomy.deformation.to_template(there), mni, atol=0.01)
 
 
-def test_more_microbleeds_keep_the_first_ones(head):
+def test_asking_for_more_microbleeds_keeps_the_first(head):
     more = simulated_head(7, 8, COARSE).bleeds
     assert len(more) == 8
     for one, other in zip(head.bleeds, more, strict=False):
         np.testing.assert_array_equal(one.centre, other.centre)
 
 
-def test_truth_volumes_are_the_label_maps(scan):
+def test_table_volumes_match_the_label_map(scan):
     voxel = np.prod(scan.image.header.get_zooms())
     volumes = np.bincount(scan.lesions.ravel(), minlength=len(scan.truth) + 1)[1:] * voxel
     assert len(scan.truth) > 0 and len(volumes) == len(scan.truth)
@@ -70,7 +70,7 @@ def test_truth_volumes_are_the_label_maps(scan):
     assert set(scan.truth.place) <= set(PLACES)
 
 
-def test_truth_lies_on_dark_voxels_inside_the_brain(scan):
+def test_microbleeds_are_dark_and_inside_the_brain(scan):
     assert scan.brain[scan.lesions > 0].all()
     data = np.asanyarray(scan.image.dataobj).astype(float)
     for row in scan.truth.itertuples():
@@ -101,7 +101,7 @@ def test_resolutions_vary_within_their_bounds(head):
         assert fine == pytest.approx(same) or same == pytest.approx(thick)
 
 
-def test_a_lesion_lies_in_the_same_place_in_two_scans(head, scan):
+def test_a_lesion_has_the_same_position_in_two_scans(head, scan):
     other = simulated_scan(head, 3, "swi", (1.0, 1.0, 1.5), "PSR")
     both = scan.truth.merge(other.truth, on=["x_mm", "y_mm", "z_mm"])
     assert len(both) >= 4
@@ -128,14 +128,14 @@ def test_a_lesion_smaller_than_a_voxel_is_its_nearest_voxel():
     assert np.argwhere(labels).tolist() == [[2, 1, 2]]
 
 
-def test_a_sphere_fills_its_volume_by_hand():
+def test_a_rasterized_sphere_has_its_analytical_volume():
     grid = Grid(np.eye(4), (11, 11, 11))
     labels = rasterize([sphere((5, 5, 5), 3)], grid)  # 4/3 pi 27 = 113.1
     assert np.count_nonzero(labels) == 113
     assert lesion_table([sphere((5, 5, 5), 3)]).volume_mm3.tolist() == [113.097]
 
 
-def test_what_the_field_of_view_cuts_is_not_in_it():
+def test_microbleeds_cut_by_the_field_of_view_are_excluded():
     grid = Grid(np.eye(4), (11, 11, 11))
     inside, cut = sphere((5, 5, 5), 3), sphere((5, 5, 8), 3)
     assert within([inside, cut], grid) == [inside]

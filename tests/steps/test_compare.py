@@ -1,4 +1,4 @@
-"""Main of compare and evaluate, with jobs as Snakemake would give them."""
+"""Steps compare and evaluate, run with a stand-in for Snakemake's job object."""
 
 import json
 
@@ -32,7 +32,7 @@ def box(*starts, value=1, kind=np.uint8):
 
 
 def run_compare(folder, truth, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
-    """Compare a map with two lesions of 8 mm3 with a truth; what was written."""
+    """Compare two predicted lesions of 8 mm3 with a reference image; return what was written."""
     save(folder / "p.nii.gz", box(*found, value=0.8, kind=np.float32), np.eye(4))
     save(folder / "m.nii.gz", np.ones(SHAPE, np.uint8), np.eye(4))
     stem = folder / f"results/tiny/{FOLDER}/{scan}_desc-truth_comparison"
@@ -62,7 +62,7 @@ def test_compare_counts(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "half", "cut"])
-def test_a_truth_that_cannot_be_used_is_told_and_stops_nothing(tmp_path, kind):
+def test_an_unusable_reference_image_is_reported_and_does_not_fail(tmp_path, kind):
     path = tmp_path / "t.nii.gz"
     if kind == "half":
         save_scan(path, box((2, 2, 2), kind=np.float32, value=0.5))
@@ -115,7 +115,7 @@ def run_evaluate(folder, plan):
     return table.set_index("scan"), pd.read_csv(outputs["thresholds"])
 
 
-def test_every_scan_keeps_a_row(tmp_path):
+def test_every_scan_has_a_row(tmp_path):
     good = save_scan(tmp_path / "t.nii.gz", box((2, 2, 2), (2, 8, 8)))
     bad = save_scan(tmp_path / "u.nii.gz", box((2, 2, 2), kind=np.float32, value=0.5))
     nothing = save_scan(tmp_path / "n.nii.gz", box())
@@ -160,7 +160,7 @@ def test_every_scan_keeps_a_row(tmp_path):
     )
 
 
-def test_no_truth_that_can_be_used_gives_rows_with_reasons(tmp_path):
+def test_without_usable_reference_images_rows_have_reasons(tmp_path):
     run_compare(tmp_path, tmp_path / "none.nii.gz")
     table, thresholds = run_evaluate(tmp_path, [record("sub-1")])
     assert table.status.tolist() == ["truth-unusable"]

@@ -1,4 +1,4 @@
-"""A head of ellipsoids as a label map, for tests that need an anatomy and no data."""
+"""Label map of a head made of ellipsoids, for tests that need an anatomy without data."""
 
 import nibabel as nib
 import numpy as np
@@ -6,8 +6,8 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from lesionflow.simulation.label_maps import LANDMARKS
 
-MIDDLE = np.array([0, -18, 8])  # of the brain, in mm
-SHELLS = [  # semi-axes in mm from outside in, and what lies within: skin, bone, CSF, cortex, white matter
+MIDDLE = np.array([0, -18, 8])  # centre of the brain, mm
+SHELLS = [  # semi-axes in mm, from the outside in, and label: skin, bone, CSF, cortex, white matter
     ((84, 104, 90), 511),
     ((78, 98, 84), 515),
     ((72, 92, 76), 24),
@@ -17,7 +17,7 @@ SHELLS = [  # semi-axes in mm from outside in, and what lies within: skin, bone,
 
 
 def label_head(path, spacing_mm=2.0, code="RAS", moved_mm=(0, 0, 0), labels=None):
-    """Write a head with every landmark as a ball of 5 mm; returns its path."""
+    """Write a head with each landmark as a ball of radius 5 mm; return its path."""
     shape = tuple(int(np.ceil(n / spacing_mm)) for n in (184, 224, 200))
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = [-92, -130, -92]

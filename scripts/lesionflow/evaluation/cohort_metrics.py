@@ -39,11 +39,11 @@ def pooled(sums: Mapping[str, Array], scans: Array) -> dict[str, Array]:
 
 
 def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
-    """evaluation_thresholds.csv: one row per model, label, threshold and smallest volume, over all scans.
+    """evaluation_thresholds.csv: one row per model, label, threshold and minimum size.
 
-    Intervals are of the percentile bootstrap over scans (Efron and Tibshirani 1993, chapter 13): the
+    Intervals are from the percentile bootstrap over scans (Efron and Tibshirani 1993, chapter 13): the
     2.5th and 97.5th percentile over resamples of whole scans. A resample in which a figure is not
-    defined is left out of that figure's interval and counted. One scan alone has no interval.
+    defined is left out of that figure's interval and counted. A single scan has no interval.
 
     Parameters
     ----------

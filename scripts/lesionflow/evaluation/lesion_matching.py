@@ -1,4 +1,4 @@
-"""Predicted lesions held against true ones: who overlaps whom, at every threshold and smallest size."""
+"""Overlap of predicted and reference lesions, at every threshold and minimum size."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,13 +40,13 @@ COUNTED = [
 
 @dataclass(frozen=True)
 class Match:
-    """The components of one label map, and how they meet the true lesions.
+    """Connected components of a label map, and their overlap with the reference lesions.
 
-    ``table`` has a row a predicted lesion, in the order of their numbers: ``label`` (place among the
-    card's labels, from 1), ``volume_mm3``, ``outside_brain``, ``probability`` (sum over its voxels),
-    ``voxels`` (on the truth's grid; a lesion that no truth voxel is nearest to has the one at its
-    peak), ``outside_truth`` (whether it lies wholly outside of the truth's field of view).
-    ``pairs`` has a row for each pair that shares voxels: ``predicted``, ``true``, ``voxels``.
+    ``table`` has one row per predicted lesion, in the order of their numbers: ``label`` (position among
+    the card's labels, from 1), ``volume_mm3``, ``outside_brain``, ``probability`` (sum over its voxels),
+    ``voxels`` (on the reference grid; a lesion to which no reference voxel is nearest has the voxel at
+    its peak), ``outside_truth`` (whether it lies entirely outside of the reference's field of view).
+    ``pairs`` has one row per pair of lesions that share voxels: ``predicted``, ``true``, ``voxels``.
     """
 
     numbers: np.ndarray
@@ -65,7 +65,7 @@ def match(
     truth: ReferenceLesions,
     correspondence: VoxelCorrespondence,
 ) -> Match:
-    """Number the lesions of a label map as the road does, and pair them with the true ones.
+    """Number the lesions of a label map as in segmentation, and pair them with the reference lesions.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ def match(
     brain : array (x, y, z), bool
         Within the box.
     grid, box
-        The model's, and the part of it that holds every voxel with a label.
+        The model's grid, and a box in it that contains every labelled voxel.
     connectivity
-        The card's.
+        The card's connectivity.
     truth, correspondence
-        See ``truths``.
+        See ``reference_lesions``.
     """
     start = np.array([axis.start for axis in box])
     affine = grid.affine.copy()
@@ -114,7 +114,7 @@ def match(
     )
     at_peak = nearest_reference_voxels(truth, peaks)
     seen, taken = hidden[at_peak >= 0], at_peak[at_peak >= 0]
-    # such a lesion's one voxel counts for the overlap of volumes only where no other lesion has it
+    # the single voxel of such a lesion counts towards Dice only if no other lesion has it
     free = (
         ~np.isin(taken, correspondence.truth[predicted > 0])
         & ~pd.Series(taken).duplicated().to_numpy()
@@ -132,7 +132,7 @@ def match(
     )
     pairs = pairs[label[pairs.predicted] == truth.label[pairs.true]]
     pairs = pairs.groupby(["predicted", "true"], as_index=False).voxels.sum()
-    table["lesion"] = np.arange(1, len(table) + 1)  # the filters go by it
+    table["lesion"] = np.arange(1, len(table) + 1)  # the filters need it
     return Match(numbers, affine, table, pairs)
 
 
@@ -153,14 +153,14 @@ def _peak_mm(
 def counted(
     found: Match, truth: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
 ) -> pd.DataFrame:
-    """One row a label: what evaluation sums up, after the filters of ``rules``.
+    """Counts per label after the filters of ``rules``, one row per label.
 
     Returns
     -------
     DataFrame
-        ``label`` (from 1), ``lesions`` (true ones) and those ``found``, ``count`` (predicted ones)
-        and their ``true_detections`` and number ``outside_truth``, ``volume_mm3`` and
-        ``truth_volume_mm3``, and voxels on the truth's grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
+        ``label`` (from 1), ``lesions`` (reference lesions) and how many were ``found``, ``count``
+        (predicted lesions), how many are ``true_detections`` or ``outside_truth``, ``volume_mm3`` and
+        ``truth_volume_mm3``, and voxels on the reference grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
     """
     kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
     pairs = found.pairs[kept[found.pairs.predicted - 1]]
@@ -197,9 +197,9 @@ def sweep(
     sizes_mm3: Sequence[float] = SIZES_MM3,
     name: str = "the truth",
 ) -> tuple[pd.DataFrame, Match]:
-    """``counted`` at every threshold and smallest size, and the match at the card's own threshold.
+    """Counts at every threshold and minimum size, and the match at the card's threshold.
 
-    Where the argmax decides (softmax with several labels) there is no threshold to try: it is missing.
+    Softmax with several labels uses the argmax instead of a threshold; ``threshold`` is then NaN.
 
     Parameters
     ----------
@@ -207,19 +207,19 @@ def sweep(
         Mean over the folds, as ``average_folds`` writes it.
     brain : array (x, y, z), bool
     grid
-        The model's.
+        The model's grid.
     truth
-        Of ``reference_lesions.reference_lesions``.
+        From ``reference_lesions.reference_lesions``.
     output, rules
-        The card's ``output`` and ``postprocess``; the card's own threshold and size are tried as well.
+        The card's ``output`` and ``postprocess``; the card's threshold and size are included.
     name
-        Of the truth, for the errors.
+        Name of the reference image in error messages.
 
     Returns
     -------
     DataFrame
         The columns of ``counted``, and ``threshold``, ``min_volume_mm3`` and ``card`` (whether both
-        are the card's own).
+        are the card's).
     Match
         At the card's threshold, all sizes.
 
@@ -240,7 +240,7 @@ def sweep(
     for threshold in tried:
         labels = label_map(inside, activation, threshold)
         if above != (above := int(np.count_nonzero(labels))):
-            # else the same: a higher threshold only takes voxels away
+            # a higher threshold only removes voxels, so an equal count means an equal map
             found = match(
                 labels,
                 inside[..., first:],

@@ -1,4 +1,4 @@
-"""How others would read the same match: SHiVAi's and the VALDO challenge's conventions."""
+"""Metrics of the same match by the conventions of SHiVAi and the VALDO challenge."""
 
 from typing import Any
 

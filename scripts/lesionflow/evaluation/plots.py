@@ -1,4 +1,4 @@
-"""The pictures of the evaluation page, one figure a model and label."""
+"""Figures of the evaluation page, one per model and label."""
 
 import base64
 import io
@@ -54,7 +54,7 @@ def draw_label(
 
 
 def draw_labels(rows: pd.DataFrame) -> Any:
-    """Two panels for a model with several labels: Dice and relative volume error, a column a label.
+    """Two panels for a model with several labels: Dice and relative volume error, one column per label.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is kept of a scan's comparison with its truth beside the counts."""
+"""Summary of a scan's comparison with its reference lesions, beside the counts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,29 +17,30 @@ TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
 
 
 def comparison_summary(
-    found: Match, truth: ReferenceLesions, grid: Grid, labels: list[str], rules: Mapping[str, Any]
+    matched: Match, truth: ReferenceLesions, grid: Grid, labels: list[str], rules: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Facts of a scan at the card's operating point.
+    """Summarize the comparison of a scan at the card's operating point.
 
     Parameters
     ----------
-    found
+    matched
         The match at the card's threshold.
     truth, grid
-        What it was matched with, and the model's grid.
+        The reference lesions, and the model's grid.
     labels
-        The card's, in their order.
+        The card's labels, in order.
     rules
         The card's ``postprocess``.
 
     Returns
     -------
     dict
-        ``status``, ``reason``, ``ignored_values`` (of the truth), ``lesions`` (a dict a true one:
-        ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see ``peers``).
+        ``status``, ``reason``, ``ignored_values`` (of the reference image), ``lesions`` (one dict per
+        reference lesion: ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see
+        ``other_conventions.valdo``).
     """
-    kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
-    hit = set(found.pairs.true[kept[found.pairs.predicted - 1]])
+    kept = apply_filters(matched.table, dict(rules)).kept.to_numpy(bool)
+    hit = set(matched.pairs.true[kept[matched.pairs.predicted - 1]])
     diameters = equivalent_diameter_mm(truth.volume_mm3)
     return {
         "status": "ok",
@@ -55,14 +56,14 @@ def comparison_summary(
             for n in np.arange(1, len(truth.label)).tolist()
         ],
         "valdo": {
-            label: valdo(found, kept, truth, grid.voxel_mm3, place)
+            label: valdo(matched, kept, truth, grid.voxel_mm3, place)
             for place, label in enumerate(labels, start=1)
         },
     }
 
 
 def unusable(error: ScanError) -> dict[str, Any]:
-    """The same facts of a truth that cannot be used."""
+    """The same summary for a reference image that cannot be used."""
     reason = " ".join(str(error).split())
     return {
         "status": "truth-unusable",

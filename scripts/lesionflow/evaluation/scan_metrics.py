@@ -1,4 +1,4 @@
-"""Metrics of each scan, from the counts of the step ``compare``."""
+"""Metrics of each scan against its reference lesions, from the counts of ``compare``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 def ratio(part: Array, whole: Array) -> Array:
-    """``part / whole``, missing where ``whole`` is 0."""
+    """``part / whole``, NaN where ``whole`` is 0."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
@@ -49,7 +49,7 @@ def detection(lesions: Array, found: Array, count: Array, right: Array) -> dict[
 
 
 def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
-    """The figures of evaluation.csv for rows of ``lesion_matching.counted``, with other conventions."""
+    """The figures of evaluation.csv for rows of ``lesion_matching.counted``, other conventions included."""
     n = {key: rows[key].to_numpy() for key in rows.columns if key != "label"}
     known = detection(n["lesions"], n["found"], n["count"], n["true_detections"])
     error = n["volume_mm3"] - n["truth_volume_mm3"]
@@ -76,7 +76,7 @@ def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tuple[Path, Path]:
-    """Where ``compare`` leaves a scan's numbers and what else is known of its truth."""
+    """Paths of a scan's comparison: table and summary."""
     wildcards = scan_wildcards(record, model)
     return (
         layout.path(layout.COMPARISON, results, **wildcards),
@@ -90,7 +90,7 @@ def evaluation_tables(
     results: Path,
     logs: Path,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """What is known of every scan, model and label.
+    """Collect the evaluation of every scan, model and label.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def evaluation_tables(
         ``lesion_matching.sweep`` of every scan that could be evaluated, with ``scan``, ``model`` and the
         label's name.
     lesions : DataFrame
-        A row a true lesion: ``scan, model, label, volume_mm3, diameter_mm, found``.
+        One row per reference lesion: ``scan, model, label, volume_mm3, diameter_mm, found``.
     """
     rows, sweeps, lesions = [], [pd.DataFrame()], []
     for record in plan:
@@ -144,7 +144,7 @@ def evaluation_tables(
 def _state(
     record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
 ) -> tuple[str, str, str, dict[str, Any]]:
-    """Status, reason, state of the reference, and the comparison where there is one."""
+    """Status, reason, state of the reference image, and the comparison if there is one."""
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason, "", {}

@@ -1,4 +1,4 @@
-"""Where a simulated scan is taken: its box around the head, and its slices."""
+"""Acquisition box of a simulated scan: field of view and slices."""
 
 import numpy as np
 from nibabel.affines import apply_affine
@@ -15,9 +15,9 @@ def tilted_box(
     thick: float,
     whole_head: bool = False,
 ) -> Grid:
-    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be missing.
+    """A tilted box around the brain, in RAS order; up to 6 mm of the brain's ends may be cut off.
 
-    With ``whole_head`` it holds the face and the upper neck: 45 to 75 mm below the brain.
+    With ``whole_head`` it includes the face and the upper neck, 45 to 75 mm below the brain.
     """
     angles = np.clip(rng.normal(0, 5, 3), -12, 12)
     turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()

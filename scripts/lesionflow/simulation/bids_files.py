@@ -1,4 +1,4 @@
-"""Simulated scans as files: a BIDS directory that says that no person was scanned."""
+"""Write simulated scans to a BIDS directory that states that no person was scanned."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SUFFIX = {  # of BIDS, by sequence; BIDS has none for SWI
     "pd": "PDw",
     "t2": "T2w",
 }
-BESIDE = {  # what lies beside a scan, by kind
+BESIDE = {  # files written beside a scan, by kind
     "mask": "desc-brain_mask.nii.gz",
     "truth": "desc-truth_dseg.nii.gz",
     "lesions": "desc-truth_lesions.tsv",
@@ -47,7 +47,7 @@ scan's grid.
 
 
 def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """What to simulate: by suffix and subject, the sequence, seeds and anatomy.
+    """Simulation jobs by BIDS suffix and subject, with sequence, seeds and anatomy.
 
     Parameters
     ----------
@@ -62,34 +62,34 @@ def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str
     Raises
     ------
     ConfigError
-        If a key or a value is not known, or a number is none.
+        If a key or a value is invalid.
     """
     if unknown := sorted(set(config) - set(DEFAULTS)):
         raise ConfigError(f"{', '.join(unknown)}: not one of {', '.join(DEFAULTS)}")
-    wanted = {**DEFAULTS, **config}
+    options = {**DEFAULTS, **config}
     for key in ("scans", "bleeds", "seed"):
-        if type(wanted[key]) is not int or wanted[key] < 0:
-            raise ConfigError(f"{key}: {wanted[key]!r} is no whole number from 0")
-    sequences = _listed(wanted["sequences"])
+        if type(options[key]) is not int or options[key] < 0:
+            raise ConfigError(f"{key}: {options[key]!r} is not a whole number from 0")
+    sequences = _listed(options["sequences"])
     if strange := [s for s in sequences if s not in SUFFIX]:
         raise ConfigError(f"sequences: {strange[0]!r} is not one of {', '.join(SUFFIX)}")
-    whole_head = {"true": True, "false": False}.get(str(wanted["whole_head"]).lower())
+    whole_head = {"true": True, "false": False}.get(str(options["whole_head"]).lower())
     if whole_head is None:
-        raise ConfigError(f"whole_head: {wanted['whole_head']!r} is not true or false")
-    spacing, code = _spacing(wanted["spacing_mm"]), wanted["orientation"]
+        raise ConfigError(f"whole_head: {options['whole_head']!r} is not true or false")
+    spacing, code = _spacing(options["spacing_mm"]), options["orientation"]
     if code is not None and sorted(_axes(code)) != ["A", "R", "S"]:
-        raise ConfigError(f"orientation: {code!r} is no axis code such as RAS or LPI")
-    if not isinstance(wanted["anatomies"], str | Path | None):
-        raise ConfigError(f"anatomies: {wanted['anatomies']!r} is no folder")
-    maps = label_maps_in(Path(wanted["anatomies"])) if wanted["anatomies"] else []
-    rng = np.random.default_rng([wanted["seed"], 14])
+        raise ConfigError(f"orientation: {code!r} is not an axis code such as RAS or LPI")
+    if not isinstance(options["anatomies"], str | Path | None):
+        raise ConfigError(f"anatomies: {options['anatomies']!r} is not a folder")
+    maps = label_maps_in(Path(options["anatomies"])) if options["anatomies"] else []
+    rng = np.random.default_rng([options["seed"], 14])
     jobs = {}
-    for n in range(wanted["scans"]):
-        bleeds = int(rng.integers(1, wanted["bleeds"] + 1)) if wanted["bleeds"] else 0
+    for n in range(options["scans"]):
+        bleeds = int(rng.integers(1, options["bleeds"] + 1)) if options["bleeds"] else 0
         for sequence in sequences:
             jobs[SUFFIX[sequence], f"{n + 1:02d}"] = {
                 "sequence": sequence,
-                "head": 30_000_000 + 1000 * wanted["seed"] + n,
+                "head": 30_000_000 + 1000 * options["seed"] + n,
                 "scan": list(SUFFIX).index(sequence),
                 "bleeds": 0 if n % 4 == 3 else bleeds,
                 "anatomy": [str(maps[n % len(maps)])] if maps else [],
@@ -128,7 +128,7 @@ def _axes(code: Any) -> str:
 
 
 def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, Path]:
-    """Write a simulated scan, its true brain and its truth; their paths by kind."""
+    """Write a simulated scan, its brain mask and its lesions; return the paths by kind."""
     nib.openers.Opener.default_compresslevel = 1
     folder.mkdir(parents=True, exist_ok=True)
     affine, header = scan.image.affine, scan.image.header
@@ -146,7 +146,7 @@ def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, 
 
 
 def describe(out: Path, source: str, made_by: str, more: str = "") -> None:
-    """Write the data set's description and README, which say that everything is simulated."""
+    """Write dataset_description.json and README, which state that the data are simulated."""
     description: Mapping[str, object] = {
         "Name": "Simulated scans with microbleeds (demonstration, no person was scanned)",
         "BIDSVersion": "1.10.0",

@@ -131,8 +131,8 @@ def load_label_map(path: Path) -> LabelMap:
     Raises
     ------
     ScanError
-        If the image is not 3-D, has no brain or no surroundings, or holds numbers that ``CLASSES``
-        has not.
+        If the image is not 3-D, has no brain or no surroundings, or has labels that are not in
+        ``CLASSES``.
     """
     image = nib.as_closest_canonical(nib.load(path))
     data = np.asanyarray(image.dataobj)
@@ -157,7 +157,7 @@ def load_label_map(path: Path) -> LabelMap:
 
 
 def split_for_training(folder: Path, left_out: int = 3) -> tuple[list[Path], list[Path]]:
-    """The label maps of a folder to train on, and the last ones by name, which no training sees.
+    """The label maps of a folder to train on, and the last ones by name, which are left out of training.
 
     Raises
     ------

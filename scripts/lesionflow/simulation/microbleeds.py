@@ -1,4 +1,4 @@
-"""Simulated spots in a head: microbleeds, whose truth is known, and calcium, which mimics them."""
+"""Simulated microbleeds, and calcifications that mimic them."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,12 @@ TRUTH = ["lesion", "x_mm", "y_mm", "z_mm", "volume_mm3", "diameter_mm", "place"]
 
 @dataclass(frozen=True)
 class Microbleed:
-    """An ellipsoid along the world's axes: centre and semi-axes (3,) in mm, contrast, and place.
+    """A microbleed, or a calcification that mimics one, as an ellipsoid along the world axes.
 
-    Its surface is where half of its contrast is reached: for a microbleed, the edge of the blooming
-    that a reader sees and not of the deposit.
+    ``centre`` and semi-axes ``radii`` (3,) are in mm; ``contrast`` is from 0 to 1; ``place`` is the region.
+
+    The surface is at half of the contrast: for a microbleed this is the edge of the visible blooming,
+    not of the deposit.
     """
 
     centre: np.ndarray
@@ -51,8 +53,8 @@ def simulated_bleeds(
     """Microbleeds of a simulated head; asking for more keeps the first ones where they were.
 
     Six of ten are lobar, a quarter deep, the rest infratentorial. Diameters are log-normal around
-    3.5 mm, none outside of ``diameters_mm``. All lie wholly in the brain, their centres in tissue and
-    not in CSF, out of the iron-rich nuclei, and at least 3 mm from each other.
+    3.5 mm, none outside of ``diameters_mm``. All are entirely inside the brain, centred in tissue
+    rather than CSF or iron-rich nuclei, and at least 3 mm from each other.
     """
     rng = np.random.default_rng([seed, 3])
     brain = np.argwhere((anatomy.brain > 0.5) & (anatomy.depth_mm > 2))
@@ -62,9 +64,9 @@ def simulated_bleeds(
     at = tuple(brain.T)
     place, depth = anatomy.place[at], anatomy.depth_mm[at]
     spacing = anatomy.affine[0, 0]
-    found: list[Microbleed] = []
+    bleeds: list[Microbleed] = []
     for _ in range(50 * count):
-        if len(found) == count:
+        if len(bleeds) == count:
             break
         where = rng.choice(3, p=(0.6, 0.25, 0.15))
         diameter = np.exp(rng.normal(np.log(3.5), 0.42))
@@ -77,9 +79,9 @@ def simulated_bleeds(
         voxel = brain[candidates[int(choice * len(candidates))]]
         centre = apply_affine(anatomy.affine, voxel + jitter / spacing)
         inside = (anatomy.sample(anatomy.brain, centre + radii * SURFACE) > 0.5).all()
-        if inside and all(_gap(centre, radii, other) > 3 for other in found):
-            found.append(Microbleed(centre, radii, contrast, PLACES[where]))
-    return found
+        if inside and all(_gap(centre, radii, other) > 3 for other in bleeds):
+            bleeds.append(Microbleed(centre, radii, contrast, PLACES[where]))
+    return bleeds
 
 
 def _gap(centre: np.ndarray, radii: np.ndarray, other: Microbleed) -> float:
@@ -102,7 +104,7 @@ def simulated_calcium(anatomy: Anatomy, seed: int) -> list[Microbleed]:
 
 
 def within(microbleeds: list[Microbleed], grid: Grid, margin_mm: float = 0.0) -> list[Microbleed]:
-    """Those whose centres lie in a grid's field of view, ``margin_mm`` and a radius from its faces."""
+    """Select the lesions in a grid's field of view, with centres ``margin_mm`` and a radius from its faces."""
     kept = []
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     for microbleed in microbleeds:
@@ -146,7 +148,7 @@ def rasterize(microbleeds: list[Microbleed], grid: Grid) -> np.ndarray:
 
 
 def lesion_table(bleeds: list[Microbleed]) -> pd.DataFrame:
-    """One row a simulated lesion: number, centre in world mm (RAS+), volume, diameter and place."""
+    """One row per simulated lesion: number, centre in world mm (RAS+), volume, diameter and place."""
     rows = [
         (n, *np.round(b.centre, 3), round(b.volume_mm3, 3), round(b.diameter_mm, 3), b.place)
         for n, b in enumerate(bleeds, start=1)

@@ -1,4 +1,4 @@
-"""Simulated scans of simulated heads: a sequence's contrast, veins, spots, slices and field of view."""
+"""Simulated scans of simulated heads: a sequence's contrast, veins, lesions, slices and field of view."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ DROPOUT = {"sphenoid": ((0, 32, -28), (16, 16, 9)), "ear": ((-50, -28, -32), (14
 
 @dataclass(frozen=True)
 class Head:
-    """A simulated head: anatomy, veins, calcium, and the microbleeds that a network shall find."""
+    """A simulated head: anatomy, veins, calcium, and microbleeds."""
 
     seed: int
     anatomy: Anatomy
@@ -43,7 +43,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Scan:
-    """A simulated scan: image, brain mask and lesion numbers on one grid, and the truth table."""
+    """A simulated scan: image, brain mask and lesion numbers on one grid, and the lesion table."""
 
     image: nib.Nifti1Image
     brain: np.ndarray
@@ -84,14 +84,14 @@ def simulated_scan(
     """A simulated scan of a head, the same for the same seeds.
 
     The sequence's contrast, iron-rich nuclei, veins and microbleeds as dark as it makes them, signal
-    lost beside air. Then slices of some thickness, and what a scanner adds (``scanner.scanned``).
+    lost beside air. Then averaging over the slice thickness, and scanner effects (``scanner.scanned``).
 
     Parameters
     ----------
     head
-        With its microbleeds; those that the field of view cuts or misses are no truth of this scan.
+        With its microbleeds; those cut or missed by the field of view are not in its lesion table.
     seed
-        Chooses contrast, field of view, tilt, noise, and what the next but one leave open.
+        Chooses contrast, field of view, tilt, noise, and whatever ``spacing_mm`` and ``orientation`` leave open.
     sequence
         One of ``tissue_contrast.SEQUENCES``.
     spacing_mm
@@ -210,7 +210,7 @@ def _veins_on(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
 
 
 def _ellipsoid(grid: Grid, microbleed: Microbleed, reach_mm: float):
-    """Slices around a microbleed and the radius there in units of its own."""
+    """Slices around an ellipsoid, and the distance from its centre in units of its semi-axes."""
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     inverse = np.linalg.inv(grid.affine)
     box = _box(

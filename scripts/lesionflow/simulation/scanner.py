@@ -1,4 +1,4 @@
-"""How a scanner sees a simulated head: bias field, blur, ghosts, noise, and the file it writes."""
+"""Scanner effects on a simulated scan (bias field, blur, ghosts, noise) and its stored orientation."""
 
 import nibabel as nib
 import numpy as np

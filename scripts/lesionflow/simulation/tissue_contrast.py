@@ -1,4 +1,4 @@
-"""How bright each tissue of a head is in a sequence, for simulated scans."""
+"""Tissue intensities by sequence, for simulated scans."""
 
 import numpy as np
 
@@ -106,7 +106,7 @@ SUSCEPTIBILITY = {"swi": 1.0, "t2star": 0.8, "t1": 0.1, "flair": 0.15, "pd": 0.1
 
 
 def drawn(sequence: str, rng: np.random.Generator, spread: float = 1.0) -> dict[str, float]:
-    """One intensity a tissue, as a scan of this sequence may have it; ``spread`` widens the choice.
+    """Draw one intensity per tissue for a scan of this sequence; ``spread`` scales the variation.
 
     Raises
     ------
