@@ -23,8 +23,7 @@ from lesionflow.base import layout
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
 from lesionflow.cards.fold_spec import fold_spec, prediction_part
-from lesionflow.cards.model_card import ANY
-from lesionflow.cards.model_card import reference_channel as reference_of
+from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
@@ -39,11 +38,6 @@ DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
 def code_digest(step):
     """Digest of a step's script and of all that it imports (a rerun trigger as a param)."""
     return DIGESTS[step]
-
-
-def cluster_steps():
-    """Rules that this cluster job runs."""
-    return {word.split(":")[0] for word in sys.argv}
 
 
 def read_plan():
@@ -65,7 +59,7 @@ snakemake_patches.apply()
 if find_spec("lesionflow.workflow.processes"):
     from lesionflow.workflow.processes import script_hook
 
-    script_hook.enter_run(DIGESTS, () if workflow.is_main_process else cluster_steps())
+    script_hook.enter_run(DIGESTS, () if workflow.is_main_process else sys.argv)
     # Snakemake looks up `script` here to run the `script:` of a rule.
     script = script_hook.script
 try:
@@ -276,10 +270,7 @@ def intermediate(name, path):
 
 
 def all_scans(pattern):
-    """Input function: ``pattern`` for every scan and model that can be run.
-
-    A function, so that only jobs that read all scans make the list, and no cluster job of one scan does.
-    """
+    """Input function: ``pattern`` for every scan and model that can be run; listed by jobs that read all scans only."""
     return lambda wildcards: paths_of_runs(pattern, SCANS, CARDS)
 
 

@@ -12,8 +12,8 @@ import yaml
 from scipy import ndimage
 
 from lesionflow.networks.architectures import registry
-from lesionflow.networks.inference.random_volume import random_volume
 from support import forward, published
+from support.families import SIDES, head, published_card
 from support.paths import REPOSITORY
 from support.runs import snakemake
 from support.stand_ins import save_function, toy_spec
@@ -21,27 +21,7 @@ from support.volumes import oriented, save_scan
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 DATA = REPOSITORY / "tests/data"
-SIDES = (29, 34, 26)
 FEATURES = [2, 3, 3, 4, 4]
-
-
-def shipped(folder, name, weights, **changes):
-    """A shipped card in ``folder``, its weights beside it, with parts of its keys changed."""
-    card = yaml.safe_load((REPOSITORY / f"config/models/{name}.yaml").read_text())
-    card["source"]["archive"] = None
-    card["folds"] = [{"path": weights}]
-    for part, said in changes.items():
-        card[part] = {**card.get(part, {}), **said} if isinstance(said, dict) else said
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(card, sort_keys=False))
-    return path
-
-
-def head(seed):
-    """A volume with structure of every size in a dark surrounding."""
-    data = random_volume((*SIDES, 1), seed)[..., 0] * 200
-    data[:3], data[:, -4:] = 0, 0
-    return np.round(data).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +38,14 @@ def models(tmp_path_factory):
     pallida = {"labels": {1: "left-pallidum", 2: "right-pallidum"}}
     small = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
     cards = {
-        "synthseg-2.0": shipped(
+        "synthseg-2.0": published_card(
             folder,
             "synthseg-2.0",
             "synthseg.h5",
             network={"features": FEATURES},
             input={"pad": {"multiple_of": 16, "at_least": 48}},
         ),
-        "lgg-unet2d": shipped(
+        "lgg-unet2d": published_card(
             folder,
             "lgg-unet2d",
             "torch-legacy.pt",
@@ -73,14 +53,14 @@ def models(tmp_path_factory):
             input={"resize": [32, 32]},
             output=two,
         ),
-        "brats-unet3d": shipped(
+        "brats-unet3d": published_card(
             folder,
             "brats-unet3d",
             "intel.hdf5",
             network={"features": [2, 3, 4]},
             input={"shape": [32, 32, 32]},
         ),
-        "livianet": shipped(
+        "livianet": published_card(
             folder,
             "livianet",
             "livianet-theano.pkl.gz",

@@ -93,7 +93,7 @@ def script(*call: Any) -> None:
     snakemake.script.script(*call)
 
 
-def enter_run(digests: Mapping[str, str], steps: Collection[str] = ()) -> None:
+def enter_run(digests: Mapping[str, str], targets: Collection[str] = ()) -> None:
     """Let the jobs of this Snakemake process share servers; in a cluster job, start those that its steps need.
 
     What a job starts in a step of SLURM's ends with that step; what the Snakemake around the steps starts does not.
@@ -102,12 +102,13 @@ def enter_run(digests: Mapping[str, str], steps: Collection[str] = ()) -> None:
     ----------
     digests
         Of the code of each step: a server of other code is not used.
-    steps
-        Rules that this cluster job runs; none where the user has started this Snakemake.
+    targets
+        The command line of a cluster job, which names its jobs as ``STEP:WILDCARDS``; nothing where the user has
+        started this Snakemake.
     """
     _stop_jobs_on_interrupt()
-    if sockets.enter_run(digests) and steps:
-        start(steps)
+    if sockets.enter_run(digests) and targets:
+        start({target.split(":")[0] for target in targets})
 
 
 def start(steps: Collection[str]) -> None:
