@@ -126,6 +126,21 @@ def test_a_server_that_was_started_before_runs_the_first_job(run, tmp_path, monk
     assert {p.name: p.stat().st_ino for p in tmp_path.glob("lesionflow-*/*.sock")} == sockets_before
 
 
+def test_the_first_snakemake_of_a_cluster_job_starts_the_servers_of_its_steps(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(script_hook, "NETWORK_STEPS", ("shared_step", "other_step"))
+    monkeypatch.setenv(sockets.RUN, "")  # no Snakemake above this one
+    monkeypatch.setenv(sockets.CLUSTER_JOB, "")
+    script_hook.enter_run({"shared_step": "1"}, ["snakemake", "shared_step:scan=a,fold=1"])
+    assert os.environ[sockets.RUN] == str(HERE)
+    assert len(list(tmp_path.glob("lesionflow-*/*.sock"))) == 2  # of forks and of the one step
+    for path in tmp_path.glob("lesionflow-*/*.sock"):
+        line, pid = sockets.connected(path)
+        line.close()
+        sockets.stop(pid, path)
+
+
 def test_a_failed_scan_fails_once_and_the_server_goes_on(run, tmp_path):
     assert ask(tmp_path / "a", "refuse")[0] == "failed"
     assert ask(tmp_path / "b")[2] == 2
