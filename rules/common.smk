@@ -27,6 +27,7 @@ from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
+from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns

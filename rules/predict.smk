@@ -6,7 +6,7 @@ rule import_fold:
         weights=weight_files,
         wanted=layout.IMPORT_REQUEST,
     output:
-        facts=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}",
+        facts=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}/{FOLD_JSON}",
     log:
         layout.log("import_fold"),
     benchmark:

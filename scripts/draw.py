@@ -7,9 +7,8 @@ from lesionflow.imaging.nifti import load
 from lesionflow.results.qc_figure import lesion_figure, shows_structures, structure_figure
 from lesionflow.results.tables_io import read_lesions
 
-COMPRESSION = (
-    2  # level of zlib: a third of the time of Pillow's default, 6, for files a twelfth larger
-)
+# Level of zlib: a third of the time of Pillow's default, 6, for files a twelfth larger.
+COMPRESSION = 2
 
 
 def main(snakemake):

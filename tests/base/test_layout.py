@@ -7,6 +7,7 @@ import pytest
 import scipy.io
 
 from lesionflow.base import layout
+from lesionflow.networks.imported_fold import FOLD_JSON
 from support.cohorts import CARD, write_card
 from support.runs import snakemake
 
@@ -24,7 +25,7 @@ def patterns():
             found |= {f"{name} {kept}": layout.intermediate(value, kept) for kept in (True, False)}
         elif name.isupper() and isinstance(value, str) and name not in NOT_OF_A_RULE:
             found[name] = value
-    return found | {"IMPORTED_FOLD": f"models/{layout.IMPORTED_FOLD}"}
+    return found | {"IMPORTED_FOLD": f"models/{layout.IMPORTED_FOLD}/{FOLD_JSON}"}
 
 
 def filled(pattern, wildcards):

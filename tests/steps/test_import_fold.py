@@ -14,7 +14,8 @@ from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.cards.load_card import load_card
 from lesionflow.networks.inference.fold_runner import predict
-from lesionflow.networks.weights.locate import check_available, content_digest
+from lesionflow.networks.weights.availability import check_available
+from lesionflow.networks.weights.locate import content_digest
 from support.paths import REPOSITORY
 from support.stand_ins import save_function
 from support.steps import step

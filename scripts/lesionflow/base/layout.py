@@ -44,7 +44,7 @@ COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
 LABEL_NAMES = "<results>/{model}/dseg.tsv"
-IMPORTED_FOLD = "{model}/fold-{fold}/fold.json"  # below the config's models_dir
+IMPORTED_FOLD = "{model}/fold-{fold}"  # folder below the config's models_dir
 IMPORT_REQUEST = "work/imports/{model}/fold-{fold}.json"
 
 # The cohort.

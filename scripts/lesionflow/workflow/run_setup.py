@@ -21,7 +21,7 @@ from lesionflow.cards.fold_spec import FoldSpec, fold_specs
 from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
-from lesionflow.networks.weights.locate import check_available, is_imported
+from lesionflow.networks.weights.availability import check_available, fold_json, is_imported
 from lesionflow.results.columns import cohort_columns, model_summary, names
 
 Card = dict[str, Any]
@@ -113,9 +113,8 @@ def _request_imports(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> 
     Working directories may share the folder of models, but Snakemake remembers the params of a job per directory.
     """
     for spec in specs:
-        names: dict[str, Any] = {"model": spec.name, "fold": spec.fold}
-        path = layout.path(layout.IMPORT_REQUEST, **names)
-        imported = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
+        path = layout.path(layout.IMPORT_REQUEST, model=spec.name, fold=spec.fold)
+        imported = fold_json(spec, models_dir)
         request = {**asdict(spec), "code": code}
         if is_imported(spec, models_dir, code):
             _write_if_changed(path, request)
