@@ -105,8 +105,8 @@ def test_padding_becomes_background():
     one = without_padding(np.full((3, 1, 1), 0.9, np.float32), scanned, "sigmoid")
     np.testing.assert_allclose(one.ravel(), [0.9, 0.9, 0])
     maps = np.full((3, 1, 1, 2), 0.5, np.float32)
-    found = without_padding(maps, scanned, "softmax")[:, 0, 0]
-    assert found.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
+    cropped_mean = without_padding(maps, scanned, "softmax")[:, 0, 0]
+    assert cropped_mean.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
 
 
 def test_rounding_in_float32_equals_float64():

@@ -83,13 +83,13 @@ def test_the_message_for_missing_weights_names_page_file_and_folder(tmp_path):
 
 
 def test_an_archive_with_a_wrong_hash_is_not_opened(tmp_path, monkeypatch):
-    found = make_zip(tmp_path / "M.zip", folded())
+    digest = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
     check_available(fold_specs(card), tmp_path)  # cheap: hashes nothing
     with pytest.raises(WeightsError) as error:
         find_weights(fold_spec(card, 1), tmp_path)
-    for word in ("M.zip", found, "0" * 64, "https://example.org/page"):
+    for word in ("M.zip", digest, "0" * 64, "https://example.org/page"):
         assert word in str(error.value)
 
 
