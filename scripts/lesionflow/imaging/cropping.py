@@ -39,7 +39,7 @@ def crop_and_pad(
     Parameters
     ----------
     channels : array (x, y, z, channel), float32
-        On the model grid over the whole field of view.
+        On the model grid over the full field of view.
     brain : array (x, y, z), bool
         Brain mask.
     affine

@@ -148,7 +148,7 @@ def resample(
 
 
 def inside_image(affine: np.ndarray, shape: tuple[int, ...], grid: Grid) -> np.ndarray:
-    """Bool array of ``grid.shape``: the voxels whose centres lie inside an image, or its field of view."""
+    """Bool array of ``grid.shape``: the voxels whose centres are inside the field of view of an image."""
     matrix = index_map(affine, grid.affine)
     inside = np.ones((1, 1, 1), bool)  # (z, y, x), the order in files; broadcast axis by axis
     indices = np.ogrid[tuple(slice(n) for n in grid.shape[::-1])][::-1]
