@@ -23,7 +23,7 @@ rule convert:
 rule resample:
     input:
         image=source_image,
-        own=source_file,
+        source=source_file,
         reference=reference_image,
     output:
         image=intermediate("resampled", layout.RESAMPLED_IMAGE),
@@ -77,7 +77,7 @@ rule mask:
         image=collect_for_model(rules.resample.output.image, channel=reference_channel),
         scans=source_images,
         mask=optional_file("mask"),
-        found=brain_probability,
+        probability=brain_probability,
     output:
         mask=temp(layout.BRAIN_MASK),
         facts=layout.BRAIN_MASK_SIDECAR,

@@ -7,7 +7,7 @@ from lesionflow.base.job_log import logged
 from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import load, read_scan_grid, save, with_channel_axis
-from lesionflow.imaging.resampling import sampled
+from lesionflow.imaging.resampling import inside_scan
 from lesionflow.networks.inference.ensemble import (
     average,
     combined_metadata,
@@ -24,11 +24,11 @@ def main(snakemake):
         images = [load(path) for path in snakemake.input.folds]
         mean, spread = average(images, params.n_folds)
         affine = images[0].affine
-        # Where structures are cleaned, the step clean removes the padding after it has labelled them.
+        # Otherwise the step clean removes the padding, after it has selected the largest components.
         if not params.cleaned:
             scan = read_scan_grid(snakemake.input.scan, params.affine, params.echo)
-            inside_scan = sampled(scan, params.space, Grid(affine, mean.shape[:3]))
-            mean = without_padding(mean, inside_scan, params.activation)
+            inside = inside_scan(scan, params.space, Grid(affine, mean.shape[:3]))
+            mean = without_padding(mean, inside, params.activation)
         first = background_channels(params.activation)
         labels = [
             array[..., first:] for array in (with_channel_axis(mean), with_channel_axis(spread))

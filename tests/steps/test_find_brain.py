@@ -55,9 +55,9 @@ def test_the_brain_of_a_head_that_it_never_saw(tmp_path, head, card, folds, sequ
     outputs = {"image": tmp_path / "resampled.nii", "facts": tmp_path / "resample.json"}
     params = {"space": default("input", spacing_mm=[2, 2, 2]), "filled": False}
     params |= {"affine": "strict", "echo": None}
-    given = {"image": path, "own": path, "reference": path}
+    given = {"image": path, "source": path, "reference": path}
     resample.main(job(tmp_path, "resample", given, outputs, **params))
-    files = {"image": [str(outputs["image"])], "scans": [str(path)], "found": found}
+    files = {"image": [str(outputs["image"])], "scans": [str(path)], "probability": found}
     out = {"mask": tmp_path / "mask.nii", "facts": tmp_path / "mask.json"}
     finder = {"name": "brainmask", "version": "1", "threshold": 0.5}
     params = {"affine": "strict", "echo": None, "finder": finder}

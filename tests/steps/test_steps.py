@@ -42,7 +42,7 @@ def run_resample(folder, scan, **params):
         job(
             folder,
             "resample",
-            {"image": scan, "own": scan, "reference": scan},
+            {"image": scan, "source": scan, "reference": scan},
             {"image": folder / "resampled.nii", "facts": folder / "source.json"},
             **params,
         )
@@ -72,7 +72,7 @@ def test_two_channels_that_do_not_meet_are_an_error_with_the_numbers(tmp_path, s
     away = AFFINE.copy()
     away[0, 3] += 900
     other = save_scan(tmp_path / "other.nii", blobs([]), away)
-    files = {"image": other, "own": other, "reference": scan}
+    files = {"image": other, "source": other, "reference": scan}
     outputs = {"image": tmp_path / "a.nii", "facts": tmp_path / "a.json"}
     params = {"affine": "strict", "echo": None, "space": default("input"), "filled": False}
     with pytest.raises(ScanError, match="do not overlap.*914"):
