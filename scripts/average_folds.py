@@ -37,11 +37,11 @@ def main(snakemake):
         save(snakemake.output.probability, mean, affine)
         save(snakemake.output.spread, rounded(spread), affine)
         json_sidecar.write(
-            snakemake.output.facts,
+            snakemake.output.sidecar,
             {
                 "LabelMap": ["background"] * first + list(params.labels.values()),
                 "fold_disagreement": disagreement(*labels, brain),
-                **combined_metadata([json_sidecar.read(path) for path in snakemake.input.facts]),
+                **combined_metadata([json_sidecar.read(path) for path in snakemake.input.sidecars]),
             },
         )
 

@@ -19,7 +19,7 @@ from lesionflow.results.tables_io import write_table
 
 def main(snakemake):
     """Count detected and missed lesions; an unusable reference image is recorded for its scan only."""
-    params, path = snakemake.params, snakemake.input.truth
+    params, path = snakemake.params, snakemake.input.reference
     labels, rules = params.output["labels"], params.postprocess
     with logged(snakemake):
         image = load(snakemake.input.probability)
@@ -37,7 +37,7 @@ def main(snakemake):
         except ScanError as error:
             table, summary = TABLE, unusable(error)
         write_table(snakemake.output.table, table)
-        json_sidecar.write(snakemake.output.facts, summary)
+        json_sidecar.write(snakemake.output.sidecar, summary)
 
 
 if __name__ == "__main__":

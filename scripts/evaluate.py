@@ -19,7 +19,7 @@ def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = join_references(json_sidecar.read(files.plan), json_sidecar.read(files.truths))
+        plan = join_references(json_sidecar.read(files.plan), json_sidecar.read(files.references))
         evaluation, sweeps, lesions = evaluation_tables(plan, params.models, results, logs)
         thresholds = threshold_table(sweeps)
         write_table(output.evaluation, evaluation)

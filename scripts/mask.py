@@ -42,7 +42,7 @@ def main(snakemake):
                 )
         save(snakemake.output.mask, brain.astype(np.uint8), grid.affine)
         json_sidecar.write(
-            snakemake.output.facts,
+            snakemake.output.sidecar,
             {
                 "mask_source": "{name} {version}".format(**params.finder)
                 if probability

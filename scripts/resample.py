@@ -39,7 +39,7 @@ def main(snakemake):
         resampled = resample_channel(data, scan.affine, grid, params.space)
         save(snakemake.output.image, resampled, grid.affine)
         json_sidecar.write(
-            snakemake.output.facts,
+            snakemake.output.sidecar,
             {
                 "input_sha256": sha256_file(snakemake.input.source),
                 "nonfinite_voxels": n_nonfinite,
