@@ -1,4 +1,4 @@
-"""Rule evaluate: the tables and the page of all scans, compared with their reference segmentations."""
+"""Rule evaluate: tables and HTML page of all scans compared with their reference segmentations."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
-    """Write one row per scan, model and label, whatever its status, the sums over scans, and the page."""
+    """Write the table of scans (all of them, whatever their status), the table of thresholds, and the page."""
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
@@ -32,4 +32,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)
