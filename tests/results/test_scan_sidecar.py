@@ -25,7 +25,7 @@ def test_the_reference_channel_prevails_and_voxels_are_summed():
     assert merged["input_sha256"] == "first"
     assert merged["intensity_p99"] == 5.0
     assert merged["nonfinite_voxels"] == 5
-    assert merged["flags"] == "nonfinite-voxels;channel-filled"
+    assert merged["flags"] == "channel-filled;nonfinite-voxels"
 
 
 def test_versions_and_dropped_lesions_are_added():

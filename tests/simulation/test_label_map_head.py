@@ -20,9 +20,9 @@ shifts = st.tuples(*[st.floats(-50, 50)] * 3)
 def test_rigid_fit_recovers_rotation_and_translation(turn, shift):
     points = np.array(list(LANDMARKS.values()), float)
     matrix = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
-    found = rigid_fit(points, points @ matrix.T + shift)
-    assert np.allclose(found[:3, :3], matrix, atol=1e-6)
-    assert np.allclose(found[:3, 3], shift, atol=1e-4)
+    fitted = rigid_fit(points, points @ matrix.T + shift)
+    assert np.allclose(fitted[:3, :3], matrix, atol=1e-6)
+    assert np.allclose(fitted[:3, 3], shift, atol=1e-4)
 
 
 def test_rigid_fit_preserves_size_and_affine_fit_does_not():
@@ -50,8 +50,8 @@ def test_tissue_fractions_sum_to_at_most_one(anatomy):
 
 def test_the_brain_has_about_the_size_of_the_labels(anatomy):
     true = 4 / 3 * np.pi * 68 * 86 * 71 / 1000
-    found = (anatomy.brain > 0.5).sum() * 8 / 1000
-    assert abs(found / true - 1) < 0.3  # a head's size varies by some per cent along each axis
+    volume_ml = (anatomy.brain > 0.5).sum() * 8 / 1000
+    assert abs(volume_ml / true - 1) < 0.3  # a head's size varies by some per cent along each axis
 
 
 def test_landmarks_match_their_labels(anatomy):
@@ -78,11 +78,11 @@ def test_a_scan_shows_the_brain_and_lesions_of_the_head(path):
     head = simulated_head(4, 5, 2.0, path)
     scan = simulated_scan(head, 1, "swi", (1.5, 1.5, 3.0), "RAS")
     data = np.asanyarray(scan.image.dataobj).astype(float)
-    assert len(scan.truth) == len(scan.bleeds) > 0
-    assert set(np.unique(scan.lesions)) - {0} == set(scan.truth.lesion)
+    assert len(scan.table) == len(scan.bleeds) > 0
+    assert set(np.unique(scan.lesions)) - {0} == set(scan.table.lesion)
     volumes = np.bincount(scan.lesions.ravel())[1:] * 1.5 * 1.5 * 3.0
-    assert np.abs(volumes - scan.truth.volume_mm3).max() <= 1.5 * 1.5 * 3.0
-    large = [b for b in scan.truth.itertuples() if b.diameter_mm > 3]
+    assert np.abs(volumes - scan.table.volume_mm3).max() <= 1.5 * 1.5 * 3.0
+    large = [b for b in scan.table.itertuples() if b.diameter_mm > 3]
     for bleed in large:
         assert data[scan.lesions == bleed.lesion].mean() < 0.8 * np.median(data[scan.brain])
 

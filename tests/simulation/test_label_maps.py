@@ -19,7 +19,7 @@ from support.heads import label_head
 
 
 def test_no_label_is_in_two_classes():
-    labels = [label for own, _ in CLASSES.values() for label in own]
+    labels = [label for labels, _ in CLASSES.values() for label in labels]
     assert len(labels) == len(set(labels))
 
 

@@ -6,7 +6,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from lesionflow.imaging.grids import Grid
-from lesionflow.simulation.microbleeds import Microbleed, lesion_table, rasterize, within
+from lesionflow.simulation.microbleeds import HypointenseFocus, inside_grid, lesion_table, rasterize
 from lesionflow.simulation.scan import simulated_head, simulated_scan
 from lesionflow.simulation.scanner import ORIENTATIONS
 from lesionflow.simulation.template_head import PLACES, TISSUES, simulated_anatomy
@@ -30,7 +30,7 @@ def test_the_same_seeds_give_the_same_scan(head, scan):
     np.testing.assert_array_equal(again.image.affine, scan.image.affine)
     np.testing.assert_array_equal(again.lesions, scan.lesions)
     np.testing.assert_array_equal(again.brain, scan.brain)
-    assert again.truth.equals(scan.truth)
+    assert again.table.equals(scan.table)
 
 
 def test_other_seeds_give_other_heads_and_scans(head, scan):
@@ -48,32 +48,32 @@ def test_tissue_fractions_are_between_0_and_1(head):
 
 def test_the_deformation_is_undone_by_its_inverse(head):
     mni = np.random.default_rng(0).uniform(-60, 60, (40, 3))
-    there = head.anatomy.deformation.to_head(mni)
-    np.testing.assert_allclose(head.anatomy.deformation.to_template(there), mni, atol=0.01)
+    xyz = head.anatomy.deformation.to_head(mni)
+    np.testing.assert_allclose(head.anatomy.deformation.to_template(xyz), mni, atol=0.01)
 
 
 def test_asking_for_more_microbleeds_keeps_the_first(head):
     more = simulated_head(7, 8, COARSE).bleeds
     assert len(more) == 8
-    for one, other in zip(head.bleeds, more, strict=False):
-        np.testing.assert_array_equal(one.centre, other.centre)
+    for bleed, other in zip(head.bleeds, more, strict=False):
+        np.testing.assert_array_equal(bleed.centre, other.centre)
 
 
 def test_table_volumes_match_the_label_map(scan):
     voxel = np.prod(scan.image.header.get_zooms())
-    volumes = np.bincount(scan.lesions.ravel(), minlength=len(scan.truth) + 1)[1:] * voxel
-    assert len(scan.truth) > 0 and len(volumes) == len(scan.truth)
-    assert (np.abs(volumes - scan.truth.volume_mm3) <= 0.51 * voxel).all()
+    volumes = np.bincount(scan.lesions.ravel(), minlength=len(scan.table) + 1)[1:] * voxel
+    assert len(scan.table) > 0 and len(volumes) == len(scan.table)
+    assert (np.abs(volumes - scan.table.volume_mm3) <= 0.51 * voxel).all()
     np.testing.assert_allclose(
-        scan.truth.diameter_mm, (6 * scan.truth.volume_mm3 / np.pi) ** (1 / 3), atol=2e-3
+        scan.table.diameter_mm, (6 * scan.table.volume_mm3 / np.pi) ** (1 / 3), atol=2e-3
     )
-    assert set(scan.truth.place) <= set(PLACES)
+    assert set(scan.table.place) <= set(PLACES)
 
 
 def test_microbleeds_are_dark_and_inside_the_brain(scan):
     assert scan.brain[scan.lesions > 0].all()
     data = np.asanyarray(scan.image.dataobj).astype(float)
-    for row in scan.truth.itertuples():
+    for row in scan.table.itertuples():
         centre = apply_affine(np.linalg.inv(scan.image.affine), (row.x_mm, row.y_mm, row.z_mm))
         i, j, k = np.rint(centre).astype(int)
         assert scan.lesions[i, j, k] == row.lesion
@@ -103,13 +103,13 @@ def test_resolutions_vary_within_their_bounds(head):
 
 def test_a_lesion_has_the_same_position_in_two_scans(head, scan):
     other = simulated_scan(head, 3, "swi", (1.0, 1.0, 1.5), "PSR")
-    both = scan.truth.merge(other.truth, on=["x_mm", "y_mm", "z_mm"])
+    both = scan.table.merge(other.table, on=["x_mm", "y_mm", "z_mm"])
     assert len(both) >= 4
 
 
 def test_a_head_without_microbleeds_has_an_empty_table(head):
     scan = simulated_scan(simulated_head(9, 0, 4.0), 1, "swi", (2.0, 2.0, 4.0))
-    assert len(scan.truth) == 0 and list(scan.truth.columns)[:4] == [
+    assert len(scan.table) == 0 and list(scan.table.columns)[:4] == [
         "lesion",
         "x_mm",
         "y_mm",
@@ -119,7 +119,7 @@ def test_a_head_without_microbleeds_has_an_empty_table(head):
 
 
 def sphere(centre, radius):
-    return Microbleed(np.array(centre, float), np.full(3, float(radius)), 0.9, "lobar")
+    return HypointenseFocus(np.array(centre, float), np.full(3, float(radius)), 0.9, "lobar")
 
 
 def test_a_lesion_smaller_than_a_voxel_is_its_nearest_voxel():
@@ -138,4 +138,4 @@ def test_a_rasterized_sphere_has_its_analytical_volume():
 def test_microbleeds_cut_by_the_field_of_view_are_excluded():
     grid = Grid(np.eye(4), (11, 11, 11))
     inside, cut = sphere((5, 5, 5), 3), sphere((5, 5, 8), 3)
-    assert within([inside, cut], grid) == [inside]
+    assert inside_grid([inside, cut], grid) == [inside]

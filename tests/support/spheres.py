@@ -3,7 +3,7 @@
 import numpy as np
 
 from lesionflow.imaging.grids import Grid
-from lesionflow.simulation.microbleeds import Microbleed, rasterize
+from lesionflow.simulation.microbleeds import HypointenseFocus, rasterize
 from lesionflow.training.microbleed_examples import (
     Example,
 )
@@ -12,7 +12,9 @@ from lesionflow.training.microbleed_examples import (
 def spheres(*places, shape=(40, 40, 40)):
     """An example with a sphere for each (centre, radius)."""
     grid = Grid(np.eye(4), shape)
-    bleeds = [Microbleed(np.array(c, float), np.full(3, float(r)), 0.9, "lobar") for c, r in places]
+    bleeds = [
+        HypointenseFocus(np.array(c, float), np.full(3, float(r)), 0.9, "lobar") for c, r in places
+    ]
     brain = np.ones(shape, bool)
     empty = np.zeros((0, 3), np.int16)
     image = np.ones(shape, np.float16)

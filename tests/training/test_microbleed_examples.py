@@ -42,7 +42,7 @@ def test_prepared_examples_keep_their_lesions_in_place():
     assert example.image.shape == SHAPE and example.brain[tuple(example.mimics.T)].all()
     assert example.image.min() >= 0 and example.image.max() == 1
     numbers = np.unique(example.lesions[example.lesions > 0])
-    assert numbers.tolist() == scan.truth.lesion.tolist()
+    assert numbers.tolist() == scan.table.lesion.tolist()
     inside = example.image[example.brain]
     assert np.percentile(inside, 99) == pytest.approx(1 / 1.3, abs=2e-3)
     assert example.image[example.lesions > 0].mean() < 0.8 * np.median(inside)

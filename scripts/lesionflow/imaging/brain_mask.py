@@ -5,14 +5,14 @@ import numpy as np
 
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.connected_components import fill_holes, largest_component
-from lesionflow.imaging.grids import Grid, bounding_box, nearest_voxels
+from lesionflow.imaging.grids import Grid, bounding_box
 from lesionflow.imaging.resampling import inside_image, resample
 
 MASK_THRESHOLD = 0.5  # voxels above are brain, in masks of 0 and 1, of labels and of probabilities
 
 
-def brain_from_mask(mask: nib.Nifti1Image | None, scan: Grid, grid: Grid) -> np.ndarray:
-    """Bool array of ``grid.shape``: the brain, or the field of view of the scan if there is no mask.
+def brain_from_mask(mask: nib.Nifti1Image, scan: Grid, grid: Grid) -> np.ndarray:
+    """Bool array of ``grid.shape``: the brain, inside the field of view of the scan.
 
     Parameters
     ----------
@@ -28,14 +28,11 @@ def brain_from_mask(mask: nib.Nifti1Image | None, scan: Grid, grid: Grid) -> np.
     ScanError
         If the mask is empty, or has no voxel in the scan's field of view.
     """
-    field_of_view = inside_image(scan.affine, scan.shape, grid)
-    if mask is None:
-        return field_of_view
     source_brain = np.asanyarray(mask.dataobj) > MASK_THRESHOLD
     if not source_brain.any():
         raise ScanError("the brain mask is empty")
     resampled = resample(source_brain.astype(np.uint8), mask.affine, grid, "nearest")
-    brain = resampled.astype(bool) & field_of_view
+    brain = resampled.astype(bool) & inside_image(scan.affine, scan.shape, grid)
     if not brain.any():
         raise ScanError(
             "the brain mask lies outside of the scan: the origin of the mask is at "
@@ -85,16 +82,21 @@ def brain_from_probability(
     return brain
 
 
-def nonfinite_in_brain(scan: nib.Nifti1Image, brain: np.ndarray, grid: Grid) -> int:
-    """Number of voxels of the scan that are not finite and lie inside the brain (bool, on ``grid``)."""
-    nonfinite = ~np.isfinite(np.asanyarray(scan.dataobj))
-    total = 0
-    for k in np.flatnonzero(nonfinite.any(axis=(0, 1))):  # by slice: a NaN background has millions
-        in_slice = np.argwhere(nonfinite[..., k])
-        index = np.column_stack([in_slice, np.full(len(in_slice), k)])
-        xyz_mm = nib.affines.apply_affine(scan.affine, index)
-        total += int(brain[tuple(nearest_voxels(xyz_mm, grid.affine, grid.shape).T)].sum())
-    return total
+def brain_measures(brain: np.ndarray, scan: Grid, grid: Grid) -> dict[str, float]:
+    """Volume of the brain in ml, and the share of its surface on the edge of the scan (``edge_share``).
+
+    Parameters
+    ----------
+    brain : array of ``grid.shape``, bool
+    scan
+        Grid of the scan.
+    grid
+        The model grid.
+    """
+    return {
+        "brain_volume_ml": float(brain.sum() * grid.voxel_mm3 / 1000),
+        "brain_at_edge": edge_share(brain, inside_image(scan.affine, scan.shape, grid)),
+    }
 
 
 def edge_share(brain: np.ndarray, field_of_view: np.ndarray) -> float:

@@ -38,11 +38,11 @@ DEFAULTS: dict[str, Any] = {  # of the keys of rules/simulate.smk
 }
 README = """\
 SIMULATED SCANS. No person was scanned: lesionflow made these images from {source}, randomly
-deformed, with simulated veins and microbleeds. They show how lesionflow works and serve for nothing else.
+deformed, with simulated veins and microbleeds. They show how lesionflow works and are of no other use.
 {more}
-Beside each scan lie its brain mask and the truth: *_desc-truth_lesions.tsv has each microbleed's number,
-place (world mm, RAS+, and region), volume and diameter; *_desc-truth_dseg.nii.gz has the numbers on the
-scan's grid.
+Beside each scan are its brain mask and the reference segmentation: *_desc-truth_lesions.tsv has the number of
+each microbleed, its position (world mm, RAS+), region, volume and diameter; *_desc-truth_dseg.nii.gz has the
+numbers on the grid of the scan.
 """
 
 
@@ -53,11 +53,11 @@ def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str
     ----------
     config
         Any of ``DEFAULTS``: a folder of label maps, which are used in turn (None: the MNI152 template);
-        the number of scans a sequence; sequences, as a list or with commas between; at most how many
-        microbleeds a head has (every fourth has none); whether face and neck are in the field of view;
-        the voxel size in plane and the slice thickness in mm, and the orientation of the stored array, as
-        ``simulated_scan`` has them (None: drawn for each scan); a seed. A subject is the same head in
-        every sequence, and the same scan whatever else is simulated.
+        the number of scans per sequence; sequences, as a list or separated by commas; the largest number of
+        microbleeds of a head (every fourth head has none); whether face and neck are in the field of view;
+        the voxel size in plane and the slice thickness in mm, and the orientation of the stored array, as in
+        ``simulated_scan`` (None: random for each scan); a seed. A subject is the same head in every sequence,
+        and the same scan whatever else is simulated.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _spacing(value: Any) -> list[float] | None:
-    """In plane twice and slice thickness, mm, of two or three numbers, as a list or with commas between."""
+    """In plane twice and slice thickness, mm, of two or three numbers, as a list or separated by commas."""
     if value is None:
         return None
     try:
@@ -141,7 +141,7 @@ def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, 
         with write_atomically(paths[kind]) as partial:
             nib.save(image, partial)
     with write_atomically(paths["lesions"]) as partial:
-        scan.truth.to_csv(partial, sep="\t", index=False)
+        scan.table.to_csv(partial, sep="\t", index=False)
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Simulated heads with the anatomy of a real one: a label map, randomly deformed."""
+"""Simulated heads from a label map of a real head, randomly deformed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +21,12 @@ from lesionflow.simulation.template_head import (
     Anatomy,
     Deformation,
     head_grid,
-    iron_of,
-    place_of,
+    iron_content,
+    place_index,
     signed_depth,
 )
 
-IRON = {  # nuclei as in anatomy.NUCLEI; the choroid plexus for its calcium: no place of a microbleed either
+IRON = {  # as in template_head.NUCLEI; the choroid plexus for its calcium, which excludes microbleeds as well
     "pallidum": 1.0,
     "putamen": 0.45,
     "caudate": 0.4,
@@ -37,8 +37,8 @@ UNLABELLED = ("substantia-nigra", "red-nucleus", "dentate")  # nuclei that label
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A deformation of a head that stands in a space of its own, with an affine from there to MNI."""
+class NativeDeformation:
+    """A deformation of a head in its native space, with an affine from there to MNI space."""
 
     deformation: Deformation
     affine: np.ndarray
@@ -53,17 +53,17 @@ class Placed:
 
 
 def rigid_fit(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The rotation and shift (4, 4) that bring points (n, 3) nearest to targets (Kabsch 1976)."""
-    middle, aim = points.mean(axis=0), targets.mean(axis=0)
-    left, _, right = np.linalg.svd((targets - aim).T @ (points - middle))
-    turn = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+    """Least-squares rotation and translation (4, 4) from points (n, 3) to targets (Kabsch 1976)."""
+    centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
+    left, _, right = np.linalg.svd((targets - target_centre).T @ (points - centre))
+    rotation = left @ np.diag([1, 1, np.sign(np.linalg.det(left @ right))]) @ right
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = turn, aim - turn @ middle
+    matrix[:3, :3], matrix[:3, 3] = rotation, target_centre - rotation @ centre
     return matrix
 
 
 def affine_fit(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The affine (4, 4) that brings points (n, 3) nearest to targets, by least squares."""
+    """Least-squares affine (4, 4) from points (n, 3) to targets."""
     ones = np.column_stack([points, np.ones(len(points))])
     matrix = np.eye(4)
     matrix[:3] = np.linalg.lstsq(ones, targets, rcond=None)[0].T
@@ -71,67 +71,75 @@ def affine_fit(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def labelled_anatomy(path: Path, seed: int, spacing_mm: float = 1.0) -> Anatomy:
-    """A simulated head from a whole-head label map, the same for the same seed.
+    """Simulate a head from a whole-head label map; the same seed gives the same head.
 
-    The head is laid upon the template by landmarks without a change of its size, then deformed as the
-    MNI152 heads are. Nuclei that label maps do not name, and all that is known in MNI space, come
-    through an affine that the landmarks fit.
+    The head is aligned rigidly with the template by landmarks, then deformed like the MNI152 heads. Nuclei
+    without a label, and other structures with known MNI coordinates, are placed by an affine that is
+    fitted to the landmarks.
 
     Parameters
     ----------
     path
-        Of a label map (see ``label_maps``).
+        Label map (see ``label_maps``).
     seed
-        Chooses the deformation, and where soft tissue is fat.
+        Of the deformation, and of the fat in soft tissue.
     spacing_mm
-        Of the head's grid.
+        Voxel size of the head's grid.
     """
     rng = np.random.default_rng([seed, 12])
     head = load_label_map(path)
     points = np.array([head.centres[n] for n in LANDMARKS if n in head.centres])
     targets = np.array([LANDMARKS[n] for n in LANDMARKS if n in head.centres])
-    laid = rigid_fit(points, targets)
-    placed = Placed(Deformation(rng), affine_fit(apply_affine(laid, points), targets))
+    alignment = rigid_fit(points, targets)
+    deformation_to_mni = NativeDeformation(
+        Deformation(rng), affine_fit(apply_affine(alignment, points), targets)
+    )
 
     affine, axes = head_grid(spacing_mm)
-    here = placed.deformation.on_grid(axes)
-    matrix = np.linalg.inv(laid @ head.affine)
-    classes = _sampled(head.classes, matrix, here)
-    outline = _soft(_sampled(head.outline, matrix, here), 0.5 / spacing_mm)
-    mni = np.tensordot(placed.affine[:3, :3], here, 1).astype(np.float32)
-    mni += placed.affine[:3, 3].astype(np.float32).reshape(3, 1, 1, 1)
+    coordinates = deformation_to_mni.deformation.grid_to_template(axes)
+    matrix = np.linalg.inv(alignment @ head.affine)
+    classes = _nearest_values(head.classes, matrix, coordinates)
+    outline = _smoothed(_nearest_values(head.outline, matrix, coordinates), 0.5 / spacing_mm)
+    mni = np.tensordot(deformation_to_mni.affine[:3, :3], coordinates, 1).astype(np.float32)
+    mni += deformation_to_mni.affine[:3, 3].astype(np.float32).reshape(3, 1, 1, 1)
 
-    tissue = _shares(classes, 0.5 / spacing_mm, rng)
-    brain = _soft(np.isin(classes, [NUMBER[name] for name in BRAIN]), 0.5 / spacing_mm)
+    tissue = _tissue_shares(classes, 0.5 / spacing_mm, rng)
+    brain = _smoothed(np.isin(classes, [NUMBER[name] for name in BRAIN]), 0.5 / spacing_mm)
     cavity = (classes > 0) & (classes <= NUMBER["csf"])
-    iron = iron_of(mni, brain > 0.5, UNLABELLED)
+    iron = iron_content(mni, brain > 0.5, UNLABELLED)
     for name, strength in IRON.items():
-        iron = np.maximum(iron, strength * _soft(classes == NUMBER[name], 0.7 / spacing_mm))
+        iron = np.maximum(iron, strength * _smoothed(classes == NUMBER[name], 0.7 / spacing_mm))
     depth = signed_depth(cavity.astype(np.float32), spacing_mm)
-    place = _places(classes, mni)
-    return Anatomy(affine, tissue, iron, brain, np.maximum(outline, brain), depth, place, placed)
+    place = _place_map(classes, mni)
+    return Anatomy(
+        affine, tissue, iron, brain, np.maximum(outline, brain), depth, place, deformation_to_mni
+    )
 
 
-def _sampled(values: np.ndarray, matrix: np.ndarray, here: np.ndarray) -> np.ndarray:
-    """Values (classes or bool) at positions (3, x, y, z): those of the nearest voxels, 0 outside."""
-    found = np.zeros(here.shape[1:], np.uint8)
-    for x in range(here.shape[1]):  # a slice at a time, for memory
-        index = np.tensordot(matrix[:3, :3], here[:, x], 1) + matrix[:3, 3].reshape(3, 1, 1)
-        found[x] = ndimage.map_coordinates(values.view(np.uint8), index, order=0)
-    return found
+def _nearest_values(values: np.ndarray, matrix: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+    """Values (classes or bool) of the nearest voxels at coordinates (3, x, y, z); 0 outside."""
+    sampled = np.zeros(coordinates.shape[1:], np.uint8)
+    for x in range(coordinates.shape[1]):  # slice by slice, to save memory
+        index = np.tensordot(matrix[:3, :3], coordinates[:, x], 1) + matrix[:3, 3].reshape(3, 1, 1)
+        sampled[x] = ndimage.map_coordinates(values.view(np.uint8), index, order=0)
+    return sampled
 
 
-def _soft(inside: np.ndarray, sigma: float) -> np.ndarray:
+def _smoothed(inside: np.ndarray, sigma: float) -> np.ndarray:
     return ndimage.gaussian_filter(inside.astype(np.float32), sigma, truncate=3)
 
 
-def _shares(classes: np.ndarray, sigma: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Shares of each tissue, with edges as soft as partial volume makes them; some of the soft is fat."""
+def _tissue_shares(
+    classes: np.ndarray, sigma: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Share of each tissue, with edges smoothed as by partial volume; a part of the soft tissue is fat."""
     shares: dict[str, np.ndarray] = {}
     for tissue in dict.fromkeys(tissue for _, tissue in CLASSES.values()):
-        numbers = [NUMBER[name] for name, (_, own) in CLASSES.items() if own == tissue]
+        numbers = [
+            NUMBER[name] for name, (_, class_tissue) in CLASSES.items() if class_tissue == tissue
+        ]
         if tissue != "air":
-            shares[tissue] = _soft(np.isin(classes, numbers), sigma)
+            shares[tissue] = _smoothed(np.isin(classes, numbers), sigma)
     grain = rng.standard_normal([n // 12 + 2 for n in classes.shape], np.float32)
     grain = ndimage.zoom(grain, 12, order=1)[tuple(map(slice, classes.shape))]
     shares["fat"] = shares["soft"] * (grain > 0.3)
@@ -139,10 +147,10 @@ def _shares(classes: np.ndarray, sigma: float, rng: np.random.Generator) -> dict
     return shares
 
 
-def _places(classes: np.ndarray, mni: np.ndarray) -> np.ndarray:
-    """Places by the labels; deep white matter, which they do not tell from lobar, by coordinates."""
+def _place_map(classes: np.ndarray, mni: np.ndarray) -> np.ndarray:
+    """Index in ``PLACES`` by label; deep white matter, which has no label of its own, by coordinates."""
     deep = np.isin(classes, [NUMBER[name] for name in DEEP])
-    deep |= (place_of(mni) == PLACES.index("deep")) & np.isin(
+    deep |= (place_index(mni) == PLACES.index("deep")) & np.isin(
         classes, [NUMBER["wm"], NUMBER["wm-lesion"]]
     )
     place = deep.astype(np.uint8) * np.uint8(PLACES.index("deep"))

@@ -1,4 +1,4 @@
-"""Whole-head label maps: what each number is, and which of them are the brain.
+"""Whole-head label maps: the meaning of each label, and the labels of the brain.
 
 Numbers are those of FreeSurfer's colour table: the brain's of recon-all and SAMSEG, those from 502 on of
 the whole-head atlas of CHARM (Puonti et al. 2020), as in the label maps that SynthSeg was trained on.
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from lesionflow.base.errors import ScanError
+from lesionflow.imaging.grids import bounding_box
 
 CLASSES = {  # labels (left and right are one class) and tissue; the order gives a class its number
     "air": ((0,), "air"),
@@ -47,7 +48,7 @@ CLASSES = {  # labels (left and right are one class) and tissue; the order gives
 }
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
 BRAIN = tuple(list(CLASSES)[1 : NUMBER["csf"]])  # tissue and ventricles, not the CSF around them
-SULCI_MM = 3.0  # half the width of what is bridged in a brain's outline
+SULCI_MM = 3.0  # radius of the closing that bridges the sulci in the outline of a brain
 INFRATENTORIAL = ("cerebellum-wm", "cerebellum-gm", "stem")
 DEEP = ("thalamus", "caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
 LANDMARKS: dict[int, tuple[float, float, float]] = {  # centres in MNI152 space, mm, of labels
@@ -98,41 +99,40 @@ class LabelMap:
 
     @property
     def outline(self) -> np.ndarray:
-        """Bool (x, y, z): the brain as masks of it are drawn, along its surface and across its sulci.
+        """Bool (x, y, z): the brain with its sulci, as a brain mask is usually drawn.
 
-        What of the CSF lies between parts of the brain at most ``2 * SULCI_MM`` apart belongs to it (a
-        morphological closing with a ball). Skull strippers' masks run like this, and where CSF is as
-        bright as cortex, as in SWI, nobody could draw another.
+        CSF between parts of the brain at most ``2 * SULCI_MM`` apart belongs to it (a morphological closing
+        with a ball). Skull stripping gives such masks, and where CSF is as bright as cortex, as in SWI, no
+        other outline is visible.
         """
         size_mm = np.linalg.norm(self.affine[:3, :3], axis=0)
         brain = self.brain
-        (box,) = ndimage.find_objects(brain.astype(np.uint8))
-        away = [int(np.ceil(SULCI_MM / size)) + 1 for size in size_mm]
-        part = np.pad(brain[box], [(n, n) for n in away])
-        wide = ndimage.distance_transform_edt(~part, size_mm) <= SULCI_MM
-        part = ndimage.distance_transform_edt(wide, size_mm) > SULCI_MM
-        part = part[tuple(slice(n, -n) for n in away)] | brain[box]
-        found = np.zeros_like(brain)
-        found[box] = ndimage.binary_fill_holes(part)
-        return found
+        box = bounding_box(brain)
+        padding = [int(np.ceil(SULCI_MM / size)) + 1 for size in size_mm]
+        padded = np.pad(brain[box], [(n, n) for n in padding])
+        dilated = ndimage.distance_transform_edt(~padded, size_mm) <= SULCI_MM
+        closed = ndimage.distance_transform_edt(dilated, size_mm) > SULCI_MM
+        closed = closed[tuple(slice(n, -n) for n in padding)] | brain[box]
+        outline = np.zeros_like(brain)
+        outline[box] = ndimage.binary_fill_holes(closed)
+        return outline
 
     def trimmed(self) -> "LabelMap":
-        """The head in the smallest box that leaves a voxel of air around it, where there is one."""
-        seen = ndimage.find_objects(np.minimum(self.classes, 1))[0]
-        box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in seen)
-        corner = nib.affines.apply_affine(self.affine, [part.start for part in box])
+        """The head cropped to its bounding box and one voxel of air around it, where there is one."""
+        head = bounding_box(self.classes > 0)
+        box = tuple(slice(max(0, axis.start - 1), axis.stop + 1) for axis in head)
+        corner = nib.affines.apply_affine(self.affine, [axis.start for axis in box])
         affine = nib.affines.from_matvec(self.affine[:3, :3], corner)
         return LabelMap(self.classes[box], affine, self.centres)
 
 
 def load_label_map(path: Path) -> LabelMap:
-    """A label map from a file of any orientation, as classes and in RAS order.
+    """Read a label map of any orientation, as classes in RAS order.
 
     Raises
     ------
     ScanError
-        If the image is not 3-D, has no brain or no surroundings, or has labels that are not in
-        ``CLASSES``.
+        If the image is not 3-D, has no white matter, CSF or air, or has labels that are not in ``CLASSES``.
     """
     image = nib.as_closest_canonical(nib.load(path))
     data = np.asanyarray(image.dataobj)
@@ -145,19 +145,19 @@ def load_label_map(path: Path) -> LabelMap:
         raise ScanError(f"{path}: the labels {unknown} are not known (see label_maps.CLASSES)")
     lut = np.zeros(max(known) + 1, np.uint8)
     lut[list(known)] = list(known.values())
-    found = LabelMap(lut[numbers], image.affine, _centres(numbers, image.affine))
-    present = np.unique(found.classes)
+    label_map = LabelMap(lut[numbers], image.affine, _centres(numbers, image.affine))
+    present = np.unique(label_map.classes)
     if NUMBER["wm"] not in present or NUMBER["csf"] not in present or present[0] != 0:
         raise ScanError(f"{path}: a whole head is needed: air, CSF and white matter among others")
-    if len(found.centres) < 8:
+    if len(label_map.centres) < 8:
         raise ScanError(
-            f"{path}: only {len(found.centres)} of {len(LANDMARKS)} landmarks are there"
+            f"{path}: only {len(label_map.centres)} of {len(LANDMARKS)} landmarks are labelled; 8 are needed"
         )
-    return found
+    return label_map
 
 
 def split_for_training(folder: Path, left_out: int = 3) -> tuple[list[Path], list[Path]]:
-    """The label maps of a folder to train on, and the last ones by name, which are left out of training.
+    """The label maps of a folder for training, and those for testing, which are the last ones by name.
 
     Raises
     ------
@@ -166,7 +166,9 @@ def split_for_training(folder: Path, left_out: int = 3) -> tuple[list[Path], lis
     """
     paths = label_maps_in(folder)
     if len(paths) <= left_out:
-        raise ScanError(f"{folder}: {len(paths)} label maps; {left_out} are left out for a test")
+        raise ScanError(
+            f"{folder}: {len(paths)} label maps, but {left_out} are for testing only: more are needed"
+        )
     return paths[:-left_out], paths[-left_out:]
 
 
@@ -175,13 +177,13 @@ def _centres(numbers: np.ndarray, affine: np.ndarray) -> dict[int, Any]:
     centres = {}
     for label in LANDMARKS:
         if (box := boxes[label - 1]) is not None:
-            voxels = np.argwhere(numbers[box] == label) + [part.start for part in box]
+            voxels = np.argwhere(numbers[box] == label) + [axis.start for axis in box]
             centres[label] = nib.affines.apply_affine(affine, voxels.mean(axis=0))
     return centres
 
 
 def label_maps_in(folder: Path) -> list[Path]:
-    """The NIfTI files of a folder, by name.
+    """The NIfTI files of a folder, sorted by name.
 
     Raises
     ------
@@ -190,5 +192,5 @@ def label_maps_in(folder: Path) -> list[Path]:
     """
     paths = sorted(p for p in folder.glob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
     if not paths:
-        raise ScanError(f"{folder}: no label map (*.nii, *.nii.gz) is there")
+        raise ScanError(f"{folder}: no label map (*.nii, *.nii.gz) in this folder")
     return paths

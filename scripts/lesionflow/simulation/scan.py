@@ -1,4 +1,4 @@
-"""Simulated scans of simulated heads: a sequence's contrast, veins, lesions, slices and field of view."""
+"""Simulated scans of simulated heads: contrast of the sequence, veins, lesions, slices and field of view."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,50 +14,50 @@ from lesionflow.imaging.resampling import resample
 from lesionflow.simulation.acquisition_box import thin_slices, tilted_box
 from lesionflow.simulation.label_map_head import labelled_anatomy
 from lesionflow.simulation.microbleeds import (
-    Microbleed,
+    HypointenseFocus,
+    inside_grid,
     lesion_table,
     rasterize,
-    simulated_bleeds,
-    simulated_calcium,
-    within,
+    simulated_calcifications,
+    simulated_microbleeds,
 )
-from lesionflow.simulation.scanner import ORIENTATIONS, scanned, stored
+from lesionflow.simulation.scanner import ORIENTATIONS, add_scanner_effects, reoriented
 from lesionflow.simulation.template_head import Anatomy, simulated_anatomy
-from lesionflow.simulation.tissue_contrast import SUSCEPTIBILITY, drawn
+from lesionflow.simulation.tissue_contrast import SUSCEPTIBILITY, draw_intensities
 from lesionflow.simulation.veins import Vein, simulated_veins
 
-# Air in the skull wipes the signal out beside it: MNI place in mm (left side), reach in mm.
+# Signal loss beside the air in the skull: centre in MNI mm (left side), and extent in mm.
 DROPOUT = {"sphenoid": ((0, 32, -28), (16, 16, 9)), "ear": ((-50, -28, -32), (14, 15, 9))}
 
 
 @dataclass(frozen=True)
 class Head:
-    """A simulated head: anatomy, veins, calcium, and microbleeds."""
+    """A simulated head: anatomy, veins, calcifications and microbleeds."""
 
     seed: int
     anatomy: Anatomy
     veins: list[Vein]
-    calcium: list[Microbleed]
-    bleeds: list[Microbleed]
+    calcifications: list[HypointenseFocus]
+    bleeds: list[HypointenseFocus]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A simulated scan: image, brain mask and lesion numbers on one grid, and the lesion table."""
+    """A simulated scan: image, brain mask and lesion numbers on one grid, and the table of its lesions."""
 
     image: nib.Nifti1Image
     brain: np.ndarray
     lesions: np.ndarray
-    truth: pd.DataFrame
-    bleeds: list[Microbleed]
+    table: pd.DataFrame
+    bleeds: list[HypointenseFocus]
 
 
 def simulated_head(
     seed: int, bleeds: int, spacing_mm: float = 1.0, label_map: Path | None = None
 ) -> Head:
-    """A head with a number of microbleeds, the same for the same seed (see ``simulated_bleeds``).
+    """Simulate a head with a number of microbleeds; the same seed gives the same head.
 
-    Its anatomy is that of a whole-head label map, or of the MNI152 template where none is given.
+    Its anatomy is that of a whole-head label map, or of the MNI152 template without one.
     """
     anatomy = (
         simulated_anatomy(seed, spacing_mm)
@@ -68,8 +68,8 @@ def simulated_head(
         seed,
         anatomy,
         simulated_veins(anatomy, seed, np.random.default_rng([seed, 5]).uniform(0.7, 1.3)),
-        simulated_calcium(anatomy, seed),
-        simulated_bleeds(anatomy, seed, bleeds),
+        simulated_calcifications(anatomy, seed),
+        simulated_microbleeds(anatomy, seed, bleeds),
     )
 
 
@@ -81,17 +81,18 @@ def simulated_scan(
     orientation: str | None = None,
     whole_head: bool = False,
 ) -> Scan:
-    """A simulated scan of a head, the same for the same seeds.
+    """Simulate a scan of a head; the same seeds give the same scan.
 
-    The sequence's contrast, iron-rich nuclei, veins and microbleeds as dark as it makes them, signal
-    lost beside air. Then averaging over the slice thickness, and scanner effects (``scanner.scanned``).
+    The signal has the contrast of the sequence, with iron-rich nuclei, veins and microbleeds as dark as the
+    sequence shows them, and signal loss beside air. It is averaged over the slice thickness, then gets the
+    effects of the scanner (``scanner.add_scanner_effects``).
 
     Parameters
     ----------
     head
-        With its microbleeds; those cut or missed by the field of view are not in its lesion table.
+        Its microbleeds that are not entirely in the field of view are missing from the table of lesions.
     seed
-        Chooses contrast, field of view, tilt, noise, and whatever ``spacing_mm`` and ``orientation`` leave open.
+        Of contrast, field of view, tilt and noise, and of ``spacing_mm`` and ``orientation`` without a value.
     sequence
         One of ``tissue_contrast.SEQUENCES``.
     spacing_mm
@@ -99,46 +100,49 @@ def simulated_scan(
     orientation
         Axis code of the stored array, one of ``scanner.ORIENTATIONS`` by default.
     whole_head
-        Whether the field of view holds face and neck, as far as the head has them; else it ends near
-        the brain and may miss up to 6 mm of its ends.
+        Whether the field of view includes face and neck, as far as the head has them; otherwise it ends near
+        the brain and may miss up to 6 mm of it.
 
     Raises
     ------
     ValueError
-        If the sequence is not known.
+        If the sequence is unknown.
     """
     rng = np.random.default_rng([head.seed, seed, 6])
-    wide, thick = float(rng.uniform(0.55, 1.0)), float(rng.choice([1.0, 1.5, 2.0, 2.5, 3.0]))
+    in_plane_mm, slice_mm = (
+        float(rng.uniform(0.55, 1.0)),
+        float(rng.choice([1.0, 1.5, 2.0, 2.5, 3.0])),
+    )
     code = str(rng.choice(ORIENTATIONS))
     if spacing_mm is not None:
-        wide, thick = spacing_mm[0], spacing_mm[2]
-    grid = tilted_box(head.anatomy, rng, wide, thick, whole_head)
-    slabs = int(np.ceil(thick / 1.0))  # each slice is the mean of thin ones
-    fine = thin_slices(grid, slabs)
+        in_plane_mm, slice_mm = spacing_mm[0], spacing_mm[2]
+    grid = tilted_box(head.anatomy, rng, in_plane_mm, slice_mm, whole_head)
+    n_thin = int(np.ceil(slice_mm / 1.0))  # each slice is the mean of thinner ones
+    thin_grid = thin_slices(grid, n_thin)
 
     tissue = _tissue_signal(head.anatomy, sequence, rng)
-    signal = resample(tissue, head.anatomy.affine, fine, "linear")
+    signal = resample(tissue, head.anatomy.affine, thin_grid, "linear")
     dark = SUSCEPTIBILITY[sequence]
-    signal *= 1 - _veins_on(fine, head.veins, dark * float(rng.uniform(0.75, 1.0)))
-    for spot in head.calcium:
-        _paint_calcium(signal, fine, spot, rng)
+    signal *= 1 - _vein_signal_loss(thin_grid, head.veins, dark * float(rng.uniform(0.75, 1.0)))
+    for calcification in head.calcifications:
+        _add_calcification(signal, thin_grid, calcification, rng)
     for bleed in head.bleeds:
-        _paint_bleed(signal, fine, replace(bleed, contrast=dark * bleed.contrast))
-    signal = signal.reshape(*grid.shape[:2], grid.shape[2], slabs).mean(axis=3)
-    signal = scanned(signal, rng)
+        _add_microbleed(signal, thin_grid, replace(bleed, contrast=dark * bleed.contrast))
+    signal = signal.reshape(*grid.shape[:2], grid.shape[2], n_thin).mean(axis=3)
+    signal = add_scanner_effects(signal, rng)
 
     brain = resample(head.anatomy.outline, head.anatomy.affine, grid, "linear") > 0.5
-    bleeds = within(head.bleeds, grid, 0.5)
+    bleeds = inside_grid(head.bleeds, grid, 0.5)
     lesions = (rasterize(bleeds, grid) * brain).astype(np.int16)
-    image, (brain, lesions) = stored(signal, [brain, lesions], grid.affine, orientation or code)
+    image, (brain, lesions) = reoriented(signal, [brain, lesions], grid.affine, orientation or code)
     return Scan(image, brain, lesions, lesion_table(bleeds), bleeds)
 
 
 def _tissue_signal(anatomy: Anatomy, sequence: str, rng: np.random.Generator) -> np.ndarray:
-    """Signal on the head's grid, before veins and spots."""
+    """Signal on the grid of the head, without veins and foci."""
     shape = anatomy.brain.shape
     signal = np.full(shape, 0.015, np.float32)
-    means, dark = drawn(sequence, rng), SUSCEPTIBILITY[sequence]
+    means, dark = draw_intensities(sequence, rng), SUSCEPTIBILITY[sequence]
     for name, share in anatomy.tissue.items():
         signal += np.float32(means[name]) * share
     signal *= 1 - np.float32(dark * rng.uniform(0.35, 0.75)) * anatomy.iron
@@ -152,20 +156,20 @@ def _tissue_signal(anatomy: Anatomy, sequence: str, rng: np.random.Generator) ->
         np.arange(n) * anatomy.affine[0, 0] + o
         for n, o in zip(shape, anatomy.affine[:3, 3], strict=True)
     ]
-    for place, reach in DROPOUT.values():
-        for side in (1, -1) if place[0] else (1,):
-            centre = anatomy.deformation.to_head(np.array([place], float) * (side, 1, 1))[0]
-            parts = [
+    for position, extent in DROPOUT.values():
+        for side in (1, -1) if position[0] else (1,):
+            centre = anatomy.deformation.to_head(np.array([position], float) * (side, 1, 1))[0]
+            profiles = [
                 np.exp(-(((x - c) / (r * rng.uniform(0.7, 1.2))) ** 2)).astype(np.float32)
-                for x, c, r in zip(axes, centre, reach, strict=True)
+                for x, c, r in zip(axes, centre, extent, strict=True)
             ]
-            hole = parts[0][:, None, None] * parts[1][:, None] * parts[2]
-            signal *= np.exp(-np.float32(dark * rng.uniform(1.0, 3.0)) * hole)
+            void = profiles[0][:, None, None] * profiles[1][:, None] * profiles[2]
+            signal *= np.exp(-np.float32(dark * rng.uniform(1.0, 3.0)) * void)
     return signal
 
 
 def _box(grid: Grid, inverse: np.ndarray, sizes: np.ndarray, centre: np.ndarray, reach: np.ndarray):
-    """Slices around a world position, and the offsets in mm along each axis; None if outside."""
+    """Slices around a world position, and the offsets in mm along each axis; None outside the grid."""
     index = inverse[:3, :3] @ centre + inverse[:3, 3]
     low = np.maximum(np.floor(index - reach / sizes), 0).astype(int)
     high = np.minimum(np.ceil(index + reach / sizes) + 1, grid.shape).astype(int)
@@ -175,60 +179,60 @@ def _box(grid: Grid, inverse: np.ndarray, sizes: np.ndarray, centre: np.ndarray,
     return tuple(map(slice, low, high)), offsets
 
 
-def _veins_on(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
-    """How dark veins are, from 0 to 1: a Gaussian across each, wider than the vessel by blooming.
+def _vein_signal_loss(grid: Grid, veins: list[Vein], strength: float) -> np.ndarray:
+    """Signal loss by veins, from 0 to 1: a Gaussian across each vein, wider than the vessel by blooming.
 
-    A vein thinner than a voxel loses contrast as it would by partial volume.
+    Veins thinner than a voxel have less contrast, as by partial volume.
     """
-    dark = np.zeros(grid.shape, np.float32)
+    darkest = np.zeros(grid.shape, np.float32)
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     index = apply_affine(np.linalg.inv(grid.affine), np.concatenate([v.xyz for v in veins]))
     radius = np.concatenate([v.radius for v in veins])
-    own = (0.95 * radius) ** 2
-    variance = own + (0.35 * sizes[0]) ** 2
-    peak = (strength * np.minimum(1.0, 0.55 + 0.45 * radius) * own / variance).astype(np.float32)
+    vessel_variance = (0.95 * radius) ** 2
+    variance = vessel_variance + (0.35 * sizes[0]) ** 2
+    peak = (strength * np.minimum(1.0, 0.55 + 0.45 * radius) * vessel_variance / variance).astype(
+        np.float32
+    )
     near = ((index > -3) & (index < np.array(grid.shape) + 2)).all(axis=1)
     order = np.flatnonzero(near)[np.argsort(radius[near])]
-    # parts of veins of like radius, so that boxes of one size do
-    for part in np.array_split(order, max(1, len(order) // 1000)):
-        reach = np.ceil(2.5 * np.sqrt(variance[part].max()) / sizes).astype(int)
-        whole = np.rint(index[part]).astype(int)
-        spot = peak[part, None, None, None]
-        where, valid = np.zeros((1, 1, 1, 1), int), np.ones((1, 1, 1, 1), bool)
+    # points of similar radius together, so that they share one box size
+    for points in np.array_split(order, max(1, len(order) // 1000)):
+        reach = np.ceil(2.5 * np.sqrt(variance[points].max()) / sizes).astype(int)
+        nearest = np.rint(index[points]).astype(int)
+        loss = peak[points, None, None, None]
+        flat_index, valid = np.zeros((1, 1, 1, 1), int), np.ones((1, 1, 1, 1), bool)
         for axis in range(3):
-            form = [-1, 1, 1, 1]
-            form[axis + 1] = 2 * reach[axis] + 1
-            voxel = whole[:, axis, None] + np.arange(-reach[axis], reach[axis] + 1)
-            away = (voxel - index[part, axis, None]) * sizes[axis]
-            across = np.exp(-(away**2) / (2 * variance[part, None])).astype(np.float32)
+            shape = [-1, 1, 1, 1]
+            shape[axis + 1] = 2 * reach[axis] + 1
+            voxel = nearest[:, axis, None] + np.arange(-reach[axis], reach[axis] + 1)
+            distance = (voxel - index[points, axis, None]) * sizes[axis]
+            profile = np.exp(-(distance**2) / (2 * variance[points, None])).astype(np.float32)
             n = grid.shape[axis]
-            spot = spot * across.reshape(form)
-            where = where * n + voxel.clip(0, n - 1).reshape(form)
-            valid = valid & ((voxel >= 0) & (voxel < n)).reshape(form)
-        np.maximum.at(dark.reshape(-1), where.ravel(), (spot * valid).ravel())
-    return dark
+            loss = loss * profile.reshape(shape)
+            flat_index = flat_index * n + voxel.clip(0, n - 1).reshape(shape)
+            valid = valid & ((voxel >= 0) & (voxel < n)).reshape(shape)
+        np.maximum.at(darkest.reshape(-1), flat_index.ravel(), (loss * valid).ravel())
+    return darkest
 
 
-def _ellipsoid(grid: Grid, microbleed: Microbleed, reach_mm: float):
+def _ellipsoid(grid: Grid, focus: HypointenseFocus, reach_mm: float):
     """Slices around an ellipsoid, and the distance from its centre in units of its semi-axes."""
     sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
     inverse = np.linalg.inv(grid.affine)
-    box = _box(
-        grid, inverse, sizes, microbleed.centre, microbleed.radii.max() + np.full(3, reach_mm)
-    )
+    box = _box(grid, inverse, sizes, focus.centre, focus.radii.max() + np.full(3, reach_mm))
     if box is None:
         return None
     offsets = np.stack(np.meshgrid(*box[1], indexing="ij"), -1) @ (grid.affine[:3, :3] / sizes).T
-    return box[0], np.sqrt(((offsets / microbleed.radii) ** 2).sum(axis=-1)), offsets
+    return box[0], np.sqrt(((offsets / focus.radii) ** 2).sum(axis=-1)), offsets
 
 
 def _soft_body(radius: np.ndarray, size_mm: float, softness_mm: float) -> np.ndarray:
-    """1 inside of an ellipsoid (radius below 1), 0 outside, and a smooth step between."""
+    """1 inside an ellipsoid (radius below 1), 0 outside, with a smooth step in between."""
     return 1 / (1 + np.exp(np.clip((radius - 1) * size_mm / softness_mm, -30, 30)))
 
 
-def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Microbleed) -> None:
-    """A dark ellipsoid with a soft edge, and a faint bright rim where the field recovers."""
+def _add_microbleed(signal: np.ndarray, grid: Grid, bleed: HypointenseFocus) -> None:
+    """Add a microbleed: a dark ellipsoid with a soft edge and a faint bright rim, where the field recovers."""
     near = _ellipsoid(grid, bleed, 2.5)
     if near is None:
         return
@@ -239,16 +243,16 @@ def _paint_bleed(signal: np.ndarray, grid: Grid, bleed: Microbleed) -> None:
     signal[box] *= (1 - bleed.contrast * core) * (1 + 0.06 * rim)
 
 
-def _paint_calcium(
-    signal: np.ndarray, grid: Grid, spot: Microbleed, rng: np.random.Generator
+def _add_calcification(
+    signal: np.ndarray, grid: Grid, calcification: HypointenseFocus, rng: np.random.Generator
 ) -> None:
-    """Calcium is diamagnetic: a dark body with bright caps along the main field."""
-    near = _ellipsoid(grid, spot, 4.0)
+    """Add a calcification: being diamagnetic, it is dark with bright caps along the main field."""
+    near = _ellipsoid(grid, calcification, 4.0)
     if near is None:
         return
     box, radius, offsets = near
-    size = spot.radii.mean()
+    size = calcification.radii.mean()
     core = _soft_body(radius, size, 0.35)
     along = np.abs(offsets[..., 2]) / np.maximum(np.linalg.norm(offsets, axis=-1), 1e-3)
     caps = np.exp(-(((radius - 1.1) * size) ** 2) / 1.2) * along**2
-    signal[box] *= (1 - spot.contrast * core) * (1 + rng.uniform(0.4, 0.9) * caps)
+    signal[box] *= (1 - calcification.contrast * core) * (1 + rng.uniform(0.4, 0.9) * caps)

@@ -13,11 +13,11 @@ from scipy import ndimage
 ORIENTATIONS = ("RAS", "LAS", "LPS", "RPS", "LPI", "RAI", "PSR", "SRA")
 
 
-def scanned(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bias field, in-plane blur, ghosts, Rician noise (Gudbjartsson & Patz 1995) and the scanner's scale.
+def add_scanner_effects(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add blur in plane, a bias field, ghosts and Rician noise (Gudbjartsson & Patz 1995), and scale the signal.
 
-    A third of the scans has a ghost: a faint copy, moved by half or a third of the field of view along
-    the phase-encoding direction, one of the two in the plane (motion between the lines of k-space).
+    A third of the scans has a ghost, as from motion between lines of k-space: a faint copy, shifted by half or
+    a third of the field of view along the phase-encoding direction, which is one of the two axes in plane.
     """
     blur = float(rng.uniform(0.3, 0.55))
     signal = ndimage.gaussian_filter(signal, (blur, blur, 0), truncate=3)
@@ -32,18 +32,18 @@ def scanned(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     signal *= np.exp(bias)
     if rng.random() < 1 / 3:
         axis = int(rng.integers(2))
-        away = signal.shape[axis] // int(rng.integers(2, 4))
-        signal = signal + np.float32(rng.uniform(0.01, 0.05)) * np.roll(signal, away, axis)
+        shift = signal.shape[axis] // int(rng.integers(2, 4))
+        signal = signal + np.float32(rng.uniform(0.01, 0.05)) * np.roll(signal, shift, axis)
     level = np.float32(0.75 / rng.uniform(14, 40))
     signal += level * rng.standard_normal(signal.shape, np.float32)
     signal = np.hypot(signal, level * rng.standard_normal(signal.shape, np.float32))
     return signal * np.float32(rng.uniform(250, 1500))
 
 
-def stored(
+def reoriented(
     signal: np.ndarray, labels: list[np.ndarray], affine: np.ndarray, orientation: str
 ) -> tuple[nib.Nifti1Image, list[np.ndarray]]:
-    """An image and its labels with their axes in the order and direction of a code, as scanners store them.
+    """An image and its labels with their axes in the order and direction of an axis code such as LPS.
 
     Returns
     -------
@@ -51,10 +51,10 @@ def stored(
         The image is int16, with both header codes set to 1.
     """
     image = nib.Nifti1Image(np.rint(np.minimum(signal, 32767)).astype(np.int16), affine)
-    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
-    image = image.as_reoriented(turn)
+    transform = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
+    image = image.as_reoriented(transform)
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1)
     image.header["descrip"] = b"simulated"
-    return image, [np.ascontiguousarray(apply_orientation(part, turn)) for part in labels]
+    return image, [np.ascontiguousarray(apply_orientation(label, transform)) for label in labels]

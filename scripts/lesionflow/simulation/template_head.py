@@ -1,8 +1,8 @@
-"""Simulated heads: nilearn's MNI152 brain, randomly deformed, with a plain skull and scalp around it.
+"""Simulated heads: nilearn's MNI152 brain, randomly deformed, with a simple skull and scalp around it.
 
-Everything here is simulated. A head lives on a 1 mm grid of its own in world millimetres (RAS+); the
-template's coordinates stay reachable through its deformation, so that whatever is known in MNI space
-(nuclei, large veins) can be placed in it. Another source of anatomy needs only to fill an ``Anatomy``.
+Everything here is simulated. A head has a 1 mm grid in world millimetres (RAS+). Its deformation maps
+between world and template coordinates, so that structures with known MNI coordinates (nuclei, large veins)
+can be placed in it. Another source of anatomy only has to build an ``Anatomy``.
 """
 
 import warnings
@@ -16,7 +16,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 # Iron-rich nuclei as ellipsoids in MNI mm (left side by x, right by -x): centre, semi-axes, iron from
-# 0 to 1. Places after the MNI152 template; order of iron after Hallgren & Sourander 1958.
+# 0 to 1. Positions from the MNI152 template; order of iron from Hallgren & Sourander 1958.
 NUCLEI = {
     "pallidum": ((-19, -4, -1), (5.0, 8.5, 6.0), 1.0),
     "substantia-nigra": ((-10, -18, -11), (5.0, 4.0, 3.0), 0.85),
@@ -28,7 +28,8 @@ NUCLEI = {
 }
 PLACES = ("lobar", "deep", "infratentorial")
 TISSUES = ("wm", "gm", "csf", "meninges", "bone", "marrow", "scalp", "soft")  # of the MNI152 heads
-_LOW = np.array([-100.0, -138.0, -96.0])  # of a head's box in mm, around the template's origin
+# Bounds of the grid of a head, in mm from the origin of the template.
+_LOW = np.array([-100.0, -138.0, -96.0])
 _HIGH = np.array([100.0, 106.0, 106.0])
 
 
@@ -65,11 +66,11 @@ def _basis(x: np.ndarray, first: float, spacing: float, count: int) -> np.ndarra
 
 
 class Deformation:
-    """A random map between a head's world and the template's: an affine and two elastic octaves.
+    """A random map between world and template coordinates: an affine and two elastic octaves.
 
     ``to_template(x) = B (x - shift) + u(x)``: sizes vary by about 6 % and angles by some degrees;
     u is a sum of cubic B-splines with control points 44 mm (about 3.5 mm strong) and 16 mm (0.9 mm)
-    apart, mild enough that the map stays invertible.
+    apart, small enough that the map stays invertible.
     """
 
     def __init__(self, rng: np.random.Generator):
@@ -88,21 +89,21 @@ class Deformation:
             counts = np.ceil((_HIGH - _LOW) / spacing).astype(int) + 5
             self.octaves.append((first, spacing, rng.normal(0, strength, (*counts, 3))))
 
-    def on_grid(self, axes: list[np.ndarray]) -> np.ndarray:
-        """Template coordinates (3, x, y, z) in mm of a grid along the world's axes."""
-        places = []
+    def grid_to_template(self, axes: list[np.ndarray]) -> np.ndarray:
+        """Template coordinates (3, x, y, z) in mm of a grid whose axes are the world axes."""
+        coordinates = []
         for c in range(3):
             linear = [self.matrix[c, a] * (axes[a] - self.shift[a]) for a in range(3)]
-            place = linear[0][:, None, None] + linear[1][:, None] + linear[2]
-            place = place.astype(np.float32)
+            coordinate = linear[0][:, None, None] + linear[1][:, None] + linear[2]
+            coordinate = coordinate.astype(np.float32)
             for first, spacing, control in self.octaves:
-                part = control[..., c].astype(np.float32)
+                offset = control[..., c].astype(np.float32)
                 for a in range(3):
-                    weights = _basis(axes[a], first[a], spacing, part.shape[0])
-                    part = np.tensordot(part, weights, (0, 1))  # the next axis comes first
-                place += part
-            places.append(place)
-        return np.stack(places)
+                    weights = _basis(axes[a], first[a], spacing, offset.shape[0])
+                    offset = np.tensordot(offset, weights, (0, 1))  # the next axis comes first
+                coordinate += offset
+            coordinates.append(coordinate)
+        return np.stack(coordinates)
 
     def to_template(self, xyz: np.ndarray) -> np.ndarray:
         """Template coordinates (n, 3) of world positions (n, 3), mm."""
@@ -110,10 +111,10 @@ class Deformation:
 
     def to_head(self, mni: np.ndarray, rounds: int = 12) -> np.ndarray:
         """World positions (n, 3) of template coordinates (n, 3), mm, by fixed-point iteration."""
-        back = np.linalg.inv(self.matrix).T
-        xyz = mni @ back + self.shift
+        inverse = np.linalg.inv(self.matrix).T
+        xyz = mni @ inverse + self.shift
         for _ in range(rounds):
-            xyz = (mni - self._elastic(xyz)) @ back + self.shift
+            xyz = (mni - self._elastic(xyz)) @ inverse + self.shift
         return xyz
 
     def _elastic(self, xyz: np.ndarray) -> np.ndarray:
@@ -136,19 +137,19 @@ class Anatomy:
     affine : array (4, 4)
         Voxel index to world mm, along the world's axes (RAS).
     tissue : dict of array (x, y, z), float32
-        Shares in [0, 1] of tissues of ``tissue_contrast.SEQUENCES``; what they do not fill is air.
+        Share of each tissue of ``tissue_contrast.SEQUENCES`` in a voxel, in [0, 1]; the remainder is air.
     iron : array (x, y, z), float32
-        Iron of the deep nuclei, from 0 to 1.
+        Iron content of the deep nuclei, from 0 to 1.
     brain : array (x, y, z), float32
-        Share of brain in a voxel: of its tissue and ventricles, where these are known.
+        Share of brain in a voxel: tissue, and ventricles where they are known.
     outline : array (x, y, z), float32
-        Share of the brain with its sulci; a mask is where it is above 0.5.
+        Share of brain with its sulci; above 0.5 is the brain mask.
     depth_mm : array (x, y, z), float32
         Distance to the surface of the brain with the CSF around it, positive inside.
     place : array (x, y, z), uint8
         Index in ``PLACES``, for brain voxels.
     deformation
-        Between the world and the template: an object with ``to_head`` and ``to_template``.
+        Between world and template: an object with ``to_head`` and ``to_template``.
     """
 
     affine: np.ndarray
@@ -167,43 +168,43 @@ class Anatomy:
 
 
 def head_grid(spacing_mm: float) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Affine (4, 4) of a head's grid, and its voxel centres along each axis in world mm."""
+    """Affine (4, 4) of the grid of a head, and its voxel centres along each axis in world mm."""
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = _LOW
     return affine, [np.arange(lo, hi, spacing_mm) for lo, hi in zip(_LOW, _HIGH, strict=True)]
 
 
 def simulated_anatomy(seed: int, spacing_mm: float = 1.0) -> Anatomy:
-    """A simulated head, the same for the same seed.
+    """Simulate a head; the same seed gives the same head.
 
     Parameters
     ----------
     seed
-        Chooses the deformation and the thickness of skull and scalp.
+        Of the deformation and the thickness of skull and scalp.
     spacing_mm
-        Of the head's grid. Coarser than 1 mm is for tests.
+        Voxel size of the head's grid. Values above 1 mm are for tests.
     """
     rng = np.random.default_rng([seed, 1])
     template = mni_template()
     deformation = Deformation(rng)
     affine, axes = head_grid(spacing_mm)
-    mni = deformation.on_grid(axes)
+    mni = deformation.grid_to_template(axes)
 
     index = mni - template.affine[:3, 3].astype(np.float32).reshape(3, 1, 1, 1)
     brain = ndimage.map_coordinates(template.brain, index, order=1)
-    some = brain > 0.02
+    near_brain = brain > 0.02
     gm, wm = np.zeros_like(brain), np.zeros_like(brain)
     for source, target in ((template.gm, gm), (template.wm, wm)):
-        target[some] = ndimage.map_coordinates(source, index[:, some], order=1)
+        target[near_brain] = ndimage.map_coordinates(source, index[:, near_brain], order=1)
     depth = signed_depth(brain, spacing_mm)
     tissue = _tissues(gm, wm, brain, depth, mni, rng)
-    iron, place = iron_of(mni, some), place_of(mni)
-    outline = brain  # the template's is a mask
+    iron, place = iron_content(mni, near_brain), place_index(mni)
+    outline = brain  # that of the template includes the sulci
     return Anatomy(affine, tissue, iron, brain, outline, depth, place, deformation)
 
 
 def signed_depth(brain: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Distance to the surface in mm, positive inside, from a grid of half the resolution."""
+    """Distance to the surface in mm, positive inside, computed at half the resolution."""
     half = brain[::2, ::2, ::2] > 0.5
     inside = ndimage.distance_transform_edt(half) - ndimage.distance_transform_edt(~half)
     signed = (inside - np.sign(inside) / 2).astype(np.float32) * (2 * spacing_mm)
@@ -229,38 +230,38 @@ def _tissues(
     mni: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Shares of ``TISSUES``. Brain from the template's maps, the rest as shells of random thickness."""
+    """Shares of ``TISSUES``: the brain from the template, the rest as shells of random thickness."""
     total = gm + wm
     csf = np.clip(1.6 * (0.95 - total), 0, 1) * brain
     scale = (brain - csf) / np.maximum(total, 1e-3)
-    found = {"wm": wm * scale, "gm": gm * scale, "csf": csf}
+    shares = {"wm": wm * scale, "gm": gm * scale, "csf": csf}
 
     dura, bone, scalp = 1.5 + rng.uniform(0, 1.5), rng.uniform(5, 8), rng.uniform(4, 7)
-    near = (brain < 1) & ((depth > -24) | (mni[2] < -25))
-    x, y, z = mni[:, near]
-    outside, air = -depth[near], 1 - brain[near]
+    around = (brain < 1) & ((depth > -24) | (mni[2] < -25))
+    x, y, z = mni[:, around]
+    outside, air = -depth[around], 1 - brain[around]
     phase = rng.uniform(0, 6, 4).tolist()
     uneven = 1.5 * np.sin(x / 17 + phase[0]) * np.sin(y / 23 + phase[1])
     uneven += np.sin(z / 9 + phase[2]) * np.sin(y / 8 + phase[3])
     skin = dura + bone + scalp + uneven
-    # below the skull base there is muscle and fat instead of shells: a face and a neck
+    # below the skull base, muscle and fat (face and neck) take the place of the shells
     below = _smooth_step((-z - 38 + 0.25 * y) / 10)
     neck = (x / 68) ** 2 + ((y + 8) / 88) ** 2 < 1
     above = 1 - below * (outside > dura)
     shell = air * above * _smooth_step(outside - dura) * _smooth_step(dura + bone - outside)
-    middle = np.abs(outside - dura - bone / 2 - 0.5 * uneven) < bone / 6
-    parts = {
+    in_marrow = np.abs(outside - dura - bone / 2 - 0.5 * uneven) < bone / 6
+    outer = {
         "meninges": air * above * _smooth_step(dura - outside),
-        "bone": shell * ~middle,
-        "marrow": shell * middle,
+        "bone": shell * ~in_marrow,
+        "marrow": shell * in_marrow,
         "scalp": air * above * _smooth_step(outside - dura - bone) * _smooth_step(skin - outside),
     }
     soft = np.maximum(_smooth_step(skin - outside), neck) * _smooth_step(outside - dura)
-    parts["soft"] = np.minimum(below * air * soft, air - sum(parts.values()))
-    for name, part in parts.items():
-        found[name] = np.zeros_like(brain)
-        found[name][near] = part
-    return {name: found[name] for name in TISSUES}
+    outer["soft"] = np.minimum(below * air * soft, air - sum(outer.values()))
+    for name, share in outer.items():
+        shares[name] = np.zeros_like(brain)
+        shares[name][around] = share
+    return {name: shares[name] for name in TISSUES}
 
 
 def _ellipsoid(mni: np.ndarray, centre: tuple, radii: tuple) -> np.ndarray:
@@ -268,26 +269,28 @@ def _ellipsoid(mni: np.ndarray, centre: tuple, radii: tuple) -> np.ndarray:
     return sum(((mni[a] - centre[a]) / radii[a]) ** 2 for a in range(3))
 
 
-def iron_of(mni: np.ndarray, some: np.ndarray, nuclei: Iterable[str] = tuple(NUCLEI)) -> np.ndarray:
-    """Iron of nuclei, from 0 to 1, at template coordinates (3, x, y, z) in mm; 0 where not ``some``."""
-    iron = np.zeros(some.shape, np.float32)
-    inside = mni[:, some]
-    both = np.stack([-np.abs(inside[0]), inside[1], inside[2]])
-    values = np.zeros(both.shape[1], np.float32)
+def iron_content(
+    mni: np.ndarray, mask: np.ndarray, nuclei: Iterable[str] = tuple(NUCLEI)
+) -> np.ndarray:
+    """Iron content of nuclei, from 0 to 1, at template coordinates (3, x, y, z) in mm; 0 outside ``mask``."""
+    iron = np.zeros(mask.shape, np.float32)
+    inside = mni[:, mask]
+    left_side = np.stack([-np.abs(inside[0]), inside[1], inside[2]])
+    values = np.zeros(left_side.shape[1], np.float32)
     for centre, radii, strength in (NUCLEI[name] for name in nuclei):
         values = np.maximum(
-            values, strength * _smooth_step(1.2 * (1 - _ellipsoid(both, centre, radii)))
+            values, strength * _smooth_step(1.2 * (1 - _ellipsoid(left_side, centre, radii)))
         )
-    iron[some] = values
+    iron[mask] = values
     return iron
 
 
-def place_of(mni: np.ndarray) -> np.ndarray:
-    """Coarse places by coordinates: an ellipsoid of deep grey, a cerebellum and a brain stem."""
-    both = np.stack([np.abs(mni[0]), mni[1], mni[2]])
-    deep = _ellipsoid(both, (17, -5, 4), (17, 27, 15)) < 1
-    stem = (both[0] < 17) & (mni[1] > -45) & (mni[1] < -12) & (mni[2] < -14)
-    cerebellum = _ellipsoid(both, (22, -62, -38), (36, 34, 23)) < 1
+def place_index(mni: np.ndarray) -> np.ndarray:
+    """Index in ``PLACES`` by template coordinates: ellipsoids for deep grey matter and cerebellum, a box for the stem."""
+    right_side = np.stack([np.abs(mni[0]), mni[1], mni[2]])
+    deep = _ellipsoid(right_side, (17, -5, 4), (17, 27, 15)) < 1
+    stem = (right_side[0] < 17) & (mni[1] > -45) & (mni[1] < -12) & (mni[2] < -14)
+    cerebellum = _ellipsoid(right_side, (22, -62, -38), (36, 34, 23)) < 1
     place = np.where(deep, 1, 0)
     place[stem | cerebellum] = 2
     return place.astype(np.uint8)

@@ -4,9 +4,9 @@ import numpy as np
 
 Contrast = dict[str, tuple[float, float]]  # mean and spread over scans, by tissue
 
-# The order of the tissues of each sequence is the textbooks'; the figures are rough, the brightest tissue near
-# 1. SWI as at 3 T (Haacke et al. 2009): white matter somewhat darker than grey, CSF about as bright, what
-# holds iron or deoxygenated blood dark.
+# The order of the tissues of each sequence is that of textbooks; the values are approximate, about 1 for the
+# brightest tissue. SWI as at 3 T (Haacke et al. 2009): white matter somewhat darker than grey matter, CSF about as
+# bright, iron and deoxygenated blood dark.
 SEQUENCES: dict[str, Contrast] = {
     "swi": {
         "wm": (0.66, 0.03),
@@ -100,12 +100,14 @@ SEQUENCES: dict[str, Contrast] = {
     },
 }
 
-# How dark veins, iron, microbleeds and the air's surroundings are, relative to SWI: a gradient echo with a long
-# echo time shows them, a spin echo and a short echo time hardly.
+# Signal loss by veins, iron, microbleeds and air, relative to SWI: large in a gradient echo with a long echo time,
+# small in a spin echo or with a short echo time.
 SUSCEPTIBILITY = {"swi": 1.0, "t2star": 0.8, "t1": 0.1, "flair": 0.15, "pd": 0.15, "t2": 0.2}
 
 
-def drawn(sequence: str, rng: np.random.Generator, spread: float = 1.0) -> dict[str, float]:
+def draw_intensities(
+    sequence: str, rng: np.random.Generator, spread: float = 1.0
+) -> dict[str, float]:
     """Draw one intensity per tissue for a scan of this sequence; ``spread`` scales the variation.
 
     Raises

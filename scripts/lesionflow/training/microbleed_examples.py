@@ -19,7 +19,7 @@ from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.interpolation import welch_sinc
 from lesionflow.imaging.resampling import resample
 from lesionflow.networks.inference.find_brain import brain_probability
-from lesionflow.simulation.microbleeds import Microbleed, rasterize
+from lesionflow.simulation.microbleeds import HypointenseFocus, rasterize
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 
 SHAPE = (160, 214, 176)
@@ -60,7 +60,7 @@ class Example:
     lesions: np.ndarray
     brain: np.ndarray
     mimics: np.ndarray
-    bleeds: list[Microbleed]
+    bleeds: list[HypointenseFocus]
     grid: Grid
     place: np.ndarray
 
@@ -89,7 +89,7 @@ def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example
     channels = paste(image, full_grid.affine, box)[..., None]
     normal = normalize(channels, INPUT["normalize"], inside)[..., 0]
 
-    places = [spot.centre[None] for spot in head.calcium]
+    places = [spot.centre[None] for spot in head.calcifications]
     places += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
     index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(places))).astype(int)
     index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from lesionflow.imaging.intensity import normalize
 from lesionflow.simulation.label_maps import CLASSES, NUMBER, LabelMap, load_label_map
-from lesionflow.simulation.tissue_contrast import SEQUENCES, drawn
+from lesionflow.simulation.tissue_contrast import SEQUENCES, draw_intensities
 
 SHAPE = (96, 112, 96)
 SPACING_MM = 2.5
@@ -89,7 +89,7 @@ def _painted(head: LabelMap, rng: np.random.Generator) -> np.ndarray:
     """Image of the label map: a brightness for each class, some texture, and muscle and fat in the soft tissue."""
     classes = head.classes
     if rng.random() < 0.65:
-        means = drawn(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
+        means = draw_intensities(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
         value = {name: means.get(tissue, 0.0) for name, (_, tissue) in CLASSES.items()}
         fat = means["fat"]
         for name in ("pallidum", "putamen", "caudate"):
