@@ -3,7 +3,7 @@
 
 rule describe:
     input:
-        folds=collect_for_model(rules.import_fold.output.facts, fold=folds),
+        folds=collect_for_model(rules.import_fold.output.fold, fold=folds),
     output:
         description=layout.DATASET_DESCRIPTION,
         labels=layout.LABEL_NAMES,
