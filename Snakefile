@@ -50,9 +50,9 @@ rule all:
         layout.REPORT,
         collect(layout.DATASET_DESCRIPTION, model=CARDS),
         # the last results of each scan, so that a deleted file is computed again
-        rules.tabulate.input.tables,
-        rules.tabulate.input.maps,
-        rules.tabulate.input.pictures,
+        rules.aggregate.input.tables,
+        rules.aggregate.input.maps,
+        rules.aggregate.input.pictures,
 
 
 onsuccess:

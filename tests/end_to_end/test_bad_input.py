@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support import SCRIPTS
 from support.cohorts import AFFINE, add_scan, blobs, write_card
 from support.runs import jobs, snakemake
 from support.volumes import oriented, save_scan, truncate
@@ -179,7 +180,7 @@ def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):
     config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
     status, text = snakemake(directory, exclude=str(bad).replace("'", ""), **config)
     assert status == 0, text
-    assert jobs(text) == {"tabulate": 1, "report": 1}
+    assert jobs(text) == {"aggregate": 1, "report": 1}
     assert not (directory / "results/cohort.partial.csv").exists()
     done = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
     assert set(done.set_index("scan").status[bad]) == {"excluded"}
@@ -245,3 +246,9 @@ def test_another_copy_of_the_library_is_refused(tmp_path, monkeypatch):
     status, text = snakemake(tmp_path, "--dry-run")
     assert status != 0
     assert f"{tmp_path}/other/lesionflow/__init__.py is not the lesionflow of" in text
+
+
+def test_the_folder_of_the_steps_may_be_on_the_path(finished, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
+    status, text = snakemake(finished, "--dry-run")
+    assert status == 0, text

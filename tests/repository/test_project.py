@@ -1,7 +1,9 @@
 """Files of the repository that must agree with each other."""
 
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
@@ -52,6 +54,12 @@ def test_every_rule_has_its_script_its_code_digest_and_all_directives():
         results = () if name == "check_model" else ("output", "benchmark")  # check_model prints
         for directive in ("input", "log", "conda", "params", *results):
             assert f"    {directive}:\n" in body, (name, directive)
+
+
+def test_no_step_has_the_name_of_a_package():
+    """With scripts/ on PYTHONPATH, Python would import the step in place of the package."""
+    names = {path.stem for path in (REPOSITORY / "scripts").iterdir()} - {"lesionflow"}
+    assert not names & {*sys.stdlib_module_names, *packages_distributions()}
 
 
 def test_profiles_rerun_by_content_and_keep_going():
