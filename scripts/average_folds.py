@@ -30,9 +30,9 @@ def main(snakemake):
         brain = np.asanyarray(load(files.mask).dataobj) > 0
         save(output.probability, mean, affine)
         save(output.spread, rounded(spread), affine)
-        folds = [json_sidecar.read(path) for path in files.facts]
+        folds = [json_sidecar.read(path) for path in files.sidecars]
         sidecar = ensemble_sidecar(mean, spread, brain, params.labels, params.activation, folds)
-        json_sidecar.write(output.facts, sidecar)
+        json_sidecar.write(output.sidecar, sidecar)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ def main(snakemake):
         results = scan_results(
             labels, probability, folds, brain, regions, scan_grid, params.output, params.postprocess
         )
-        sidecars = map(json_sidecar.read, files.facts)
-        channel_sidecars = map(json_sidecar.read, files.channel_facts)
+        sidecars = map(json_sidecar.read, files.sidecars)
+        channel_sidecars = map(json_sidecar.read, files.channel_sidecars)
         sidecar = scan_sidecar(sidecars, channel_sidecars, results.lesions, model, params.version)
         save(output.lesions, results.lesion_map, labels.affine)
         save(output.labels, results.labels, labels.affine)
         write_table(output.table, lesion_rows(results.lesions, scan, model))
         write_table(output.volumes, results.volumes)
-        json_sidecar.write(output.facts, sidecar)
+        json_sidecar.write(output.sidecar, sidecar)
 
 
 if __name__ == "__main__":

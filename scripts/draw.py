@@ -16,7 +16,7 @@ def main(snakemake):
     files, output = snakemake.input, snakemake.params.output
     name = f"{snakemake.wildcards.scan}, {snakemake.wildcards.model}"
     with logged(snakemake):
-        image, flags = load(files.image[0]), json_sidecar.read(files.facts)["flags"]
+        image, flags = load(files.image[0]), json_sidecar.read(files.sidecar)["flags"]
         if shows_structures(output):
             figure = structure_figure(name, image, load(files.labels), output["labels"], flags)
         else:

@@ -37,7 +37,7 @@ def main(snakemake):
                     channel = read_scan(path, params.affine, params.echo)
                     check_finite_in_brain(channel, path, brain, grid)
         save(snakemake.output.mask, brain.astype(np.uint8), grid.affine)
-        json_sidecar.write(snakemake.output.facts, {"mask_source": source, **measures})
+        json_sidecar.write(snakemake.output.sidecar, {"mask_source": source, **measures})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main(snakemake):
         intensities = intensities[np.isfinite(intensities)]
         # the mask can lie entirely outside the box
         p99 = float(np.percentile(intensities, 99)) if intensities.size else None
-        json_sidecar.write(snakemake.output.facts, {"intensity_p99": p99})
+        json_sidecar.write(snakemake.output.sidecar, {"intensity_p99": p99})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main(snakemake):
         save(output.image, resampled, grid.affine)
         digest = sha256_file(files.source)
         sidecar = {"input_sha256": digest, "nonfinite_voxels": n_nonfinite, "filled": params.filled}
-        json_sidecar.write(output.facts, sidecar)
+        json_sidecar.write(output.sidecar, sidecar)
         logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.space["interpolation"])
 
 

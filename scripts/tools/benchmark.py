@@ -112,7 +112,8 @@ class Benchmark:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        shutil.rmtree(self.folder / "models", ignore_errors=True)  # so that folds are imported
+        for name in ("models", "prepared"):  # so that folds are imported, and compiled by the first predictions
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
         import_s = time.perf_counter() - start

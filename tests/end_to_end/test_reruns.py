@@ -13,7 +13,7 @@ from support.runs import jobs, snakemake
 
 pytestmark = pytest.mark.slow
 
-TABLES = {"tabulate": 1, "report": 1}
+TABLES = {"aggregate": 1, "report": 1}
 SCAN = {
     "resample": 1,
     "mask": 1,

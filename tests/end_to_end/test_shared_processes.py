@@ -16,7 +16,7 @@ STEPS = (
     *("resample", "mask", "crop", "normalize", "average_folds"),
     *("threshold", "count", "restore", "draw"),
 )
-OF_COHORT = ("describe", "tabulate", "report")
+OF_COHORT = ("describe", "aggregate", "report")
 
 pytestmark = pytest.mark.slow
 

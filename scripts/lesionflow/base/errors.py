@@ -21,7 +21,7 @@ class CohortError(LesionflowError):
 
 
 class WeightsError(LesionflowError):
-    """Weights that are missing or not those of the card. The message names the file, what was expected and what is there."""
+    """Weights that are missing or not those of the card: the file, its expected and its actual content."""
 
 
 class ScanError(LesionflowError):

@@ -84,7 +84,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "draw": "draw/<scan>",
     "compare": "compare/<scan>",
     "describe": "describe/{model}",
-    "tabulate": "tabulate",
+    "aggregate": "aggregate",
     "report": "report",
     "evaluate": "evaluate",
     "check_model": "check_model",

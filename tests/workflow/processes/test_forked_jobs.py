@@ -50,21 +50,10 @@ def test_modules_in_the_working_directory_replace_none_of_lesionflow(
     run, tmp_path, monkeypatch, network
 ):
     (tmp_path / "folder").mkdir()
-    for name in ("shared_step", "numpy", "lesionflow", "tabulate"):
+    for name in ("shared_step", "numpy", "lesionflow"):
         (tmp_path / f"folder/{name}.py").write_text("raise SystemExit(7)")
     monkeypatch.chdir(tmp_path / "folder")
     assert run_job(tmp_path / "a", network=network)[0] == "done"
-
-
-def test_steps_replace_no_package_in_a_server(run, tmp_path, monkeypatch):
-    """``tabulate`` is a step and a package that Snakemake imports; PYTHONPATH changes nothing."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert run_job(tmp_path / "a")[0] == "done"
-    code = (
-        f"import sys; sys.path.append({str(SCRIPTS)!r}); import tabulate; print(tabulate.__file__)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "site-packages" in ran.stdout
 
 
 @pytest.mark.parametrize("network", [False, True])

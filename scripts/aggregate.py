@@ -1,4 +1,4 @@
-"""Rule tabulate: the tables of the cohort, with their data dictionaries."""
+"""Rule aggregate: the tables of the cohort, with their data dictionaries."""
 
 from pathlib import Path
 
