@@ -1,4 +1,4 @@
-"""Compare the workflow with a baseline and a lower bound on this machine, and write docs/speed.md; see ``make benchmark``.
+"""Compare the workflow with a baseline and a lower bound, and write docs/speed.md; see ``make benchmark``.
 
 Each round measures in turn: (a) the baseline (``benchmark_baseline``) on prepared images, with its best number of
 processes at a time; (b) the whole workflow from raw scans to cohort.csv, with both backends; (c) the lower bound
@@ -95,8 +95,8 @@ def write_card(folder: Path) -> Path:
     return path
 
 
-class Bench:
-    """The measurements, with their data in one folder."""
+class Benchmark:
+    """The measurements, with their scans, networks and results in one folder."""
 
     def __init__(self, folder: Path, scans: int, cores: int) -> None:
         self.folder, self.cores = folder, cores
@@ -104,7 +104,7 @@ class Bench:
         self.cohort, self.card = folder / "bids", folder / "weights" / f"{MODEL}.yaml"
 
     def prepare(self) -> float:
-        """Make scans, networks, imported folds and prepared images; returns the seconds of the import."""
+        """Make scans, networks, imported folds and prepared images; return the time of the import in seconds."""
         (self.folder / "weights").mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(self.scans, start=1):
             if not (self.cohort / name).is_dir():
@@ -112,7 +112,10 @@ class Bench:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        for name in ("models", "prepared"):  # so that folds are imported, and compiled by the first predictions
+        for name in (
+            "models",
+            "prepared",
+        ):  # so that folds are imported, and compiled by the first predictions
             shutil.rmtree(self.folder / name, ignore_errors=True)
         start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
@@ -124,7 +127,7 @@ class Bench:
         return import_s
 
     def snakemake(self, name: str, backend: str, device: str, *options: str) -> None:
-        """Run the workflow on the cohort; its output goes to a file."""
+        """Run the workflow on the cohort, with its output in ``snakemake.txt``."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         with (folder / "snakemake.txt").open("a") as log:
@@ -134,7 +137,7 @@ class Bench:
     def command(
         self, folder: Path, cohort: Path, backend: str, device: str, *options: str
     ) -> list[str]:
-        """The command that runs the workflow on a cohort."""
+        """Command line that runs the workflow on a cohort."""
         config = [
             f"cohort={cohort}",
             f"models={self.card}",
@@ -147,14 +150,14 @@ class Bench:
         return [str(word) for word in command]
 
     def baseline(self, processes: int, device: str) -> float:
-        """Seconds per scan of the baseline, with this many processes at a time."""
+        """Seconds per scan of the baseline, with a number of processes at a time."""
         hidden_gpu = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         folds = [str(self.folder / "weights" / f"fold-{n}") for n in range(1, FOLDS + 1)]
         threads = max(1, self.cores // processes)
 
         def predict(image: Path) -> None:
-            out = self.folder / "baseline" / image.name
-            command = [sys.executable, TOOLS / "benchmark_baseline.py", image, out, threads]
+            output = self.folder / "baseline" / image.name
+            command = [sys.executable, TOOLS / "benchmark_baseline.py", image, output, threads]
             subprocess.run(
                 [str(word) for word in [*command, *folds]],
                 env={**os.environ, **hidden_gpu},
@@ -183,9 +186,9 @@ class Bench:
         return seconds, benchmark_page.steps(folder, len(self.scans)), disk
 
     def dry_run(self, scans: int) -> dict[str, float]:
-        """Figures of a dry run with this many small scans: of several, the one with the median time.
+        """Figures of a dry run with small scans: of ``DRY_RUNS`` runs, the one with the median time.
 
-        Each runs in a small process without other children: the system reports the peak memory of all children together.
+        Each run is the only child of a small process, since the system reports the peak memory over all children.
         """
         folder = self.folder / f"graph-{scans}"
         write_small_cohort(folder / "bids", scans)
@@ -194,19 +197,19 @@ class Bench:
         command = [str(word) for word in [*program, *dry_run]]
         runs = []
         for _ in range(DRY_RUNS):
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            runs.append(json.loads(done.stdout))
+            process = subprocess.run(command, capture_output=True, text=True, check=True)
+            runs.append(json.loads(process.stdout))
         median_run = sorted(runs, key=itemgetter("seconds"))[DRY_RUNS // 2]
         return {"scans": scans, **median_run}
 
     def lower_bound(self, backend: str, device: str) -> float:
-        """Seconds per scan of calls of loaded folds."""
+        """Seconds per scan of the calls of loaded folds."""
         folds = [self.folder / "models" / MODEL / f"fold-{n}" for n in range(1, FOLDS + 1)]
         command = [sys.executable, TOOLS / "benchmark_lower_bound.py", backend, device]
         command += [self.cores, self.folder / "images.txt", *folds]
         words = [str(word) for word in command]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return float(done.stdout.split()[-1])
+        process = subprocess.run(words, capture_output=True, text=True, check=True)
+        return float(process.stdout.split()[-1])
 
 
 def main() -> None:
@@ -215,8 +218,8 @@ def main() -> None:
     parser.add_argument(
         "folder", type=Path, help="working folder; scans and networks in it are reused"
     )
-    parser.add_argument("--scans", type=int, default=16, help="simulated scans")
-    parser.add_argument("--rounds", type=int, default=3, help="times that everything is measured")
+    parser.add_argument("--scans", type=int, default=16, help="number of simulated scans")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--graphs",
@@ -227,18 +230,18 @@ def main() -> None:
     )
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs/speed.md")
     args = parser.parse_args()
-    bench = Bench(args.folder.resolve(), args.scans, args.cores)
+    benchmark = Benchmark(args.folder.resolve(), args.scans, args.cores)
     figures = {
         "cpu": benchmark_page.cpu_name(),
         "cores": args.cores,
         "scans": args.scans,
         "folds": FOLDS,
-        "import_s": bench.prepare(),
+        "import_s": benchmark.prepare(),
         "rounds": [],
     }
     backends = BACKENDS | (GPU_BACKEND if nvidia_device() else {})
     for _ in range(args.rounds):
-        measured: dict = {
+        measurements: dict = {
             "baseline": {},
             "workflow": {},
             "steps": {},
@@ -247,17 +250,21 @@ def main() -> None:
         }
         for device in dict.fromkeys(device for _, device in backends.values()):
             counts = range(1, args.cores + 1) if device == "cpu" else [1]
-            measured["baseline"][device] = {str(n): bench.baseline(n, device) for n in counts}
+            measurements["baseline"][device] = {
+                str(n): benchmark.baseline(n, device) for n in counts
+            }
         for name, backend in backends.items():
-            seconds, steps, disk = bench.workflow(name, *backend)
-            measured["workflow"][name] = seconds
-            measured["steps"][name], measured["disk"][name] = steps, disk
-            measured["lower_bound"][name] = bench.lower_bound(*backend)
-        figures["rounds"].append(measured)
-        print(json.dumps(measured), flush=True)
-    figures["graphs"] = [bench.dry_run(scans) for scans in args.graphs]
-    figures["difference"] = benchmark_page.difference(*(bench.folder / name for name in BACKENDS))
-    (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
+            seconds, steps, disk = benchmark.workflow(name, *backend)
+            measurements["workflow"][name] = seconds
+            measurements["steps"][name], measurements["disk"][name] = steps, disk
+            measurements["lower_bound"][name] = benchmark.lower_bound(*backend)
+        figures["rounds"].append(measurements)
+        print(json.dumps(measurements), flush=True)
+    figures["graphs"] = [benchmark.dry_run(scans) for scans in args.graphs]
+    figures["difference"] = benchmark_page.difference(
+        *(benchmark.folder / name for name in BACKENDS)
+    )
+    (benchmark.folder / "figures.json").write_text(json.dumps(figures, indent=1))
     args.page.write_text(benchmark_page.page(figures), encoding="utf-8")
 
 

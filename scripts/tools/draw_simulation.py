@@ -1,4 +1,4 @@
-"""Draw one simulated head in every sequence with its true brain mask and lesions, as in docs/simulated.png."""
+"""Draw a simulated head in every sequence with its brain mask and reference lesions, as in docs/simulated.png."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -19,16 +19,19 @@ BRAIN, LESION = "#4fc3f7", "#ff5a36"
 def slices(
     scan: Scan, centre: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """Image, brain, lesions and aspect ratio of the three orthogonal slices through a world position, oriented for display."""
-    data = np.asanyarray(scan.image.dataobj).astype(np.float32)
-    zooms = scan.image.header.get_zooms()
+    """Image, brain, lesions and aspect ratio of three orthogonal slices through a point (mm), oriented for display."""
+    volume = np.asanyarray(scan.image.dataobj).astype(np.float32)
+    voxel_sizes = scan.image.header.get_zooms()
     voxel = np.rint(np.linalg.inv(scan.image.affine) @ [*centre, 1])[:3].astype(int)
-    voxel = np.clip(voxel, 0, np.array(data.shape) - 1)
+    voxel = np.clip(voxel, 0, np.array(volume.shape) - 1)
     views = []
     for axis in (2, 1, 0):
         first, second = (a for a in range(3) if a != axis)
-        planes = [np.take(v, voxel[axis], axis).T[::-1] for v in (data, scan.brain, scan.lesions)]
-        views.append((*planes, zooms[second] / zooms[first]))
+        planes = [
+            np.take(array, voxel[axis], axis).T[::-1]
+            for array in (volume, scan.brain, scan.lesions)
+        ]
+        views.append((*planes, voxel_sizes[second] / voxel_sizes[first]))
     return views
 
 
@@ -38,7 +41,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figure", type=Path, help="PNG file to write")
-    parser.add_argument("--label-map", type=Path, help="default: the MNI152 template")
+    parser.add_argument(
+        "--label-map", type=Path, help="whole-head label map; default: the MNI152 template"
+    )
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
     head = simulated_head(args.seed, BLEEDS, label_map=args.label_map)

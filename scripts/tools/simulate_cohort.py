@@ -16,7 +16,7 @@ from lesionflow.simulation.scan import simulated_head, simulated_scan
 
 @dataclass(frozen=True)
 class Job:
-    """One scan of the cohort."""
+    """One scan of the cohort: seed of its head, number of microbleeds, and seed of the acquisition."""
 
     subject: str
     session: str | None
@@ -32,7 +32,11 @@ class Job:
 
 
 def cohort_jobs(seed: int, scans: int) -> list[Job]:
-    """Scans of the cohort: a head in two sessions, with a new microbleed in the second; one with many, one with none, a broken file; more."""
+    """Jobs of the first ``scans`` scans of the cohort.
+
+    A head in two sessions, with a new microbleed in the second; one head with many and one without; a broken file;
+    then heads with 1 to 7 microbleeds.
+    """
     rng = np.random.default_rng([seed, 10])
     heads = [100 * seed + n for n in range(scans)]
     fixed = [
@@ -61,7 +65,7 @@ def simulate(job: Job, out: Path) -> str:
 def main() -> None:
     """Simulate and write the cohort."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder of the BIDS directory")
+    parser.add_argument("out", type=Path, help="BIDS directory to write")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--scans", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2, help="processes")

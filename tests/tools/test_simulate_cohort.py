@@ -24,7 +24,7 @@ class SerialPool:
     map = staticmethod(map)
 
 
-def test_contents_of_the_demo_cohort(tmp_path, monkeypatch):
+def test_demo_cohort_has_its_files_and_one_broken_scan(tmp_path, monkeypatch):
     jobs = simulate_cohort.cohort_jobs(2026, 6)
     names = [job.name for job in jobs]
     assert names == ["sub-01_ses-1", "sub-01_ses-2", "sub-02", "sub-03", "sub-04", "sub-05"]

@@ -1,4 +1,4 @@
-"""Simulated scans as input of the demo ensemble, prepared as the workflow prepares scans."""
+"""Training and test examples of the demo ensemble: simulated scans, preprocessed as in the workflow."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -44,16 +44,17 @@ class Example:
     image : array of ``SHAPE``, float16
         Normalised intensities.
     lesions : array of ``SHAPE``, int16
-        Numbers of the true lesions, 0 elsewhere.
+        Numbers of the reference lesions from 1; 0 elsewhere.
     brain : array of ``SHAPE``, bool
+        Brain mask.
     mimics : array (n, 3), int16
-        Voxels at veins, calcium and iron, inside the brain.
+        Voxel indices of microbleed mimics (veins, calcifications) in the brain.
     bleeds
-        The true lesions in the order of their numbers.
+        The reference lesions in the order of their numbers.
     grid
-        Grid of all arrays.
+        Voxel grid of all arrays.
     place : array of ``SHAPE``, uint8
-        Index in ``template_head.PLACES``.
+        Location as an index of ``template_head.PLACES``.
     """
 
     image: np.ndarray
@@ -67,71 +68,74 @@ class Example:
 
 @dataclass(frozen=True)
 class HeadJob:
-    """A scan to simulate: seed of the head, number of microbleeds, and its label map, or None for the template."""
+    """A scan to simulate: seed and number of microbleeds of its head, and its label map (None: the template)."""
 
     seed: int
     bleeds: int
     label_map: Path | None = None
 
 
-def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
+def prepared_example(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
     """Resample, mask, crop and normalize a simulated scan as the workflow does.
 
-    ``brain`` is the mask on ``grid_of(scan)``; without one, the scan's true brain is used.
+    ``brain`` is the mask on ``scan_model_grid(scan)``; by default, the simulated brain of the scan is used.
     """
-    affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
-    full_grid = grid_of(scan)
-    image = welch_sinc(data, index_map(affine, full_grid.affine), full_grid.shape)
+    affine, voxels = scan.image.affine, np.asanyarray(scan.image.dataobj)
+    full_grid = scan_model_grid(scan)
+    image = welch_sinc(voxels, index_map(affine, full_grid.affine), full_grid.shape)
     if brain is None:
         brain = resample(scan.brain.astype(np.uint8), affine, full_grid, "nearest") > 0
-    box = crop_grid(brain, full_grid.affine, SHAPE)
-    inside = paste(brain, full_grid.affine, box)
-    channels = paste(image, full_grid.affine, box)[..., None]
-    normal = normalize(channels, INPUT["normalize"], inside)[..., 0]
+    grid = crop_grid(brain, full_grid.affine, SHAPE)
+    brain_in_box = paste(brain, full_grid.affine, grid)
+    channels = paste(image, full_grid.affine, grid)[..., None]
+    normalized = normalize(channels, INPUT["normalize"], brain_in_box)[..., 0]
 
-    places = [spot.centre[None] for spot in head.calcium]
-    places += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
-    index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(places))).astype(int)
+    mimic_points = [calcification.centre[None] for calcification in head.calcium]
+    mimic_points += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
+    index = np.rint(apply_affine(np.linalg.inv(grid.affine), np.concatenate(mimic_points))).astype(
+        int
+    )
     index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]
-    index = index[inside[tuple(index.T)]]
+    index = index[brain_in_box[tuple(index.T)]]
     anatomy = head.anatomy
     return Example(
-        normal.astype(np.float16),
-        rasterize(scan.bleeds, box),
-        inside,
+        normalized.astype(np.float16),
+        rasterize(scan.bleeds, grid),
+        brain_in_box,
         index.astype(np.int16),
         scan.bleeds,
-        box,
-        resample(anatomy.place, anatomy.affine, box, "nearest"),
+        grid,
+        resample(anatomy.place, anatomy.affine, grid, "nearest"),
     )
 
 
-def grid_of(scan: Scan) -> Grid:
-    """Grid of the demo model that covers a scan."""
+def scan_model_grid(scan: Scan) -> Grid:
+    """Grid with the orientation and voxel size of the demo model that covers a scan."""
     shape = scan.image.shape
     return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
 
 
-def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None) -> Example:
+def simulated_example(job: HeadJob, mask_model: tuple[Card, list[Path]] | None = None) -> Example:
     """Simulate a scan and prepare it.
 
-    ``mask`` is the card of a brain-mask model and its imported folds, for heads from label maps; heads from the
-    template use their true mask, as the demo cohort does.
+    ``mask_model`` (card and imported folds) computes the brain masks of heads from label maps; heads from the template
+    use their simulated brain, as the demo cohort does.
     """
     head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
     scan = simulated_scan(head, 1)
-    if mask is None or job.label_map is None:
-        return prepared(scan, head)
-    probability, grid = brain_probability(scan.image, *mask)
-    image = nib.Nifti1Image(probability, grid.affine)
-    return prepared(scan, head, brain_from_probability(image, scan.image, grid_of(scan)))
+    if mask_model is None or job.label_map is None:
+        return prepared_example(scan, head)
+    probability, grid = brain_probability(scan.image, *mask_model)
+    probability_map = nib.Nifti1Image(probability, grid.affine)
+    brain = brain_from_probability(probability_map, scan.image, scan_model_grid(scan))
+    return prepared_example(scan, head, brain)
 
 
 def simulated_examples(
-    jobs: list[HeadJob], workers: int, mask: tuple[Card, list[Path]] | None = None
+    jobs: list[HeadJob], workers: int, mask_model: tuple[Card, list[Path]] | None = None
 ) -> list[Example]:
     """Run ``simulated_example`` for many jobs in parallel processes; results in the order of the jobs."""
-    simulate = partial(simulated_example, mask=mask)
+    simulate = partial(simulated_example, mask_model=mask_model)
     if workers == 1:
         return [simulate(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -139,9 +143,9 @@ def simulated_examples(
 
 
 def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
-    """Jobs for ``count`` training scans with many microbleeds in each head.
+    """Jobs for ``count`` training scans with 12 to 29 microbleeds each.
 
-    With label maps, the heads come from these in turn, and every third head from the template.
+    Every third head comes from the template, and the others from the label maps in turn, if there are any.
     """
     rng = np.random.default_rng([seed, 7])
     heads = [
@@ -154,7 +158,7 @@ def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -
 
 
 def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
-    """Jobs with seeds that training does not use; every fourth head has no microbleeds, the others one to twelve."""
+    """Jobs with seeds not used in training; every fourth head has no microbleeds, the others 1 to 12."""
     rng = np.random.default_rng([seed, 8])
     return [
         HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
@@ -163,7 +167,7 @@ def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
 
 
 def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
-    """Jobs for ``scans`` scans of each label map with one to twelve microbleeds, then for the same heads with none."""
+    """Jobs for ``scans`` scans per label map with 1 to 12 microbleeds, then for the same heads without any."""
     rng = np.random.default_rng([seed, 13])
     jobs = [
         HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)

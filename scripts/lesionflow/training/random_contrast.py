@@ -1,7 +1,7 @@
 """Training images of random contrast from whole-head label maps, for a contrast-agnostic brain mask.
 
 As in SynthStrip (Hoopes et al. 2022) and SynthSeg (Billot et al. 2023), label maps are deformed and every class
-gets a random brightness. Blur, slice thickness, field of view, bias field, noise and artefacts are random as well,
+gets a random intensity. Blur, slice thickness, field of view, bias field, noise and artefacts are random as well,
 with wider ranges than in real scans, so that real sequences fall within the range of the training images.
 """
 
@@ -19,19 +19,19 @@ from lesionflow.simulation.tissue_contrast import SEQUENCES, drawn
 
 SHAPE = (96, 112, 96)
 SPACING_MM = 2.5
-NORMALIZE: list[dict[str, Any]] = [  # as config/models/brainmask.yaml has it
+NORMALIZE: list[dict[str, Any]] = [  # as in config/models/brainmask.yaml
     {"clip_below": 0},
     {"divide_by_percentile": 99, "within": "brain"},
     {"clip_above": 1.25},
     {"divide_by": 1.25},
 ]
-_LIKE_CORTEX = ("cerebellum-gm", "thalamus", "caudate", "putamen", "hippocampus", "amygdala")
-_LIKE_WM = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerve", "wm-lesion")
+_CORTEX_LIKE = ("cerebellum-gm", "thalamus", "caudate", "putamen", "hippocampus", "amygdala")
+_WM_LIKE = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerve", "wm-lesion")
 
 
 @cache
-def _anatomy(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
-    """A label map cropped to the head, and smooth fractions of brain and of its outline."""
+def _cropped_label_map(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
+    """A label map cropped to the head, and its smoothed brain and brain outline as fractions per voxel."""
     head = load_label_map(path).trimmed()
     brain_fraction, outline = (
         ndimage.gaussian_filter(mask.astype(np.float32), 0.7) for mask in (head.brain, head.outline)
@@ -57,27 +57,28 @@ def random_example(path: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
         Fraction of each voxel within the outline of the brain, 0 to 255.
     """
     rng = np.random.default_rng([seed, 20])
-    head, brain_fraction, outline = _anatomy(path)
-    thick = _slices(rng)
-    painted = _painted(head, rng)
-    painted *= _stripped(brain_fraction, rng)
-    for axis in range(3):  # averaging over a slice
-        sigma = max(rng.uniform(0.2, 0.7), 0.35 * thick[axis])
-        painted = ndimage.gaussian_filter1d(painted, sigma, axis, truncate=2.5)
-    places = _places(head, brain_fraction, rng)
-    image = ndimage.map_coordinates(painted, places, order=1, mode="constant")
-    brain = ndimage.map_coordinates(outline, places, order=1, mode="constant")
+    head, brain_fraction, outline = _cropped_label_map(path)
+    voxel_size_mm = _random_voxel_size(rng)
+    contrast = _random_contrast(head, rng)
+    contrast *= _random_skull_stripping(brain_fraction, rng)
+    for axis in range(3):  # average over the thickness of a slice
+        sigma = max(rng.uniform(0.2, 0.7), 0.35 * voxel_size_mm[axis])
+        contrast = ndimage.gaussian_filter1d(contrast, sigma, axis, truncate=2.5)
+    coordinates = _random_coordinates(head, brain_fraction, rng)
+    image = ndimage.map_coordinates(contrast, coordinates, order=1, mode="constant")
+    brain = ndimage.map_coordinates(outline, coordinates, order=1, mode="constant")
     if rng.random() < 0.5:
         image, brain = image[::-1], brain[::-1]
-    image = image * _bias(rng) * _dropout(brain, rng)
-    image = _thick_slices(image, thick, rng)
-    image = _noisy(image, rng) ** np.float32(np.exp(rng.normal(0, 0.2)))
-    view = _field_of_view(brain, rng)
-    normal = normalize((image * view)[..., None], NORMALIZE, view)[..., 0]
-    return (normal * view).astype(np.float16), np.rint(255 * brain * view).astype(np.uint8)
+    image = image * _random_bias_field(rng) * _random_dropout(brain, rng)
+    image = _resample_thick_slices(image, voxel_size_mm, rng)
+    image = _add_noise(image, rng) ** np.float32(np.exp(rng.normal(0, 0.2)))
+    field_of_view = _random_field_of_view(brain, rng)
+    normalized = normalize((image * field_of_view)[..., None], NORMALIZE, field_of_view)[..., 0]
+    normalized, brain = normalized * field_of_view, brain * field_of_view
+    return normalized.astype(np.float16), np.rint(255 * brain).astype(np.uint8)
 
 
-def _slices(rng: np.random.Generator) -> np.ndarray:
+def _random_voxel_size(rng: np.random.Generator) -> np.ndarray:
     """Voxel size in mm along each axis: nearly isotropic, or with thick slices along one axis."""
     size = np.full(3, rng.uniform(0.5, 1.5))
     if rng.random() < 0.5:
@@ -85,131 +86,152 @@ def _slices(rng: np.random.Generator) -> np.ndarray:
     return size
 
 
-def _painted(head: LabelMap, rng: np.random.Generator) -> np.ndarray:
-    """Image of the label map: a brightness for each class, some texture, and muscle and fat in the soft tissue."""
-    classes = head.classes
+def _random_contrast(label_map: LabelMap, rng: np.random.Generator) -> np.ndarray:
+    """Image of a label map with a random intensity per class, texture, and fat within the soft tissue."""
+    classes = label_map.classes
     if rng.random() < 0.65:
         means = drawn(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
-        value = {name: means.get(tissue, 0.0) for name, (_, tissue) in CLASSES.items()}
+        intensity = {name: means.get(tissue, 0.0) for name, (_, tissue) in CLASSES.items()}
         fat = means["fat"]
         for name in ("pallidum", "putamen", "caudate"):
-            value[name] *= rng.uniform(0.5, 1.1)
+            intensity[name] *= rng.uniform(0.5, 1.1)
     else:
-        value = {name: float(rng.uniform(0.02, 1)) for name in CLASSES}
+        intensity = {name: float(rng.uniform(0.02, 1)) for name in CLASSES}
         fat = float(rng.uniform(0.02, 1))
-        for like, names in (("gm", _LIKE_CORTEX), ("wm", _LIKE_WM), ("csf", ("ventricle",))):
+        for tissue_class, names in (
+            ("gm", _CORTEX_LIKE),
+            ("wm", _WM_LIKE),
+            ("csf", ("ventricle",)),
+        ):
             if rng.random() < 0.7:
-                value |= {name: value[like] * float(rng.normal(1, 0.06)) for name in names}
+                intensity |= {
+                    name: intensity[tissue_class] * float(rng.normal(1, 0.06)) for name in names
+                }
         if rng.random() < 0.5:
-            value["bone"] = float(rng.uniform(0.02, 0.2))
-    value["air"] = 0.0 if rng.random() < 0.8 else float(rng.uniform(0, 0.15))
-    brightness = np.array([value[name] for name in CLASSES], np.float32)
-    image: np.ndarray = brightness[classes]
-    soft = classes == NUMBER["soft"]
-    grain = _smooth_noise(classes.shape, float(rng.uniform(8, 25)), rng)
-    image[soft & (grain > rng.uniform(-0.8, 1.2))] = fat
+            intensity["bone"] = float(rng.uniform(0.02, 0.2))
+    intensity["air"] = 0.0 if rng.random() < 0.8 else float(rng.uniform(0, 0.15))
+    intensities = np.array([intensity[name] for name in CLASSES], np.float32)
+    image: np.ndarray = intensities[classes]
+    soft_tissue = classes == NUMBER["soft"]
+    fat_noise = _smooth_noise(classes.shape, float(rng.uniform(8, 25)), rng)
+    image[soft_tissue & (fat_noise > rng.uniform(-0.8, 1.2))] = fat
     texture = _smooth_noise(classes.shape, float(rng.uniform(3, 10)), rng)
     image *= 1 + np.float32(rng.uniform(0, 0.12)) * texture
     return image
 
 
 def _smooth_noise(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> np.ndarray:
-    """Normal noise on a coarse grid, ``size`` voxels apart, interpolated linearly."""
+    """Gaussian noise on a coarse grid with nodes ``size`` voxels apart, interpolated linearly."""
     coarse = rng.standard_normal([int(np.ceil(n / size)) + 2 for n in shape], np.float32)
-    return _stretched(coarse, shape)
+    return _interpolated(coarse, shape)
 
 
-def _stretched(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Linear interpolation of an array to a shape; the ends coincide."""
+def _interpolated(coarse: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Interpolate an array linearly to a shape, with the first and last nodes at the edges."""
     for axis, n in enumerate(shape):
-        at = np.linspace(0, coarse.shape[axis] - 1, n)
-        low = np.minimum(at.astype(int), coarse.shape[axis] - 2)
-        fraction = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        positions = np.linspace(0, coarse.shape[axis] - 1, n)
+        low = np.minimum(positions.astype(int), coarse.shape[axis] - 2)
+        fraction = (
+            (positions - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        )
         coarse = coarse.take(low, axis) * (1 - fraction) + coarse.take(low + 1, axis) * fraction
     return coarse
 
 
-def _stripped(brain_fraction: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
-    """1, or for every eighth image the mask of a skull stripping: the brain and some CSF."""
+def _random_skull_stripping(
+    brain_fraction: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | np.float32:
+    """The mask of a skull stripping (brain and some CSF) for about every eighth image, otherwise 1."""
     if rng.random() > 0.12:
         return np.float32(1)
     smooth = ndimage.gaussian_filter(brain_fraction, rng.uniform(1.0, 3.0))
     return (smooth > rng.uniform(0.08, 0.45)).astype(np.float32)
 
 
-def _places(head: LabelMap, brain_fraction: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Voxel indices (3, *SHAPE) of the label map for each voxel of the image: rotated, scaled and deformed."""
+def _random_coordinates(
+    head: LabelMap, brain_fraction: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Voxel coordinates (3, *SHAPE) in the label map of each image voxel, randomly rotated, scaled and deformed."""
     angles = np.clip(rng.normal(0, 9, 3), -25, 25)
-    turn = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
-    matrix = turn @ np.diag(rng.normal(1, 0.08, 3)) + rng.normal(0, 0.03, (3, 3))
+    rotation = Rotation.from_euler("XYZ", angles * (1, -1, 1), degrees=True).as_matrix()
+    matrix = rotation @ np.diag(rng.normal(1, 0.08, 3)) + rng.normal(0, 0.03, (3, 3))
     inside = np.argwhere(brain_fraction[::4, ::4, ::4] > 0.5) * 4
     centre = inside.mean(axis=0)
-    # the box is centred on the field of view, not on the brain
+    # in real scans the field of view is not centred on the brain
     shift = np.array([rng.normal(0, 6), rng.normal(0, 14), rng.uniform(-32, 25)])
     size_mm = np.linalg.norm(head.affine[:3, :3], axis=0)
-    places = np.empty((3, *SHAPE), np.float32)
+    coordinates = np.empty((3, *SHAPE), np.float32)
     axes = [(np.arange(n) - (n - 1) / 2) * SPACING_MM for n in SHAPE]
     for c in range(3):
         m = matrix[c] / size_mm[c]
         x, y, z = (m[a] * axes[a] for a in range(3))
-        places[c] = x[:, None, None] + y[:, None] + z + (centre[c] + shift[c] / size_mm[c])
+        coordinates[c] = x[:, None, None] + y[:, None] + z + (centre[c] + shift[c] / size_mm[c])
         for size, strength in ((24.0, 2.5), (9.0, 0.7)):
-            bend = _smooth_noise(SHAPE, size, rng) * np.float32(rng.uniform(0.3, 1) * strength)
-            places[c] += bend / np.float32(size_mm[c])
-    return places
+            displacement = _smooth_noise(SHAPE, size, rng) * np.float32(
+                rng.uniform(0.3, 1) * strength
+            )
+            coordinates[c] += displacement / np.float32(size_mm[c])
+    return coordinates
 
 
-def _bias(rng: np.random.Generator) -> np.ndarray:
+def _random_bias_field(rng: np.random.Generator) -> np.ndarray:
+    """Smooth multiplicative intensity inhomogeneity."""
     strength = np.float32(rng.uniform(0, 0.35))
     return np.exp(strength * _smooth_noise(SHAPE, float(rng.uniform(25, 60)), rng))
 
 
-def _dropout(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
-    """Signal loss in some places, mostly at the lower surface of the brain, as near air."""
+def _random_dropout(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray | np.float32:
+    """Signal loss (factors of 0 to 1), mostly at the lower surface of the brain, as near air-filled spaces."""
     if rng.random() > 0.4:
         return np.float32(1)
     edge = np.argwhere((brain > 0.3) & (brain < 0.7))
     if len(edge) == 0:
         return np.float32(1)
     low = edge[edge[:, 2] < np.percentile(edge[:, 2], 35)]
-    keep = np.ones(SHAPE, np.float32)
+    signal = np.ones(SHAPE, np.float32)
     axes = [np.arange(n, dtype=np.float32) for n in SHAPE]
     for _ in range(rng.integers(1, 6)):
-        pool = low if rng.random() < 0.8 else edge
-        centre = pool[rng.integers(len(pool))]
+        candidates = low if rng.random() < 0.8 else edge
+        centre = candidates[rng.integers(len(candidates))]
         x, y, z = (
             np.exp(-(((a - c) / rng.uniform(2.5, 7)) ** 2)).astype(np.float32)
             for a, c in zip(axes, centre, strict=True)
         )
-        hole = x[:, None, None] * y[:, None] * z
-        keep *= np.exp(-np.float32(rng.uniform(0.5, 3)) * hole)
-    return keep
+        loss = x[:, None, None] * y[:, None] * z
+        signal *= np.exp(-np.float32(rng.uniform(0.5, 3)) * loss)
+    return signal
 
 
-def _thick_slices(image: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sample slices that are thicker than the voxels of the grid, and interpolate between them."""
+def _resample_thick_slices(
+    image: np.ndarray, size: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Resample to slices that are thicker than ``SPACING_MM``, and back by linear interpolation."""
     for axis in range(3):
         if size[axis] > SPACING_MM:
             step = size[axis] / SPACING_MM
             start, n = rng.uniform(0, 1), image.shape[axis]
             count = int((n - 1 - start) / step) + 1
-            at = start + step * np.arange(count)
-            low = np.minimum(at.astype(int), n - 2)
+            positions = start + step * np.arange(count)
+            low = np.minimum(positions.astype(int), n - 2)
             fraction = (
-                (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+                (positions - low)
+                .astype(np.float32)
+                .reshape([-1 if a == axis else 1 for a in range(3)])
             )
             slices = image.take(low, axis) * (1 - fraction) + image.take(low + 1, axis) * fraction
-            where = np.clip((np.arange(n) - start) / step, 0, count - 1)
-            low = np.minimum(where.astype(int), count - 2)
+            slice_positions = np.clip((np.arange(n) - start) / step, 0, count - 1)
+            low = np.minimum(slice_positions.astype(int), count - 2)
             fraction = (
-                (where - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+                (slice_positions - low)
+                .astype(np.float32)
+                .reshape([-1 if a == axis else 1 for a in range(3)])
             )
             image = slices.take(low, axis) * (1 - fraction) + slices.take(low + 1, axis) * fraction
     return image
 
 
-def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add Rician noise, and to some images a ghost of the head, shifted along an axis."""
+def _add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add Rician noise, and to some images a ghost: the image shifted along an axis."""
     if rng.random() < 0.25:
         axis = int(rng.integers(3))
         ghost = np.roll(image, int(rng.integers(10, 50)), axis)
@@ -219,20 +241,22 @@ def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.hypot(real, level * rng.standard_normal(image.shape, np.float32))
 
 
-def _field_of_view(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mask of ``SHAPE``: everything, or a box that ends near the brain on some sides and may cut it slightly."""
-    view = np.ones(SHAPE, bool)
+def _random_field_of_view(brain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Mask of ``SHAPE``: the full image, or a box that ends near the brain on some sides and may cut it slightly."""
+    field_of_view = np.ones(SHAPE, bool)
     inside = np.nonzero(brain > 0.5)
     if rng.random() < 0.35 or len(inside[0]) == 0:
-        return view
+        return field_of_view
     for axis, n in enumerate(SHAPE):
         low, high = int(inside[axis].min()), int(inside[axis].max())
         for end, chance in ((low, 0.5), (high, 0.5)):
             if rng.random() < chance:
-                cut = (4, 14) if axis == 2 else (0, 16)
-                away = int(rng.integers(-cut[0], cut[1]))
-                index = end - away if end == low else end + away + 1
+                cut = (4, 14) if axis == 2 else (0, 16)  # voxels inside and outside the brain
+                margin = int(rng.integers(-cut[0], cut[1]))
+                index = end - margin if end == low else end + margin + 1
                 index = int(np.clip(index, 0, n))
-                where = slice(0, index) if end == low else slice(index, n)
-                view[tuple(where if a == axis else slice(None) for a in range(3))] = False
-    return view
+                outside = slice(0, index) if end == low else slice(index, n)
+                field_of_view[tuple(outside if a == axis else slice(None) for a in range(3))] = (
+                    False
+                )
+    return field_of_view

@@ -12,14 +12,14 @@ from lesionflow.networks.architectures.brain_mask_unet3d import inference_form, 
 from lesionflow.training.fit import fit
 from lesionflow.training.random_contrast import SHAPE, random_example
 
-BOX = (64, 80, 64)  # voxels; holds most of a brain
-BOX_RATE, WHOLE_RATE = 2e-3, 1e-3  # learning rates
+BOX = (64, 80, 64)  # voxels; contains most of a brain
+BOX_LEARNING_RATE, IMAGE_LEARNING_RATE = 2e-3, 1e-3
 
 
 def random_examples(
     paths: list[Path], seed: int, count: int, workers: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, x, y, z), float16, and brain fractions (0 to 255), uint8, from the label maps in turn."""
+    """Random images (n, x, y, z), float16, and brain fractions (0 to 255), uint8, from the label maps in turn."""
     images = np.empty((count, *SHAPE), np.float16)
     brains = np.empty((count, *SHAPE), np.uint8)
     jobs = [(paths[n % len(paths)], 1_000_000 * seed + n) for n in range(count)]
@@ -35,7 +35,7 @@ def random_examples(
 def batches(
     images: np.ndarray, brains: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches of one image (1, x, y, z, 1), float32, and its brain, with random augmentation.
+    """Endless batches of one augmented image (1, x, y, z, 1), float32, and its brain fractions.
 
     Augmentation (flips, shifts by up to three voxels, gamma, brightness and noise) is cheap compared with
     ``random_example``, so each image is used several times.
@@ -58,9 +58,9 @@ def batches(
 def box_batches(
     images: np.ndarray, brains: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Boxes of ``BOX`` voxels from ``batches``, around the centre of the brain, shifted by up to twelve voxels.
+    """Crop the images of ``batches`` to ``BOX`` voxels around the centre of the brain, shifted by up to 12 voxels.
 
-    They take a third of the arithmetic, and leave out air far from the head.
+    A box takes a third of the computation of a whole image, and leaves out air far from the head.
     """
     for image, brain in batches(images, brains, rng):
         voxels = np.argwhere(brain[0, ::4, ::4, ::4, 0] > 0.5) * 4
@@ -71,15 +71,15 @@ def box_batches(
         yield image[box], brain[box]
 
 
-def mask_loss(truth: Any, probability: Any) -> Any:
-    """Soft Dice (Milletari et al. 2016) plus mean cross-entropy; the truth is a brain fraction in [0, 1]."""
+def mask_loss(reference: Any, probability: Any) -> Any:
+    """Soft Dice loss (Milletari et al. 2016) plus five times the mean cross-entropy; ``reference`` is in [0, 1]."""
     from keras import ops
 
     probability = ops.clip(probability, 1e-6, 1 - 1e-6)
-    dice = 1 - (2 * ops.sum(truth * probability) + 1) / (
-        ops.sum(truth * truth) + ops.sum(probability * probability) + 1
+    dice = 1 - (2 * ops.sum(reference * probability) + 1) / (
+        ops.sum(reference * reference) + ops.sum(probability * probability) + 1
     )
-    entropy = -(truth * ops.log(probability) + (1 - truth) * ops.log(1 - probability))
+    entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
     return dice + 5 * ops.mean(entropy)
 
 
@@ -88,24 +88,24 @@ def train_mask(
 ) -> Any:
     """Train on ``box_steps`` boxes around brains, then on ``steps`` whole images.
 
-    Boxes take a third of the arithmetic and show the surface of the brain; whole images show its position in the
-    head and the surrounding air. The same seed gives the same initial weights and images.
+    Boxes take a third of the computation and contain the surface of the brain; whole images add its position in the
+    head and the surrounding air. The same seed gives the same initial weights and order of images.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     box_model = mask_unet(BOX)
     boxes = box_batches(images, brains, np.random.default_rng([seed, 21]))
-    fit(box_model, boxes, box_steps, BOX_RATE, mask_loss)
-    return train_whole(box_model, images, brains, seed, steps)
+    fit(box_model, boxes, box_steps, BOX_LEARNING_RATE, mask_loss)
+    return train_whole_images(box_model, images, brains, seed, steps)
 
 
-def train_whole(
+def train_whole_images(
     box_model: Any, images: np.ndarray, brains: np.ndarray, seed: int, steps: int
 ) -> Any:
     """Second stage of ``train_mask``, on whole images."""
     model = mask_unet(SHAPE)
     model.set_weights(box_model.get_weights())
     whole_images = batches(images, brains, np.random.default_rng([seed, 22]))
-    fit(model, whole_images, steps, WHOLE_RATE, mask_loss)
+    fit(model, whole_images, steps, IMAGE_LEARNING_RATE, mask_loss)
     return inference_form(model, SHAPE)

@@ -15,26 +15,24 @@ from lesionflow.training.microbleed_scores import scores
 
 PATCH = 32
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
-RIM = (
-    3  # voxels at the faces of a patch that the loss ignores, since the network lacks context there
-)
+MARGIN = 3  # voxels at each face of a patch that the loss ignores, as the network lacks context
 
 
 def patch_corner(
-    example: Example, rng: np.random.Generator, alarms: np.ndarray | None = None
+    example: Example, rng: np.random.Generator, false_positives: np.ndarray | None = None
 ) -> np.ndarray:
-    """First voxel (3,) of a random patch: half of them on a lesion, a quarter on a mimic, the rest in the brain.
+    """First voxel (3,) of a random patch: half of them at a lesion, a quarter at a mimic, the rest in the brain.
 
-    With ``alarms``, voxels (n, 3) of false positives, a third of the patches are on these instead.
+    With ``false_positives``, an array of voxel indices (n, 3), a third of the patches are at one of these.
     """
     kind = rng.random()
-    if alarms is not None and len(alarms) and kind > 0.65:
-        voxels = alarms
-    elif kind < (0.5 if alarms is None else 0.35) and example.bleeds:
+    if false_positives is not None and len(false_positives) and kind > 0.65:
+        voxels = false_positives
+    elif kind < (0.5 if false_positives is None else 0.35) and example.bleeds:
         bleed = example.bleeds[rng.integers(len(example.bleeds))]
         index = apply_affine(np.linalg.inv(example.grid.affine), bleed.centre)
         voxels = np.rint(index).astype(int)[None]
-    elif kind < (0.75 if alarms is None else 0.5) and len(example.mimics):
+    elif kind < (0.75 if false_positives is None else 0.5) and len(example.mimics):
         voxels = example.mimics
     else:
         voxels = np.empty((0, 3), int)
@@ -49,13 +47,12 @@ def patches(
     examples: list[Example],
     rng: np.random.Generator,
     batch: int,
-    alarms: list[np.ndarray] | None = None,
+    false_positives: list[np.ndarray] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Endless batches (batch, x, y, z, 1) of images and lesion masks, float32, augmented.
 
-    Augmentation: flips along each axis (half of the time left to right, a quarter along the others), some per
-    cent of brightness and gamma, and a little noise. There are no lesions outside the brain, but the image
-    is not masked there, as it is not in prediction.
+    Augmentation: flips (probability 0.5 left to right, 0.25 along the other axes), gamma, brightness and noise.
+    Images are not masked, as in prediction.
     """
     while True:
         images = np.empty((batch, PATCH, PATCH, PATCH, 1), np.float32)
@@ -63,7 +60,7 @@ def patches(
         for n in range(batch):
             index = rng.integers(len(examples))
             example = examples[index]
-            corner = patch_corner(example, rng, alarms[index] if alarms else None)
+            corner = patch_corner(example, rng, false_positives[index] if false_positives else None)
             box = tuple(slice(c, c + PATCH) for c in corner)
             image: np.ndarray = example.image[box].astype(np.float32)
             mask = (example.lesions[box] > 0).astype(np.float32)
@@ -79,25 +76,25 @@ def patches(
         yield images, masks
 
 
-def lesion_loss(truth: Any, probability: Any) -> Any:
+def lesion_loss(reference: Any, probability: Any) -> Any:
     """Soft Dice (Milletari et al. 2016) over the batch plus cross-entropy per lesion voxel.
 
     Dice alone ignores patches without lesions. The sum of the cross-entropy over all voxels, divided by the
-    number of lesion voxels (plus 100), gives a false positive voxel the same cost as a missed one.
+    number of lesion voxels (plus 100), gives a false positive voxel the same weight as a missed one.
     """
     from keras import ops
 
-    inner = slice(RIM, -RIM)
-    truth = truth[:, inner, inner, inner]
+    inner = slice(MARGIN, -MARGIN)
+    reference = reference[:, inner, inner, inner]
     probability = ops.clip(probability[:, inner, inner, inner], 1e-6, 1 - 1e-6)
-    overlap = ops.sum(truth * probability)
-    dice = 1 - (2 * overlap + 10) / (ops.sum(truth) + ops.sum(probability) + 10)
-    entropy = -(truth * ops.log(probability) + (1 - truth) * ops.log(1 - probability))
-    return dice + ops.sum(entropy) / (ops.sum(truth) + 100)
+    overlap = ops.sum(reference * probability)
+    dice = 1 - (2 * overlap + 10) / (ops.sum(reference) + ops.sum(probability) + 10)
+    entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
+    return dice + ops.sum(entropy) / (ops.sum(reference) + 100)
 
 
-def false_alarms(model: Any, example: Example, most: int = 150) -> np.ndarray:
-    """Peaks (n, 3) of false positives above a probability of 0.3, the highest first."""
+def false_positive_peaks(model: Any, example: Example, max_count: int = 150) -> np.ndarray:
+    """Voxel indices (n, 3) of the peaks of false positives above a probability of 0.3, the highest first."""
     image = example.image.astype(np.float32)[None, ..., None]
     probability = model.predict_on_batch(image)[0, ..., 0] * example.brain
     labels, count = ndimage.label(probability > 0.3, np.ones((3, 3, 3)))
@@ -105,7 +102,7 @@ def false_alarms(model: Any, example: Example, most: int = 150) -> np.ndarray:
     if len(numbers) == 0:
         return np.empty((0, 3), int)
     peaks = np.array(ndimage.maximum_position(probability, labels, numbers))
-    return peaks[np.argsort(-probability[tuple(peaks.T)])][:most]
+    return peaks[np.argsort(-probability[tuple(peaks.T)])][:max_count]
 
 
 def train_fold(
@@ -113,69 +110,71 @@ def train_fold(
     held_out: list[Example],
     seed: int,
     steps: int,
-    again: int,
+    extra_steps: int,
     batch: int = 8,
 ) -> tuple[Any, float]:
-    """Train a network on patches; return it with the input size of a whole volume, and its best threshold.
+    """Train a network on patches; return it with the input shape ``SHAPE``, and its best threshold.
 
-    After ``steps`` the network is applied to its training scans, and ``again`` more steps follow, with a third of
-    the patches on its false positives. Its probabilities are then shifted so that 0.5 is the best threshold on
-    the scans that it was not trained on (``best_threshold``). The same seed gives the same patches and
-    initial weights; sums over threads may differ in their last bits between runs.
+    After ``steps`` the network is applied to its training scans, and ``extra_steps`` follow with a third of the
+    patches at its false positives. Its logits are then shifted so that 0.5 is the best threshold on the held-out
+    scans (``best_threshold``). The same seed gives the same patches and initial weights; trained weights may differ
+    in their last bits between runs, as threads sum in any order.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
     fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3, lesion_loss)
-    trained = train_again(model, examples, seed, again, batch)
+    trained = train_on_false_positives(model, examples, seed, extra_steps, batch)
     threshold = best_threshold(trained, held_out)
-    shift(trained, threshold)
+    shift_logits(trained, threshold)
     return trained, threshold
 
 
-def train_again(model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8) -> Any:
-    """Second stage of ``train_fold``, with patches on false positives."""
+def train_on_false_positives(
+    model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8
+) -> Any:
+    """Second stage of ``train_fold``, with a third of the patches at false positives."""
     full_size = with_shape(model, SHAPE)
-    alarms = [false_alarms(full_size, example) for example in examples]
-    logging.info("%s false positives on %s scans", sum(map(len, alarms)), len(examples))
+    false_positives = [false_positive_peaks(full_size, example) for example in examples]
+    logging.info("%s false positives on %s scans", sum(map(len, false_positives)), len(examples))
     rng = np.random.default_rng([seed, 11])
-    fit(model, patches(examples, rng, batch, alarms), steps, 2e-3, lesion_loss)
+    fit(model, patches(examples, rng, batch, false_positives), steps, 2e-3, lesion_loss)
     return with_shape(model, SHAPE)
 
 
 def best_threshold(model: Any, examples: list[Example], lesions_per_scan: float = 6.0) -> float:
-    """The threshold of ``THRESHOLDS`` with the highest F1 over lesions; of equal ones, the highest.
+    """The threshold of ``THRESHOLDS`` with the highest lesion-wise F1; the largest of several equal ones.
 
-    Training scans have more lesions than real ones, which makes false positives seem few. Lesions are weighted
+    Simulated scans have more lesions than real ones, which raises their precision. Lesions are therefore weighted
     as if there were ``lesions_per_scan``.
     """
     maps = [
         model.predict_on_batch(e.image.astype(np.float32)[None, ..., None])[0, ..., 0]
         for e in examples
     ]
-    best_f1, best = -1.0, 0.5
+    best_f1, best_value = -1.0, 0.5
     for threshold in THRESHOLDS:
         counts = scores(maps, examples, threshold)["all"]
         weight = lesions_per_scan * len(examples) / max(1, counts["lesions"])
         detected, lesions = weight * counts["found"], weight * counts["lesions"]
         f1 = 2 * detected / max(1e-9, lesions + detected + counts["false_positives"])
         if f1 >= best_f1:
-            best_f1, best = f1, threshold
-    logging.info("best threshold %.2f, F1 %.3f on held-out scans", best, best_f1)
-    return best
+            best_f1, best_value = f1, threshold
+    logging.info("best threshold %.2f, F1 %.3f on held-out scans", best_value, best_f1)
+    return best_value
 
 
-def shift(model: Any, threshold: float) -> None:
+def shift_logits(model: Any, threshold: float) -> None:
     """Shift the logits of a network, in place, so that ``threshold`` becomes 0.5."""
     layer = model.get_layer("probability")
     kernel, bias = layer.get_weights()
     layer.set_weights([kernel, bias - np.log(threshold / (1 - threshold))])
 
 
-def thirds(
+def split_fold(
     examples: list[Example], fold: int, folds: int = 3
 ) -> tuple[list[Example], list[Example]]:
-    """The training examples of a fold (from 1), and the held-out third."""
+    """Training and held-out examples of a fold (numbered from 1) of a cross-validation."""
     held_out = examples[fold - 1 :: folds]
     return [e for n, e in enumerate(examples) if n % folds != fold - 1], held_out
