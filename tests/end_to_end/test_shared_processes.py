@@ -64,7 +64,9 @@ def test_where_no_process_can_be_shared_every_job_runs_by_itself(
         folder.chmod(0o777)
         status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
     assert status == 0, text
-    assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(OF_COHORT)
+    assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(
+        OF_COHORT
+    )
     assert (tmp_path / ".snakemake/scripts").exists()  # where Snakemake writes scripts anew
     assert not (finished / ".snakemake/scripts").exists()
     assert len(set(processes(tmp_path))) == 6
