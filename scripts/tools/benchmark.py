@@ -112,10 +112,8 @@ class Benchmark:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        for name in (
-            "models",
-            "prepared",
-        ):  # so that folds are imported, and compiled by the first predictions
+        # without these folders, folds are imported, and compiled by the first predictions
+        for name in ("models", "prepared"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")

@@ -65,7 +65,9 @@ def test_without_a_private_folder_for_sockets_every_job_is_a_separate_process(
         folder.chmod(0o777)
         status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
     assert status == 0, text
-    assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(COHORT_STEPS)
+    assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(
+        COHORT_STEPS
+    )
     # where Snakemake writes the scripts of jobs with processes of their own
     assert (tmp_path / ".snakemake/scripts").exists()
     assert not (finished / ".snakemake/scripts").exists()
