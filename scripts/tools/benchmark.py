@@ -1,9 +1,9 @@
-"""Compare the workflow with a baseline and a lower bound on this machine, and write docs/speed.md; see ``make benchmark``.
+"""Compare the workflow with a baseline and a lower bound, and write docs/speed.md; see ``make benchmark``.
 
 Each round measures in turn: (a) the baseline (``benchmark_baseline``) on prepared images, with its best number of
 processes at a time; (b) the whole workflow from raw scans to cohort.csv, with both backends; (c) the lower bound
-(``benchmark_lower_bound``), with both backends. Then dry runs of large cohorts (``benchmark_dry_run``). The networks are
-three residual U-Nets of the published size with random weights; the scans are simulated and have no masks.
+(``benchmark_lower_bound``), with both backends. Then dry runs of large cohorts (``benchmark_dry_run``). The networks
+are three residual U-Nets of the published size with random weights; the scans are simulated and have no masks.
 """
 
 from library_path import REPOSITORY  # isort: skip
@@ -27,7 +27,7 @@ import benchmark_page
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.simulation.bids_files import write_scan
 from lesionflow.simulation.scan import simulated_head, simulated_scan
-from lesionflow.training.microbleed_examples import HeadJob, simulated_example
+from lesionflow.training.microbleed_examples import SimulationJob, simulated_example
 
 MODEL = "benchmark"
 FOLDS = 3
@@ -58,13 +58,13 @@ def write_small_cohort(folder: Path, scans: int) -> None:
 
 
 def build_folds(folder: Path) -> None:
-    """Write SavedModels of the published size, scaled so that only their highest outputs exceed the threshold."""
+    """Write SavedModels of the published size, with the last layer scaled so that 0.02 % of the brain exceeds 0.5."""
     from lesionflow.networks.inference.backends import tensorflow
 
     tensorflow(os.cpu_count() or 1)
     from support import stand_ins  # of the tests
 
-    example = simulated_example(HeadJob(7000, 6))
+    example = simulated_example(SimulationJob(7000, 6))
     image = example.image.astype(np.float32)[None, ..., None]
     for number in range(1, FOLDS + 1):
         model = stand_ins.v2_like(stand_ins.FULL, 9)
@@ -104,7 +104,7 @@ class Bench:
         self.cohort, self.card = folder / "bids", folder / "weights" / f"{MODEL}.yaml"
 
     def prepare(self) -> float:
-        """Make scans, networks, imported folds and prepared images; returns the seconds of the import."""
+        """Simulate scans, build and import networks, and preprocess the scans; return the seconds of the import."""
         (self.folder / "weights").mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(self.scans, start=1):
             if not (self.cohort / name).is_dir():
@@ -112,7 +112,7 @@ class Bench:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        shutil.rmtree(self.folder / "models", ignore_errors=True)  # so that folds are imported
+        shutil.rmtree(self.folder / "models", ignore_errors=True)  # to measure the import
         start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
         import_s = time.perf_counter() - start
@@ -123,7 +123,7 @@ class Bench:
         return import_s
 
     def snakemake(self, name: str, backend: str, device: str, *options: str) -> None:
-        """Run the workflow on the cohort; its output goes to a file."""
+        """Run the workflow on the cohort, with its output in a file."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         with (folder / "snakemake.txt").open("a") as log:
@@ -143,7 +143,7 @@ class Bench:
         ]
         command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
         command += ["--directory", folder, "--cores", self.cores, *options, "--config", *config]
-        return [str(word) for word in command]
+        return [str(argument) for argument in command]
 
     def baseline(self, processes: int, device: str) -> float:
         """Seconds per scan of the baseline, with this many processes at a time."""
@@ -155,7 +155,7 @@ class Bench:
             out = self.folder / "baseline" / image.name
             command = [sys.executable, TOOLS / "benchmark_baseline.py", image, out, threads]
             subprocess.run(
-                [str(word) for word in [*command, *folds]],
+                [str(argument) for argument in [*command, *folds]],
                 env={**os.environ, **hidden_gpu},
                 check=True,
                 capture_output=True,
@@ -170,7 +170,7 @@ class Bench:
     def workflow(
         self, name: str, backend: str, device: str
     ) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
-        """Seconds per scan of the whole workflow, figures of each step, and the largest MB of a scan."""
+        """Seconds per scan of the whole workflow, figures of each step, and disk space of the largest scan in MB."""
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         start = time.perf_counter()
@@ -182,40 +182,41 @@ class Bench:
         return seconds, benchmark_page.steps(folder, len(self.scans)), disk
 
     def dry_run(self, scans: int) -> dict[str, float]:
-        """Figures of a dry run with this many small scans: of several, the one with the median time.
+        """Figures of the dry run with the median time, of several with this many small scans.
 
-        Each runs in a small process without other children: the system reports the peak memory of all children together.
+        Each is started by a small process without other children, since the system reports the largest peak memory of
+        all children.
         """
         folder = self.folder / f"graph-{scans}"
         write_small_cohort(folder / "bids", scans)
         dry_run = self.command(folder, folder / "bids", "auto", "cpu", "--dry-run")
         program = [sys.executable, TOOLS / "benchmark_dry_run.py", folder / "snakemake.txt"]
-        command = [str(word) for word in [*program, *dry_run]]
+        command = [str(argument) for argument in [*program, *dry_run]]
         runs = []
         for _ in range(DRY_RUNS):
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            runs.append(json.loads(done.stdout))
+            process = subprocess.run(command, capture_output=True, text=True, check=True)
+            runs.append(json.loads(process.stdout))
         median_run = sorted(runs, key=itemgetter("seconds"))[DRY_RUNS // 2]
         return {"scans": scans, **median_run}
 
     def lower_bound(self, backend: str, device: str) -> float:
-        """Seconds per scan of calls of loaded folds."""
+        """Seconds per scan of the lower bound: calls of loaded folds."""
         folds = [self.folder / "models" / MODEL / f"fold-{n}" for n in range(1, FOLDS + 1)]
         command = [sys.executable, TOOLS / "benchmark_lower_bound.py", backend, device]
         command += [self.cores, self.folder / "images.txt", *folds]
-        words = [str(word) for word in command]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return float(done.stdout.split()[-1])
+        arguments = [str(argument) for argument in command]
+        process = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        return float(process.stdout.split()[-1])
 
 
 def main() -> None:
-    """Measure in rounds, save all figures, and write the page."""
+    """Run all measurements in rounds, save the figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "folder", type=Path, help="working folder; scans and networks in it are reused"
     )
     parser.add_argument("--scans", type=int, default=16, help="simulated scans")
-    parser.add_argument("--rounds", type=int, default=3, help="times that everything is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds of measurements")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--graphs",
@@ -237,7 +238,7 @@ def main() -> None:
     }
     backends = BACKENDS | (GPU_BACKEND if nvidia_device() else {})
     for _ in range(args.rounds):
-        measured: dict = {
+        results: dict = {
             "baseline": {},
             "workflow": {},
             "steps": {},
@@ -246,14 +247,14 @@ def main() -> None:
         }
         for device in dict.fromkeys(device for _, device in backends.values()):
             counts = range(1, args.cores + 1) if device == "cpu" else [1]
-            measured["baseline"][device] = {str(n): bench.baseline(n, device) for n in counts}
+            results["baseline"][device] = {str(n): bench.baseline(n, device) for n in counts}
         for name, backend in backends.items():
             seconds, steps, disk = bench.workflow(name, *backend)
-            measured["workflow"][name] = seconds
-            measured["steps"][name], measured["disk"][name] = steps, disk
-            measured["lower_bound"][name] = bench.lower_bound(*backend)
-        figures["rounds"].append(measured)
-        print(json.dumps(measured), flush=True)
+            results["workflow"][name] = seconds
+            results["steps"][name], results["disk"][name] = steps, disk
+            results["lower_bound"][name] = bench.lower_bound(*backend)
+        figures["rounds"].append(results)
+        print(json.dumps(results), flush=True)
     figures["graphs"] = [bench.dry_run(scans) for scans in args.graphs]
     figures["difference"] = benchmark_page.difference(*(bench.folder / name for name in BACKENDS))
     (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))

@@ -1,4 +1,4 @@
-"""One dry run for ``make benchmark``: its time, its memory and its number of jobs.
+"""Time, memory and number of jobs of one dry run, for ``make benchmark``.
 
 ``benchmark_dry_run.py LOG COMMAND...`` prints them as JSON and writes the output of the command to LOG.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(log: str, *command: str) -> None:
-    """Run the command and print what it took."""
+    """Run the command, and print its time, memory and number of jobs."""
     start = time.perf_counter()
     with Path(log).open("w") as file:
         subprocess.run(command, stdout=file, stderr=file, check=True)
@@ -21,7 +21,9 @@ def main(log: str, *command: str) -> None:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = re.search(r"^total +(\d+)", Path(log).read_text(), re.M)
     if not total:
-        raise SystemExit(f"{log} has no total number of jobs")
+        raise SystemExit(
+            f"{log}: no line with the total number of jobs, as a dry run of Snakemake writes"
+        )
     measurement = {
         "jobs": int(total[1]),
         "seconds": seconds,

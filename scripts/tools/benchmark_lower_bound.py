@@ -1,4 +1,4 @@
-"""The lower bound of ``make benchmark``: calls of loaded folds on images in memory, and nothing else.
+"""The lower bound of ``make benchmark``: only calls of loaded folds on images in memory.
 
 ``benchmark_lower_bound.py BACKEND DEVICE THREADS IMAGES FOLD...``: IMAGES is a text file with one path per line. Prints
 the seconds per scan of the calls of all folds.

@@ -39,8 +39,8 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
     Returns
     -------
     dict
-        For each step: ``jobs``, ``seconds`` (sum over jobs), ``seconds_per_scan`` and ``peak_mb`` (largest job; if
-        the logs of the jobs have a peak memory, as for jobs in a process with loaded networks, the largest of those).
+        For each step: ``jobs``, ``seconds`` (sum over jobs), ``seconds_per_scan`` and ``peak_mb`` (largest peak of a
+        job; from the logs of the jobs if they have it, as jobs in a server with loaded networks do).
     """
     figures: dict[str, dict[str, float]] = {}
     for path in sorted((folder / "benchmarks").rglob("*.tsv")):
@@ -61,9 +61,9 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
 
 
 def sizes(folder: Path, scans: Collection[str]) -> dict[str, float]:
-    """MB of the files of each scan: those below a folder of its name.
+    """MB of the files of each scan, which are below a folder with its name.
 
-    Files that are removed while they are counted do not count.
+    Files that are removed in the meantime are not counted.
     """
     megabytes = dict.fromkeys(scans, 0.0)
     for parent, _, names in os.walk(folder):
@@ -79,20 +79,20 @@ def largest_sizes(
     folder: Path, scans: Collection[str], interval_s: float = 0.1
 ) -> Iterator[dict[str, float]]:
     """Largest ``sizes`` of each scan while the context lasts; the dict is updated in place."""
-    largest, finished = dict.fromkeys(scans, 0.0), threading.Event()
+    largest, stopped = dict.fromkeys(scans, 0.0), threading.Event()
 
     def watch() -> None:
-        while not finished.wait(interval_s):
+        while not stopped.wait(interval_s):
             for scan, size in sizes(folder, scans).items():
                 largest[scan] = max(largest[scan], size)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    thread = threading.Thread(target=watch)
+    thread.start()
     try:
         yield largest
     finally:
-        finished.set()
-        watcher.join()
+        stopped.set()
+        thread.join()
 
 
 def difference(first: Path, second: Path) -> dict[str, Any]:

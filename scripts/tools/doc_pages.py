@@ -24,7 +24,7 @@ CHAPTERS = {
 
 
 def outputs_page() -> str:
-    """The tables' columns."""
+    """The page with the columns of the tables."""
     parts = [
         "# Columns of the tables",
         "",
@@ -42,11 +42,11 @@ def outputs_page() -> str:
     }
     for title, chapter in chapters.items():
         parts += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]
-        for c in chapter:
-            name = c["name"].replace("{label}", "LABEL")
-            text = c["Description"].replace("{label}", "LABEL")
-            levels = "".join(f"<br>`{k}`: {v}" for k, v in c.get("Levels", {}).items())
-            parts.append(f"| `{name}` | {text}{levels} | {c.get('Units', '')} |")
+        for column in chapter:
+            name = column["name"].replace("{label}", "LABEL")
+            text = column["Description"].replace("{label}", "LABEL")
+            levels = "".join(f"<br>`{k}`: {v}" for k, v in column.get("Levels", {}).items())
+            parts.append(f"| `{name}` | {text}{levels} | {column.get('Units', '')} |")
         parts.append("")
     return "\n".join(parts)
 
@@ -57,7 +57,7 @@ class _SchemaWithoutTitles(GenerateJsonSchema):
 
 
 def json_schema(model: type[Section]) -> str:
-    """JSON Schema of the config or of the cards, in YAML, for editors."""
+    """The JSON Schema of the config or of the cards as YAML, for editors."""
     schema = {
         "$schema": GenerateJsonSchema.schema_dialect,
         **model.model_json_schema(schema_generator=_SchemaWithoutTitles),
@@ -67,7 +67,7 @@ def json_schema(model: type[Section]) -> str:
 
 
 def config_page() -> str:
-    """The config's keys."""
+    """The page with the keys of the config."""
     parts = ["# Config keys", "", "Made by `make docs` from lesionflow.cards.config.", ""]
     parts += ["| key | meaning | default |", "|---|---|---|"]
     parts += [_row(key, field) for key, field in Config.model_fields.items()]
@@ -75,7 +75,7 @@ def config_page() -> str:
 
 
 def card_page() -> str:
-    """The keys of a model card."""
+    """The page with the keys of a model card."""
     parts = [
         "# Keys of a model card",
         "",
@@ -99,7 +99,7 @@ def card_page() -> str:
 
 
 def _rows(model: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Key and table row of every key of a section and of the sections in it, but for the steps."""
+    """Key and table row of every key of a section and of the sections in it, without those of ``Step``."""
     for key, field in model.model_fields.items():
         section = section_of(field.annotation)
         if key not in CHAPTERS:

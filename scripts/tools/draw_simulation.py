@@ -1,4 +1,4 @@
-"""Draw one simulated head in every sequence with its true brain mask and lesions, as in docs/simulated.png."""
+"""Draw one simulated head in every sequence with its brain mask and microbleeds, as in docs/simulated.png."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -11,7 +11,7 @@ from lesionflow.base.atomic_write import write_atomically
 from lesionflow.simulation.scan import Scan, simulated_head, simulated_scan
 from lesionflow.simulation.tissue_contrast import SEQUENCES
 
-BLEEDS = 14
+MICROBLEEDS = 14
 SPACING_MM = {"swi": (0.6, 0.6, 2.0), "flair": (0.9, 0.9, 3.0), "t2": (0.7, 0.7, 4.0)}
 BRAIN, LESION = "#4fc3f7", "#ff5a36"
 
@@ -19,7 +19,7 @@ BRAIN, LESION = "#4fc3f7", "#ff5a36"
 def slices(
     scan: Scan, centre: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """Image, brain, lesions and aspect ratio of the three orthogonal slices through a world position, oriented for display."""
+    """Image, brain, lesions and aspect ratio of the three slices through a world position, oriented for display."""
     data = np.asanyarray(scan.image.dataobj).astype(np.float32)
     zooms = scan.image.header.get_zooms()
     voxel = np.rint(np.linalg.inv(scan.image.affine) @ [*centre, 1])[:3].astype(int)
@@ -27,7 +27,8 @@ def slices(
     views = []
     for axis in (2, 1, 0):
         first, second = (a for a in range(3) if a != axis)
-        planes = [np.take(v, voxel[axis], axis).T[::-1] for v in (data, scan.brain, scan.lesions)]
+        volumes = (data, scan.brain, scan.lesions)
+        planes = [np.take(volume, voxel[axis], axis).T[::-1] for volume in volumes]
         views.append((*planes, zooms[second] / zooms[first]))
     return views
 
@@ -41,18 +42,18 @@ def main() -> None:
     parser.add_argument("--label-map", type=Path, help="default: the MNI152 template")
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
-    head = simulated_head(args.seed, BLEEDS, label_map=args.label_map)
-    largest = max(head.bleeds, key=lambda bleed: bleed.diameter_mm)
+    head = simulated_head(args.seed, MICROBLEEDS, label_map=args.label_map)
+    largest = max(head.microbleeds, key=lambda microbleed: microbleed.diameter_mm)
     figure = Figure(figsize=(21, 11), facecolor="black", layout="constrained")
     panels = figure.subplots(3, 6)
     figure.suptitle("SIMULATED: no person was scanned", color="white", fontsize=14)
     for number, sequence in enumerate(SEQUENCES):
         spacing = SPACING_MM.get(sequence, (1.0, 1.0, 1.0))
         scan = simulated_scan(head, 1, sequence, spacing, "RAS", whole_head=number % 2 == 1)
-        top = np.percentile(np.asanyarray(scan.image.dataobj)[scan.brain], 99.5)
+        brightest = np.percentile(np.asanyarray(scan.image.dataobj)[scan.brain], 99.5)
         for column, (image, brain, lesions, aspect) in enumerate(slices(scan, largest.centre)):
             panel = panels[number // 2, 3 * (number % 2) + column]
-            panel.imshow(image, cmap="gray", vmin=0, vmax=1.1 * top, aspect=aspect)
+            panel.imshow(image, cmap="gray", vmin=0, vmax=1.1 * brightest, aspect=aspect)
             panel.contour(brain, [0.5], colors=BRAIN, linewidths=0.5)
             if lesions.any():
                 panel.contour(lesions > 0, [0.5], colors=LESION, linewidths=1)

@@ -1,4 +1,4 @@
-"""Evaluate the brain mask on simulated scans of heads that training did not use; part of ``make brainmask-weights``."""
+"""Evaluate the brain mask on simulated scans of held-out heads; part of ``make brainmask-weights``."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -33,20 +33,20 @@ from lesionflow.training.brain_mask_scores import RESOLUTIONS_MM, mask_dice, sum
 CARD = Path("config/models/brainmask.yaml")
 
 
-def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str, Any]:
-    """Dice on the scan's grid with the outline of the brain and with its tissue, volumes, and the time it took."""
+def evaluate_scan(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str, Any]:
+    """Compute a brain mask; return its volume, its Dice with the outline and the tissue of the brain, and the time."""
     started = time.monotonic()
     probability, grid = brain_probability(scan.image, card, folds)
     scan_grid = Grid(scan.image.affine, scan.brain.shape)
     image = nib.Nifti1Image(probability, grid.affine)
-    brain = brain_from_probability(image, scan.image, scan_grid)
+    mask = brain_from_probability(image, scan.image, scan_grid)
     seconds = time.monotonic() - started
     tissue = resample(head.anatomy.brain, head.anatomy.affine, scan_grid, "linear") > 0.5
     return {
-        "dice": round(mask_dice(brain, scan.brain), 4),
-        "tissue_dice": round(mask_dice(brain, tissue), 4),
-        "volume_ml": round(float(brain.sum() * scan_grid.voxel_mm3 / 1000), 1),
-        "true_ml": round(float(scan.brain.sum() * scan_grid.voxel_mm3 / 1000), 1),
+        "dice": round(mask_dice(mask, scan.brain), 4),
+        "tissue_dice": round(mask_dice(mask, tissue), 4),
+        "volume_ml": round(float(mask.sum() * scan_grid.voxel_mm3 / 1000), 1),
+        "reference_ml": round(float(scan.brain.sum() * scan_grid.voxel_mm3 / 1000), 1),
         "seconds": round(seconds, 2),
     }
 
@@ -54,7 +54,7 @@ def measured(scan: Scan, head: Head, card: Card, folds: list[Path]) -> dict[str,
 def head_rows(
     job: tuple[Path, int, list[str]], card: Card, folds: list[Path], keep: Path | None
 ) -> list[dict[str, Any]]:
-    """One row per scan of a head, in several sequences and every resolution."""
+    """Simulate and evaluate scans of a head in several sequences and every resolution; one row per scan."""
     path, seed, sequences = job
     head = simulated_head(seed, 6, label_map=path)
     rows = []
@@ -64,7 +64,7 @@ def head_rows(
             name = f"{path.name.split('.')[0]}_{sequence}_{number}"
             row = {"head": path.name.split(".")[0], "sequence": sequence}
             row["spacing_mm"] = " x ".join(f"{s:g}" for s in spacing)
-            rows.append(row | measured(scan, head, card, folds))
+            rows.append(row | evaluate_scan(scan, head, card, folds))
             if keep:
                 nib.save(scan.image, keep / f"{name}.nii.gz")
                 brain = nib.Nifti1Image(scan.brain.astype(np.uint8), scan.image.affine)
@@ -75,7 +75,7 @@ def head_rows(
 def main() -> None:
     """Simulate scans of the held-out heads, compute their brain masks, and write the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("anatomies", type=Path, help="folder of label maps that training used")
+    parser.add_argument("anatomies", type=Path, help="folder of label maps, as used in training")
     parser.add_argument("--out", type=Path, default=Path("resources/brainmask/figures.json"))
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder to keep the scans in")
@@ -87,14 +87,18 @@ def main() -> None:
     if args.keep:
         args.keep.mkdir(parents=True, exist_ok=True)
     halves = [list(SEQUENCES)[::2], list(SEQUENCES)[1::2]]
-    jobs = [(p, 100 * args.seed + n, h) for n, p in enumerate(held_out) for h in halves]
+    jobs = [
+        (path, 100 * args.seed + n, sequences)
+        for n, path in enumerate(held_out)
+        for sequences in halves
+    ]
     with tempfile.TemporaryDirectory() as folder:
         folds = import_card(card, Path(folder), args.workers)
         rows_of_head = partial(head_rows, card=card, folds=folds, keep=args.keep)
         with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
             rows = [row for head in pool.map(rows_of_head, jobs) for row in head]
     scans = pd.DataFrame(rows)
-    about = "Dice on the scan's own grid, simulated scans of heads that no training saw"
+    about = "Dice coefficients on the grid of the scan, for simulated scans of held-out heads"
     tissue = scans.assign(dice=scans.tissue_dice)
     figures = {
         "about": about,
@@ -102,8 +106,8 @@ def main() -> None:
         "outline": summary(scans),
         "tissue": summary(tissue),
     }
-    with write_atomically(args.out) as target:
-        target.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    with write_atomically(args.out) as partial_file:
+        partial_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     print(scans.sort_values("dice").to_string(index=False))
     print(json.dumps(figures, indent=2))
 

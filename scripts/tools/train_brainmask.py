@@ -14,17 +14,19 @@ from lesionflow.training.train_brain_mask import random_examples, train_mask
 
 
 def main() -> None:
-    """Make images of random contrast from the label maps, train on them, and export the weights."""
+    """Generate images of random contrast from the label maps, train on them, and export the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("anatomies", type=Path, help="folder of whole-head label maps (NIfTI)")
     parser.add_argument("--out", type=Path, default=Path("resources/brainmask"))
     parser.add_argument("--card", type=Path, default=Path("config/models/brainmask.yaml"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--examples", type=int, default=700, help="images to train on")
+    parser.add_argument("--examples", type=int, default=700, help="number of training images")
     parser.add_argument(
-        "--steps", type=int, default=1200, help="training steps after them, on one whole image each"
+        "--near", type=int, default=4000, help="training steps on boxes around brains, one per step"
     )
-    parser.add_argument("--near", type=int, default=4000, help="training steps, on one box each")
+    parser.add_argument(
+        "--steps", type=int, default=1200, help="training steps on full images after these"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

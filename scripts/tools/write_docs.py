@@ -1,7 +1,7 @@
-"""Write the pages and figures of docs/ that are generated; ``--check`` fails if one is out of date.
+"""Write the generated pages and figures of docs/; ``--check`` fails if one is out of date.
 
-The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the cards
-and their JSON Schemas from ``lesionflow.cards``, and the performance of the shipped networks from
+The graph of rules comes from Snakemake, the columns from ``lesionflow.results``, the keys of the config and of the
+cards and their JSON Schemas from ``lesionflow.cards``, and the performance of the shipped networks from
 ``resources/*/figures.json``.
 """
 
@@ -52,20 +52,21 @@ def rule_edges() -> Edges:
             "--snakefile",
             str(REPOSITORY / "Snakefile"),
         ]
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, "--directory", folder, "--rulegraph", "dot"],
             capture_output=True,
             text=True,
             check=False,
         )
-    if done.returncode != 0:
-        sys.exit(done.stderr)
-    names = dict(NODE.findall(done.stdout))
-    return sorted({(names[a], names[b]) for a, b in EDGE.findall(done.stdout) if names[b] != "all"})
+    if process.returncode != 0:
+        sys.exit(process.stderr)
+    names = dict(NODE.findall(process.stdout))
+    edges = {(names[a], names[b]) for a, b in EDGE.findall(process.stdout)}
+    return sorted(edge for edge in edges if edge[1] != "all")
 
 
 def node_positions(edges: Edges) -> dict[str, tuple[float, float]]:
-    """Position of each rule in the figure: one column to the right of the last rule that it needs."""
+    """Position of each rule in the figure: one column to the right of the rightmost rule that it needs."""
     names = sorted({name for edge in edges for name in edge})
     needs = {name: [a for a, b in edges if b == name] for name in names}
     rank: dict[str, int] = {}
@@ -133,21 +134,21 @@ def demo_page() -> str:
         "nothing about real scans.",
         "",
     ]
-    for part in figures.values():
+    for scores in figures.values():
         parts += [
-            f"{part['about'][0].upper()}{part['about'][1:]}. {part['scans']} scans.",
+            f"{scores['about'][0].upper()}{scores['about'][1:]}. {scores['scans']} scans.",
             "",
-            *_score_rows(part),
+            *_score_rows(scores),
             "",
         ]
-        clean = part["false_positives_a_scan_without_lesions"]
-        if clean is not None:
-            parts += [f"False positives per scan without lesions: {clean}.", ""]
+        false_positives = scores["false_positives_a_scan_without_lesions"]
+        if false_positives is not None:
+            parts += [f"False positives per scan without lesions: {false_positives}.", ""]
     return "\n".join(parts)
 
 
-def _score_rows(part: dict[str, Any]) -> list[str]:
-    rows = {"all": part["all"], **part["by_diameter"], **part["by_place"]}
+def _score_rows(scores: dict[str, Any]) -> list[str]:
+    rows = {"all": scores["all"], **scores["by_diameter"], **scores["by_place"]}
     table = ["| | " + " | ".join(SCORES.values()) + " |", "|---" * (1 + len(SCORES)) + "|"]
     for name, row in rows.items():
         cells = ["-" if row[key] is None else str(row[key]) for key in SCORES]

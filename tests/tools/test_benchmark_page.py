@@ -32,8 +32,8 @@ def test_step_seconds_are_summed_over_jobs_and_peak_memory_is_the_largest(tmp_pa
     assert steps["predict_fold"]["peak_mb"] == 950
 
 
-def test_largest_size_of_a_scan_is_recorded_while_files_come_and_go(tmp_path):
-    work = tmp_path / "sub-02" / "work"  # a parent folder with the name of a scan does not count
+def test_largest_size_of_a_scan_is_recorded_while_files_are_written_and_removed(tmp_path):
+    work = tmp_path / "sub-02" / "work"  # a parent folder with the name of a scan is ignored
     with benchmark_page.largest_sizes(work, ["sub-01", "sub-02"], interval_s=0.01) as largest:
         write(work / "m/sub-01/anat/a.nii", "x" * 3000)
         write(work / "m/sub-01/anat/b.nii", "x" * 2000)

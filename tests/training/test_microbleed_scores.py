@@ -7,15 +7,15 @@ from support.spheres import spheres
 
 
 def test_scores_by_hand():
-    one = spheres(((10, 10, 10), 1.2), ((30, 30, 30), 3))
-    none = spheres()
-    found = np.zeros((40, 40, 40))
-    found[30:32, 30, 30] = 0.9  # touches the large one
-    found[20, 20, 20] = 0.9  # nothing there
-    found[10, 10, 10] = 0.5  # not above the threshold
-    false = np.zeros((40, 40, 40))
-    false[1:8, 1:8, 1:8] = 0.9
-    table = scores([found, false], [one, none])
+    with_lesions = spheres(((10, 10, 10), 1.2), ((30, 30, 30), 3))
+    without_lesions = spheres()
+    probability = np.zeros((40, 40, 40))
+    probability[30:32, 30, 30] = 0.9  # overlaps the large lesion
+    probability[20, 20, 20] = 0.9  # false positive
+    probability[10, 10, 10] = 0.5  # on the small lesion, but not above the threshold
+    false_positive = np.zeros((40, 40, 40))
+    false_positive[1:8, 1:8, 1:8] = 0.9
+    table = scores([probability, false_positive], [with_lesions, without_lesions])
     assert table["all"] == {
         "lesions": 2,
         "found": 1,
@@ -34,22 +34,22 @@ def test_scores_by_hand():
 
 def test_small_lesions_are_neither_missed_nor_false_positives():
     example = spheres(((10, 10, 10), 0.8), ((30, 30, 30), 3))
-    found = np.zeros((40, 40, 40))
-    found[10, 10, 10] = found[30, 30, 30] = 0.9
-    figures = scores([found], [example])
-    assert figures["all"]["lesions"] == figures["all"]["found"] == 1
-    assert figures["all"]["false_positives"] == 0
-    assert scores([0 * found], [example])["all"]["lesions"] == 1
+    probability = np.zeros((40, 40, 40))
+    probability[10, 10, 10] = probability[30, 30, 30] = 0.9
+    table = scores([probability], [example])
+    assert table["all"]["lesions"] == table["all"]["found"] == 1
+    assert table["all"]["false_positives"] == 0
+    assert scores([0 * probability], [example])["all"]["lesions"] == 1
 
 
 def test_the_place_of_a_false_positive_is_that_of_most_voxels():
     example = spheres(((10, 10, 10), 3))
     example.place[20:] = 2
-    found = np.zeros((40, 40, 40))
-    found[19:23, 5, 5] = 0.9
-    figures = scores([found], [example])["by_place"]
-    assert figures["infratentorial"]["false_positives"] == 1
-    assert figures["lobar"] == {**figures["lobar"], "lesions": 1, "false_positives": 0}
+    probability = np.zeros((40, 40, 40))
+    probability[19:23, 5, 5] = 0.9
+    by_place = scores([probability], [example])["by_place"]
+    assert by_place["infratentorial"]["false_positives"] == 1
+    assert by_place["lobar"] == {**by_place["lobar"], "lesions": 1, "false_positives": 0}
 
 
 def test_detections_outside_the_brain_are_ignored():

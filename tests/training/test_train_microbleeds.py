@@ -4,17 +4,15 @@ import numpy as np
 import pytest
 
 from lesionflow.training import train_microbleeds
-from lesionflow.training.microbleed_examples import (
-    SHAPE,
-)
+from lesionflow.training.microbleed_examples import SHAPE
 from support.spheres import spheres
 
 
 def test_each_fold_holds_out_another_third():
     examples = list(range(9))
-    parts = [train_microbleeds.thirds(examples, fold) for fold in (1, 2, 3)]
-    assert sorted(n for _, left_out in parts for n in left_out) == examples
-    assert all(sorted(learn + left_out) == examples for learn, left_out in parts)
+    folds = [train_microbleeds.split_fold(examples, fold) for fold in (1, 2, 3)]
+    assert sorted(n for _, held_out in folds for n in held_out) == examples
+    assert all(sorted(training + held_out) == examples for training, held_out in folds)
 
 
 def test_patches_depend_on_the_seed_and_cover_lesions():
@@ -27,28 +25,28 @@ def test_patches_depend_on_the_seed_and_cover_lesions():
     assert first.min() >= 0 and first.max() <= 1
 
 
-def test_false_alarms_are_the_peaks_of_false_positives():
+def test_each_false_positive_has_its_voxel_of_highest_probability():
     example = spheres(((10, 10, 10), 3))
-    found = np.zeros((1, 40, 40, 40, 1), np.float32)
-    found[0, 12, 10, 10] = 0.99  # on the lesion
-    found[0, 20, 20, 20:23, 0] = 0.4, 0.6, 0.5
-    found[0, 30, 30, 30] = 0.9
-    found[0, 5, 30, 30] = 0.3  # not above
+    probability = np.zeros((1, 40, 40, 40, 1), np.float32)
+    probability[0, 12, 10, 10] = 0.99  # on the lesion
+    probability[0, 20, 20, 20:23, 0] = 0.4, 0.6, 0.5
+    probability[0, 30, 30, 30] = 0.9
+    probability[0, 5, 30, 30] = 0.3  # not above the threshold
 
     class Model:
         def predict_on_batch(self, image):
-            assert image.shape == found.shape and image.dtype == np.float32
-            return found
+            assert image.shape == probability.shape and image.dtype == np.float32
+            return probability
 
-    alarms = train_microbleeds.false_alarms(Model(), example)
-    assert alarms.tolist() == [[30, 30, 30], [20, 20, 21]]
-    assert len(train_microbleeds.false_alarms(Model(), example, most=1)) == 1
+    peaks = train_microbleeds.false_positive_peaks(Model(), example)
+    assert peaks.tolist() == [[30, 30, 30], [20, 20, 21]]
+    assert len(train_microbleeds.false_positive_peaks(Model(), example, max_count=1)) == 1
 
 
 @pytest.mark.slow
-def test_the_lesion_loss_is_zero_for_the_truth():
-    truth = np.zeros((1, 16, 16, 16, 1), np.float32)
-    truth[0, 8, 8, 8] = 1
-    rate = train_microbleeds.lesion_loss
-    assert float(rate(truth, truth)) == pytest.approx(0, abs=1e-3)
-    assert float(rate(truth, 1 - truth)) > float(rate(truth, 0 * truth)) > 0.1
+def test_the_lesion_loss_is_zero_for_the_reference():
+    reference = np.zeros((1, 16, 16, 16, 1), np.float32)
+    reference[0, 8, 8, 8] = 1
+    loss = train_microbleeds.lesion_loss
+    assert float(loss(reference, reference)) == pytest.approx(0, abs=1e-3)
+    assert float(loss(reference, 1 - reference)) > float(loss(reference, 0 * reference)) > 0.1

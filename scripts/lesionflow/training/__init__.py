@@ -1,1 +1,1 @@
-"""Training of the weights that ship with lesionflow."""
+"""Training of the weights that are shipped with lesionflow."""

@@ -14,7 +14,10 @@ CARDS = Path("config/models")
 
 @contextmanager
 def brain_mask_model(needed: bool) -> Iterator[tuple[Card, list[Path]] | None]:
-    """The card ``brainmask`` and its imported folds for the duration of the block; None if not ``needed``."""
+    """Import the card ``brainmask`` to a temporary folder for the duration of the block.
+
+    The value is the card and its imported folds, or None if it is not ``needed``.
+    """
     if not needed:
         yield None
         return

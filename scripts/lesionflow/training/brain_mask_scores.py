@@ -1,4 +1,4 @@
-"""Agreement of computed with true brain masks on simulated scans, by sequence and resolution."""
+"""Agreement of computed and reference brain masks on simulated scans, by sequence and resolution."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ RESOLUTIONS_MM = ((0.6, 0.6, 2.0), (1.0, 1.0, 1.0), (0.9, 0.9, 5.0))
 
 
 def mask_dice(mask: np.ndarray, reference: np.ndarray) -> float:
-    """Dice's coefficient of two masks (bool, one shape); NaN where both are empty."""
+    """Dice coefficient of two masks (bool, of equal shape); NaN if both are empty."""
     return float(dice(int((mask & reference).sum()), int(mask.sum()), int(reference.sum())))
 
 
@@ -29,13 +29,13 @@ def summary(scans: pd.DataFrame) -> dict[str, Any]:
         "scans": len(scans),
         "worst": {key: worst[key] for key in ("head", "sequence", "spacing_mm", "dice")},
         "mean": round(float(scans.dice.mean()), 4),
-        "by_sequence": _by(scans, "sequence"),
-        "by_spacing_mm": _by(scans, "spacing_mm"),
-        "by_head": _by(scans, "head"),
+        "by_sequence": _summary_by(scans, "sequence"),
+        "by_spacing_mm": _summary_by(scans, "spacing_mm"),
+        "by_head": _summary_by(scans, "head"),
     }
 
 
-def _by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
+def _summary_by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
     groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(key, sort=False)
     return {
         str(name): {

@@ -1,4 +1,4 @@
-"""Save a trained network, and write the MD5 of its file into its card."""
+"""Export of a trained network, with the MD5 of its file in its card."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ def export_weights(model: Any, path: Path, card: Path) -> None:
 
 
 def with_digests(card: str, digests: dict[str, str]) -> str:
-    """Text of a card with the MD5 of each file, given by name, on the line after its path.
+    """Text of a card with a new MD5 for each file name, on the line after its path.
 
     Raises
     ------

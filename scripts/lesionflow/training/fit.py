@@ -1,4 +1,4 @@
-"""Fitting of the networks that lesionflow includes."""
+"""Fitting of the networks that are shipped with lesionflow."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,14 +10,18 @@ def fit(
     model: Any,
     batches: Iterator[tuple[np.ndarray, np.ndarray]],
     steps: int,
-    rate: float,
+    learning_rate: float,
     loss: Callable[[Any, Any], Any],
 ) -> None:
-    """Train a Keras model in place with Adam, and a learning rate with linear warm-up and cosine decay."""
+    """Train a Keras model in place with Adam, with linear warm-up and cosine decay of the learning rate."""
     import keras
 
     schedule = keras.optimizers.schedules.CosineDecay(
-        rate / 20, steps, 0.01, warmup_target=rate, warmup_steps=max(1, steps // 20)
+        learning_rate / 20,
+        steps,
+        0.01,
+        warmup_target=learning_rate,
+        warmup_steps=max(1, steps // 20),
     )
     model.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), loss)
     model.fit(batches, steps_per_epoch=steps)

@@ -1,4 +1,4 @@
-"""Simulated scans as input of the demo ensemble, prepared as the workflow prepares scans."""
+"""Simulated scans as input of the demo ensemble, preprocessed as in the workflow."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.interpolation import welch_sinc
 from lesionflow.imaging.resampling import resample
 from lesionflow.networks.inference.find_brain import brain_probability
-from lesionflow.simulation.microbleeds import Microbleed, rasterize
+from lesionflow.simulation.microbleeds import Hypointensity, rasterize
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 
 SHAPE = (160, 214, 176)
@@ -44,12 +44,13 @@ class Example:
     image : array of ``SHAPE``, float16
         Normalised intensities.
     lesions : array of ``SHAPE``, int16
-        Numbers of the true lesions, 0 elsewhere.
+        Reference segmentation: numbers of the microbleeds, 0 elsewhere.
     brain : array of ``SHAPE``, bool
+        Brain mask.
     mimics : array (n, 3), int16
-        Voxels at veins, calcium and iron, inside the brain.
-    bleeds
-        The true lesions in the order of their numbers.
+        Voxels on veins and calcifications, inside the brain.
+    microbleeds
+        Microbleeds in the order of their numbers.
     grid
         Grid of all arrays.
     place : array of ``SHAPE``, uint8
@@ -60,88 +61,92 @@ class Example:
     lesions: np.ndarray
     brain: np.ndarray
     mimics: np.ndarray
-    bleeds: list[Microbleed]
+    microbleeds: list[Hypointensity]
     grid: Grid
     place: np.ndarray
 
 
 @dataclass(frozen=True)
-class HeadJob:
-    """A scan to simulate: seed of the head, number of microbleeds, and its label map, or None for the template."""
+class SimulationJob:
+    """A scan to simulate: seed of the head, number of microbleeds, and label map (None: the MNI152 template)."""
 
     seed: int
-    bleeds: int
+    microbleeds: int
     label_map: Path | None = None
 
 
-def prepared(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
+def preprocess(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
     """Resample, mask, crop and normalize a simulated scan as the workflow does.
 
-    ``brain`` is the mask on ``grid_of(scan)``; without one, the scan's true brain is used.
+    ``brain`` is a mask on ``covering_grid(scan)``; by default the reference mask of the scan is used.
     """
     affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
-    full_grid = grid_of(scan)
+    full_grid = covering_grid(scan)
     image = welch_sinc(data, index_map(affine, full_grid.affine), full_grid.shape)
     if brain is None:
         brain = resample(scan.brain.astype(np.uint8), affine, full_grid, "nearest") > 0
     box = crop_grid(brain, full_grid.affine, SHAPE)
     inside = paste(brain, full_grid.affine, box)
     channels = paste(image, full_grid.affine, box)[..., None]
-    normal = normalize(channels, INPUT["normalize"], inside)[..., 0]
+    normalized = normalize(channels, INPUT["normalize"], inside)[..., 0]
 
-    places = [spot.centre[None] for spot in head.calcium]
-    places += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
-    index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(places))).astype(int)
+    positions = [calcification.centre[None] for calcification in head.calcifications]
+    positions += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
+    index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(positions))).astype(int)
     index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]
     index = index[inside[tuple(index.T)]]
     anatomy = head.anatomy
     return Example(
-        normal.astype(np.float16),
-        rasterize(scan.bleeds, box),
+        normalized.astype(np.float16),
+        rasterize(scan.microbleeds, box),
         inside,
         index.astype(np.int16),
-        scan.bleeds,
+        scan.microbleeds,
         box,
         resample(anatomy.place, anatomy.affine, box, "nearest"),
     )
 
 
-def grid_of(scan: Scan) -> Grid:
-    """Grid of the demo model that covers a scan."""
+def covering_grid(scan: Scan) -> Grid:
+    """Grid with the orientation and voxel size of the demo model that covers a scan."""
     shape = scan.image.shape
     return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
 
 
-def simulated_example(job: HeadJob, mask: tuple[Card, list[Path]] | None = None) -> Example:
-    """Simulate a scan and prepare it.
+def simulated_example(
+    job: SimulationJob, mask_model: tuple[Card, list[Path]] | None = None
+) -> Example:
+    """Simulate and preprocess a scan.
 
-    ``mask`` is the card of a brain-mask model and its imported folds, for heads from label maps; heads from the
-    template use their true mask, as the demo cohort does.
+    ``mask_model`` is the card of a brain-mask model and its imported folds. It is used for heads from label maps;
+    heads from the template have their reference mask, as in the demo cohort.
     """
-    head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
+    head = simulated_head(job.seed, job.microbleeds, label_map=job.label_map)
     scan = simulated_scan(head, 1)
-    if mask is None or job.label_map is None:
-        return prepared(scan, head)
-    probability, grid = brain_probability(scan.image, *mask)
+    if mask_model is None or job.label_map is None:
+        return preprocess(scan, head)
+    probability, grid = brain_probability(scan.image, *mask_model)
     image = nib.Nifti1Image(probability, grid.affine)
-    return prepared(scan, head, brain_from_probability(image, scan.image, grid_of(scan)))
+    return preprocess(scan, head, brain_from_probability(image, scan.image, covering_grid(scan)))
 
 
 def simulated_examples(
-    jobs: list[HeadJob], workers: int, mask: tuple[Card, list[Path]] | None = None
+    jobs: list[SimulationJob], workers: int, mask_model: tuple[Card, list[Path]] | None = None
 ) -> list[Example]:
     """Run ``simulated_example`` for many jobs in parallel processes; results in the order of the jobs."""
-    simulate = partial(simulated_example, mask=mask)
+    simulate = partial(simulated_example, mask_model=mask_model)
     if workers == 1:
         return [simulate(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return list(pool.map(simulate, jobs))
 
 
-def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
-    """Jobs for ``count`` training scans with many microbleeds in each head.
+def training_jobs(
+    seed: int, count: int, label_maps: list[Path] | None = None
+) -> list[SimulationJob]:
+    """Jobs for ``count`` training scans with 12 to 29 microbleeds in each head.
 
-    With label maps, the heads come from these in turn, and every third head from the template.
+    Heads are from the template; with label maps, two of three are from these in turn instead.
     """
     rng = np.random.default_rng([seed, 7])
     heads = [
@@ -149,25 +154,32 @@ def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -
         for n in range(count)
     ]
     return [
-        HeadJob(1000 * seed + n, int(rng.integers(12, 30)), head) for n, head in enumerate(heads)
+        SimulationJob(1000 * seed + n, int(rng.integers(12, 30)), head)
+        for n, head in enumerate(heads)
     ]
 
 
-def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
-    """Jobs with seeds that training does not use; every fourth head has no microbleeds, the others one to twelve."""
+def evaluation_jobs(seed: int, count: int) -> list[SimulationJob]:
+    """Jobs for scans of template heads with seeds that training does not use.
+
+    Every fourth head has no microbleeds, the others have one to twelve.
+    """
     rng = np.random.default_rng([seed, 8])
     return [
-        HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
+        SimulationJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
         for n in range(count)
     ]
 
 
-def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
-    """Jobs for ``scans`` scans of each label map with one to twelve microbleeds, then for the same heads with none."""
+def held_out_jobs(seed: int, label_maps: list[Path], scans: int = 5) -> list[SimulationJob]:
+    """Jobs for scans of held-out label maps, with seeds that training does not use.
+
+    ``scans`` heads of each label map with one to twelve microbleeds, then the same heads without any.
+    """
     rng = np.random.default_rng([seed, 13])
     jobs = [
-        HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
+        SimulationJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
         for m, path in enumerate(label_maps)
         for n in range(scans)
     ]
-    return jobs + [HeadJob(job.seed, 0, job.label_map) for job in jobs]
+    return jobs + [SimulationJob(job.seed, 0, job.label_map) for job in jobs]

@@ -1,4 +1,4 @@
-"""Detection scores of an ensemble on simulated lesions, by size and place."""
+"""Detection scores of an ensemble on simulated microbleeds, by size and place."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from lesionflow.imaging.grids import equivalent_diameter_mm
 from lesionflow.simulation.template_head import PLACES
 from lesionflow.training.microbleed_examples import Example
 
-SMALLEST_MM = 2.0  # smaller true lesions count neither as missed nor, if detected, as false
+SMALLEST_MM = 2.0  # smaller microbleeds are ignored: neither missed nor, if detected, false
 CLASSES_MM = {"2 to 3 mm": (0.0, 3.0), "3 to 5 mm": (3.0, 5.0), "5 mm and more": (5.0, np.inf)}
 
 
-def matches(detections: np.ndarray, example: Example) -> pd.DataFrame:
-    """One row for each true lesion of 2 mm and more, and one for each false positive.
+def match_detections(detections: np.ndarray, example: Example) -> pd.DataFrame:
+    """One row for each microbleed of 2 mm or more, and one for each false positive.
 
-    A true lesion is detected if any of its voxels is. A detection is a false positive if none of its voxels
-    lies in a true lesion, of any size. The diameter of a true lesion is that of its ellipsoid, the diameter of a
-    false positive that of a sphere of its volume; the place of a false positive is that of most of its voxels.
+    A microbleed is detected if any of its voxels is in a detection. A detection is a false positive if none of its
+    voxels is in a microbleed of any size. The diameter of a microbleed is that of its ellipsoid, the diameter of a
+    false positive that of a sphere of equal volume; the place of a false positive is that of most of its voxels.
 
     Parameters
     ----------
@@ -30,67 +30,69 @@ def matches(detections: np.ndarray, example: Example) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``mm, place, true, hit`` (whether a true lesion is detected; False for a false positive).
+        ``diameter_mm, place, reference, detected``: ``reference`` is True for a microbleed and False for a false
+        positive, ``detected`` whether a microbleed is detected (False for a false positive).
     """
-    hit = np.unique(example.lesions[detections > 0])
+    detected = np.unique(example.lesions[detections > 0])
     rows = [
-        (bleed.diameter_mm, bleed.place, True, bool(number in hit))
-        for number, bleed in enumerate(example.bleeds, start=1)
-        if bleed.diameter_mm >= SMALLEST_MM
+        (microbleed.diameter_mm, microbleed.place, True, bool(number in detected))
+        for number, microbleed in enumerate(example.microbleeds, start=1)
+        if microbleed.diameter_mm >= SMALLEST_MM
     ]
     overlapping = np.unique(detections[example.lesions > 0])
     for number, box in enumerate(ndimage.find_objects(detections), start=1):
         if number not in overlapping:
             voxels = detections[box] == number
-            mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))
+            diameter_mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))
             place = np.bincount(example.place[box][voxels]).argmax()
-            rows.append((float(mm), PLACES[place], False, False))
-    return pd.DataFrame(rows, columns=["mm", "place", "true", "hit"])
+            rows.append((diameter_mm, PLACES[place], False, False))
+    return pd.DataFrame(rows, columns=["diameter_mm", "place", "reference", "detected"])
 
 
 def scores(
     probabilities: list[np.ndarray], examples: list[Example], threshold: float = 0.5
 ) -> dict[str, Any]:
-    """Sensitivity, precision, F1 and false positives per scan, over all lesions, by size and by place.
+    """Sensitivity, precision, F1 and false positives per scan, over all microbleeds, by size and by place.
 
-    Lesions are 26-connected components above ``threshold`` inside the brain. A class consists of the
-    true lesions and the false positives of that size or place, and its precision is computed from both. Values
-    that are not defined (no lesion in a class) are None.
+    Detections are 26-connected components above ``threshold`` inside the brain. The scores of a size or place are
+    computed from the microbleeds and the false positives of that size or place. Undefined scores (no microbleed)
+    are None.
     """
     tables = [
-        matches(label_lesions((probability > threshold) & e.brain, 26, e.grid.affine), e)
+        match_detections(label_lesions((probability > threshold) & e.brain, 26, e.grid.affine), e)
         for probability, e in zip(probabilities, examples, strict=True)
     ]
     table = pd.concat(tables, ignore_index=True)
     scans = len(examples)
-    without_lesions = [t for t, e in zip(tables, examples, strict=True) if not e.bleeds]
-    false = sum(len(t) for t in without_lesions)
+    without_lesions = [t for t, e in zip(tables, examples, strict=True) if not e.microbleeds]
+    false_positives = sum(len(t) for t in without_lesions)
     return {
         "scans": scans,
         "scans_without_lesions": len(without_lesions),
-        "all": _figures(table, scans),
-        "false_positives_a_scan_without_lesions": _rounded(false / len(without_lesions))
+        "all": _scores(table, scans),
+        "false_positives_a_scan_without_lesions": _rounded(false_positives / len(without_lesions))
         if without_lesions
         else None,
         "by_diameter": {
-            name: _figures(table[(table.mm >= low) & (table.mm < high)], scans)
+            name: _scores(table[(table.diameter_mm >= low) & (table.diameter_mm < high)], scans)
             for name, (low, high) in CLASSES_MM.items()
         },
-        "by_place": {name: _figures(table[table.place == name], scans) for name in PLACES},
+        "by_place": {name: _scores(table[table.place == name], scans) for name in PLACES},
     }
 
 
-def _figures(table: pd.DataFrame, scans: int) -> dict[str, Any]:
-    lesions, hits = int(table.true.sum()), int(table.hit.sum())
-    false = len(table) - lesions
+def _scores(table: pd.DataFrame, scans: int) -> dict[str, Any]:
+    lesions, detected = int(table.reference.sum()), int(table.detected.sum())
+    false_positives = len(table) - lesions
+    positives = detected + false_positives
     return {
         "lesions": lesions,
-        "found": hits,
-        "false_positives": false,
-        "sensitivity": _rounded(hits / lesions) if lesions else None,
-        "precision": _rounded(hits / (hits + false)) if hits + false else None,
-        "f1": _rounded(2 * hits / (lesions + hits + false)) if lesions and hits + false else None,
-        "false_positives_a_scan": _rounded(false / scans),
+        "found": detected,
+        "false_positives": false_positives,
+        "sensitivity": _rounded(detected / lesions) if lesions else None,
+        "precision": _rounded(detected / positives) if positives else None,
+        "f1": _rounded(2 * detected / (lesions + positives)) if lesions and positives else None,
+        "false_positives_a_scan": _rounded(false_positives / scans),
     }
 
 

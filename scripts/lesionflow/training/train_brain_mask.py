@@ -12,32 +12,32 @@ from lesionflow.networks.architectures.brain_mask_unet3d import inference_form, 
 from lesionflow.training.fit import fit
 from lesionflow.training.random_contrast import SHAPE, random_example
 
-BOX = (64, 80, 64)  # voxels; holds most of a brain
-BOX_RATE, WHOLE_RATE = 2e-3, 1e-3  # learning rates
+BOX = (64, 80, 64)  # voxels; contains most of a brain
+BOX_LEARNING_RATE, FULL_LEARNING_RATE = 2e-3, 1e-3
 
 
 def random_examples(
     paths: list[Path], seed: int, count: int, workers: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, x, y, z), float16, and brain fractions (0 to 255), uint8, from the label maps in turn."""
+    """Images (n, x, y, z), float16, and brain fractions (n, x, y, z), 0 to 255, uint8, from the label maps in turn."""
     images = np.empty((count, *SHAPE), np.float16)
     brains = np.empty((count, *SHAPE), np.uint8)
     jobs = [(paths[n % len(paths)], 1_000_000 * seed + n) for n in range(count)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        chunk = len(paths)  # each process reuses the label maps that it has read
-        for n, pair in enumerate(
+        chunk = len(paths)  # a process caches the label maps that it has loaded
+        for n, (image, brain) in enumerate(
             pool.map(random_example, *zip(*jobs, strict=True), chunksize=chunk)
         ):
-            images[n], brains[n] = pair
+            images[n], brains[n] = image, brain
     return images, brains
 
 
 def batches(
     images: np.ndarray, brains: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches of one image (1, x, y, z, 1), float32, and its brain, with random augmentation.
+    """Endless batches of one image (1, x, y, z, 1), float32, and its brain fraction, with random augmentation.
 
-    Augmentation (flips, shifts by up to three voxels, gamma, brightness and noise) is cheap compared with
+    Augmentation (left-right flips, shifts by up to three voxels, gamma, brightness and noise) is fast compared with
     ``random_example``, so each image is used several times.
     """
     while True:
@@ -60,7 +60,7 @@ def box_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Boxes of ``BOX`` voxels from ``batches``, around the centre of the brain, shifted by up to twelve voxels.
 
-    They take a third of the arithmetic, and leave out air far from the head.
+    They need a third of the computation of full images, and leave out air far from the head.
     """
     for image, brain in batches(images, brains, rng):
         voxels = np.argwhere(brain[0, ::4, ::4, ::4, 0] > 0.5) * 4
@@ -71,24 +71,27 @@ def box_batches(
         yield image[box], brain[box]
 
 
-def mask_loss(truth: Any, probability: Any) -> Any:
-    """Soft Dice (Milletari et al. 2016) plus mean cross-entropy; the truth is a brain fraction in [0, 1]."""
+def mask_loss(reference: Any, probability: Any) -> Any:
+    """Soft Dice loss (Milletari et al. 2016) plus 5 times the mean cross-entropy.
+
+    ``reference`` is a brain fraction in [0, 1].
+    """
     from keras import ops
 
     probability = ops.clip(probability, 1e-6, 1 - 1e-6)
-    dice = 1 - (2 * ops.sum(truth * probability) + 1) / (
-        ops.sum(truth * truth) + ops.sum(probability * probability) + 1
+    dice_loss = 1 - (2 * ops.sum(reference * probability) + 1) / (
+        ops.sum(reference * reference) + ops.sum(probability * probability) + 1
     )
-    entropy = -(truth * ops.log(probability) + (1 - truth) * ops.log(1 - probability))
-    return dice + 5 * ops.mean(entropy)
+    cross_entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
+    return dice_loss + 5 * ops.mean(cross_entropy)
 
 
 def train_mask(
     images: np.ndarray, brains: np.ndarray, seed: int, box_steps: int, steps: int
 ) -> Any:
-    """Train on ``box_steps`` boxes around brains, then on ``steps`` whole images.
+    """Train on ``box_steps`` boxes around brains, then on ``steps`` full images.
 
-    Boxes take a third of the arithmetic and show the surface of the brain; whole images show its position in the
+    Boxes need a third of the computation and show the surface of the brain; full images show its position in the
     head and the surrounding air. The same seed gives the same initial weights and images.
     """
     import keras
@@ -96,16 +99,16 @@ def train_mask(
     keras.utils.set_random_seed(seed)
     box_model = mask_unet(BOX)
     boxes = box_batches(images, brains, np.random.default_rng([seed, 21]))
-    fit(box_model, boxes, box_steps, BOX_RATE, mask_loss)
-    return train_whole(box_model, images, brains, seed, steps)
+    fit(box_model, boxes, box_steps, BOX_LEARNING_RATE, mask_loss)
+    return train_on_full_images(box_model, images, brains, seed, steps)
 
 
-def train_whole(
+def train_on_full_images(
     box_model: Any, images: np.ndarray, brains: np.ndarray, seed: int, steps: int
 ) -> Any:
-    """Second stage of ``train_mask``, on whole images."""
+    """Second stage of ``train_mask``, on full images; return the model in its form for inference."""
     model = mask_unet(SHAPE)
     model.set_weights(box_model.get_weights())
-    whole_images = batches(images, brains, np.random.default_rng([seed, 22]))
-    fit(model, whole_images, steps, WHOLE_RATE, mask_loss)
+    full_images = batches(images, brains, np.random.default_rng([seed, 22]))
+    fit(model, full_images, steps, FULL_LEARNING_RATE, mask_loss)
     return inference_form(model, SHAPE)
