@@ -14,7 +14,7 @@ sys.path.append(str(Path(workflow.basedir, "../scripts")))
 
 from lesionflow.base.digests import code_digest as digest
 from lesionflow.base.errors import LesionflowError
-from lesionflow.simulation.bids_files import BESIDE, SUFFIX, simulation_jobs
+from lesionflow.simulation.bids_files import REFERENCE_FILES, SUFFIX, simulation_jobs
 
 try:
     JOBS = simulation_jobs(config)
@@ -41,7 +41,7 @@ rule simulated:
         [
             f"{suffix}/sub-{subject}/anat/sub-{subject}_{ending}"
             for suffix, subject in JOBS
-            for ending in (f"{suffix}.nii.gz", *BESIDE.values())
+            for ending in (f"{suffix}.nii.gz", *REFERENCE_FILES.values())
         ],
 
 
@@ -51,7 +51,7 @@ rule simulate:
     output:
         **{
             kind: "{suffix}/sub-{subject}/anat/sub-{subject}_" + ending
-            for kind, ending in BESIDE.items()
+            for kind, ending in REFERENCE_FILES.items()
         },
         image="{suffix}/sub-{subject}/anat/sub-{subject}_{suffix}.nii.gz",
     log:

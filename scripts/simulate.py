@@ -1,4 +1,4 @@
-"""Rule simulate: make a scan of a simulated head, with the true brain and lesions beside it."""
+"""Rule simulate: simulate a scan, and write it with its reference brain mask and lesions."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from lesionflow.simulation.scan import simulated_head, simulated_scan
 
 
 def main(snakemake):
-    """Simulate the head and the scan of it, and write both into a BIDS directory."""
+    """Simulate a head and a scan of it, and write the scan to a BIDS directory."""
     job = snakemake.params.job
     with logged(snakemake):
         path = Path(snakemake.output.image)
-        anatomy = Path(job["anatomy"][0]) if job["anatomy"] else None
-        head = simulated_head(job["head"], job["bleeds"], label_map=anatomy)
-        wanted = {key: job[key] for key in ("sequence", "spacing_mm", "orientation", "whole_head")}
-        scan = simulated_scan(head, job["scan"], **wanted)
-        source = "whole-head label maps" if anatomy else "the MNI152 template"
+        label_map = Path(job["anatomy"][0]) if job["anatomy"] else None
+        head = simulated_head(job["head_seed"], job["microbleeds"], label_map=label_map)
+        options = {key: job[key] for key in ("sequence", "spacing_mm", "orientation", "whole_head")}
+        scan = simulated_scan(head, job["scan_seed"], **options)
+        source = "whole-head label maps" if label_map else "the MNI152 template"
         describe(path.parents[2], source, "rules/simulate.smk")
         write_scan(scan, path.parent, f"sub-{snakemake.wildcards.subject}", job["sequence"])
 

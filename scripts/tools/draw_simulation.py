@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
     head = simulated_head(args.seed, BLEEDS, label_map=args.label_map)
-    largest = max(head.bleeds, key=lambda bleed: bleed.diameter_mm)
+    largest = max(head.microbleeds, key=lambda bleed: bleed.diameter_mm)
     figure = Figure(figsize=(21, 11), facecolor="black", layout="constrained")
     panels = figure.subplots(3, 6)
     figure.suptitle("SIMULATED: no person was scanned", color="white", fontsize=14)

@@ -20,9 +20,9 @@ class Job:
 
     subject: str
     session: str | None
-    head: int
-    bleeds: int
-    scan: int
+    head_seed: int
+    microbleeds: int
+    scan_seed: int
     broken: bool = False
 
     @property
@@ -55,7 +55,7 @@ def cohort_jobs(seed: int, scans: int) -> list[Job]:
 def simulate(job: Job, out: Path) -> str:
     """Simulate one scan, write it with its mask and reference, and return its name."""
     folder = out / job.subject / (job.session or "") / "anat"
-    scan = simulated_scan(simulated_head(job.head, job.bleeds), job.scan)
+    scan = simulated_scan(simulated_head(job.head_seed, job.microbleeds), job.scan_seed)
     path = write_scan(scan, folder, job.name, "swi")["image"]
     if job.broken:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

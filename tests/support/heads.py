@@ -1,4 +1,4 @@
-"""Label map of a head made of ellipsoids, for tests that need an anatomy without data."""
+"""Label map of a head made of ellipsoids."""
 
 import nibabel as nib
 import numpy as np
@@ -7,7 +7,7 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 from lesionflow.simulation.label_maps import LANDMARKS
 
 MIDDLE = np.array([0, -18, 8])  # centre of the brain, mm
-SHELLS = [  # semi-axes in mm, from the outside in, and label: skin, bone, CSF, cortex, white matter
+SHELLS = [  # semi-axes in mm and label, from the outermost: skin, bone, CSF, cortex, white matter
     ((84, 104, 90), 511),
     ((78, 98, 84), 515),
     ((72, 92, 76), 24),
@@ -16,7 +16,7 @@ SHELLS = [  # semi-axes in mm, from the outside in, and label: skin, bone, CSF, 
 ]
 
 
-def label_head(path, spacing_mm=2.0, code="RAS", moved_mm=(0, 0, 0), labels=None):
+def label_head(path, spacing_mm=2.0, code="RAS", shift_mm=(0, 0, 0), labels=None):
     """Write a head with each landmark as a ball of radius 5 mm; return its path."""
     shape = tuple(int(np.ceil(n / spacing_mm)) for n in (184, 224, 200))
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
@@ -32,10 +32,9 @@ def label_head(path, spacing_mm=2.0, code="RAS", moved_mm=(0, 0, 0), labels=None
         data[np.linalg.norm(xyz - centre, axis=-1) < 5] = label
     for old, new in (labels or {}).items():
         data[data == old] = new
-    affine[:3, 3] += moved_mm
+    affine[:3, 3] += shift_mm
     image = nib.Nifti1Image(data, affine)
-    turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(tuple(code)))
-    image = image.as_reoriented(turn)
+    image = image.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(tuple(code))))
     path.parent.mkdir(parents=True, exist_ok=True)
     nib.save(image, path)
     return path

@@ -10,7 +10,7 @@ from lesionflow.simulation.scan import simulated_head
 
 
 class SerialPool:
-    """Runs the jobs of a pool in this process."""
+    """Stand-in for a pool of processes that runs the jobs in this process."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -28,7 +28,8 @@ def test_demo_cohort_has_its_files_and_one_broken_scan(tmp_path, monkeypatch):
     jobs = simulate_cohort.cohort_jobs(2026, 6)
     names = [job.name for job in jobs]
     assert names == ["sub-01_ses-1", "sub-01_ses-2", "sub-02", "sub-03", "sub-04", "sub-05"]
-    assert jobs[0].head == jobs[1].head and jobs[3].bleeds == 0 and jobs[4].broken
+    assert jobs[0].head_seed == jobs[1].head_seed
+    assert jobs[3].microbleeds == 0 and jobs[4].broken
 
     monkeypatch.setattr(
         simulate_cohort, "simulated_head", lambda seed, n: simulated_head(seed, n, 4.0)
@@ -36,7 +37,7 @@ def test_demo_cohort_has_its_files_and_one_broken_scan(tmp_path, monkeypatch):
     monkeypatch.setattr(
         simulate_cohort,
         "simulated_scan",
-        lambda h, s: scan.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
+        lambda head, seed: scan.simulated_scan(head, seed, "swi", (2.0, 2.0, 3.0)),
     )
     monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
     monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", SerialPool)

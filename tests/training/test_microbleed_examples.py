@@ -26,7 +26,7 @@ def test_training_and_test_scans_share_no_seeds():
         and not training_seeds & head_seeds
         and not test_seeds & head_seeds
     )
-    assert 0 in [job.bleeds for job in unseen_jobs(1, 8)]
+    assert 0 in [job.microbleeds for job in unseen_jobs(1, 8)]
 
 
 def test_label_maps_are_used_in_turn_and_test_heads_repeated_without_lesions():
@@ -35,7 +35,9 @@ def test_label_maps_are_used_in_turn_and_test_heads_repeated_without_lesions():
     assert used_maps.count(None) == 3 and used_maps.count(label_maps[1]) >= 2
     jobs = unseen_heads(1, label_maps, 2)
     assert len(jobs) == 12
-    assert all(job.bleeds > 0 for job in jobs[:6]) and all(job.bleeds == 0 for job in jobs[6:])
+    assert all(job.microbleeds > 0 for job in jobs[:6]) and all(
+        job.microbleeds == 0 for job in jobs[6:]
+    )
     assert [(j.seed, j.label_map) for j in jobs[:6]] == [(j.seed, j.label_map) for j in jobs[6:]]
 
 
@@ -46,7 +48,7 @@ def test_examples_keep_lesions_and_mimics_at_their_positions():
     assert example.image.shape == SHAPE and example.brain[tuple(example.mimics.T)].all()
     assert example.image.min() >= 0 and example.image.max() == 1
     numbers = np.unique(example.lesions[example.lesions > 0])
-    assert numbers.tolist() == scan.truth.lesion.tolist()
+    assert numbers.tolist() == scan.lesion_table.lesion.tolist()
     intensities = example.image[example.brain]
     assert np.percentile(intensities, 99) == pytest.approx(1 / 1.3, abs=2e-3)
     assert example.image[example.lesions > 0].mean() < 0.8 * np.median(intensities)

@@ -1,4 +1,4 @@
-"""Write simulated scans to a BIDS directory that states that no person was scanned."""
+"""Write simulated scans to a BIDS directory whose README states that no person was scanned."""
 
 import json
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ import numpy as np
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ConfigError
-from lesionflow.simulation.label_maps import label_maps_in
+from lesionflow.simulation.label_maps import list_label_maps
 from lesionflow.simulation.scan import Scan
 
-SUFFIX = {  # of BIDS, by sequence; BIDS has none for SWI
+SUFFIX = {  # BIDS suffix by sequence; swi is not part of BIDS
     "swi": "swi",
     "t2star": "T2starw",
     "t1": "T1w",
@@ -21,12 +21,12 @@ SUFFIX = {  # of BIDS, by sequence; BIDS has none for SWI
     "pd": "PDw",
     "t2": "T2w",
 }
-BESIDE = {  # files written beside a scan, by kind
+REFERENCE_FILES = {  # endings of the files with the reference of a scan, by kind
     "mask": "desc-brain_mask.nii.gz",
-    "truth": "desc-truth_dseg.nii.gz",
-    "lesions": "desc-truth_lesions.tsv",
+    "segmentation": "desc-truth_dseg.nii.gz",
+    "lesion_table": "desc-truth_lesions.tsv",
 }
-DEFAULTS: dict[str, Any] = {  # of the keys of rules/simulate.smk
+DEFAULTS: dict[str, Any] = {  # config keys of rules/simulate.smk
     "anatomies": None,
     "scans": 4,
     "sequences": "swi",
@@ -38,26 +38,32 @@ DEFAULTS: dict[str, Any] = {  # of the keys of rules/simulate.smk
 }
 README = """\
 SIMULATED SCANS. No person was scanned: lesionflow made these images from {source}, randomly
-deformed, with simulated veins and microbleeds. They show how lesionflow works and serve for nothing else.
-{more}
-Beside each scan lie its brain mask and the truth: *_desc-truth_lesions.tsv has each microbleed's number,
-place (world mm, RAS+, and region), volume and diameter; *_desc-truth_dseg.nii.gz has the numbers on the
-scan's grid.
+deformed, with simulated veins and microbleeds. They demonstrate lesionflow and have no other use.
+{note}
+Each scan has its reference beside it: *_desc-brain_mask.nii.gz is the brain mask;
+*_desc-truth_lesions.tsv lists the number of each microbleed, its position (world mm, RAS+), its
+region, volume and diameter; *_desc-truth_dseg.nii.gz has these numbers on the grid of the scan.
 """
 
 
 def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Simulation jobs by BIDS suffix and subject, with sequence, seeds and anatomy.
+    """List the simulation jobs, by BIDS suffix and subject, with their sequence, seeds and anatomy.
+
+    A subject is the same head in every sequence, and its scans do not depend on which others are simulated.
 
     Parameters
     ----------
     config
-        Any of ``DEFAULTS``: a folder of label maps, which are used in turn (None: the MNI152 template);
-        the number of scans a sequence; sequences, as a list or with commas between; at most how many
-        microbleeds a head has (every fourth has none); whether face and neck are in the field of view;
-        the voxel size in plane and the slice thickness in mm, and the orientation of the stored array, as
-        ``simulated_scan`` has them (None: drawn for each scan); a seed. A subject is the same head in
-        every sequence, and the same scan whatever else is simulated.
+        Values for any of ``DEFAULTS``:
+
+        - ``anatomies``: folder of label maps, which are used in turn; None: the MNI152 template
+        - ``scans``: number of scans per sequence
+        - ``sequences``: list, or text separated by commas
+        - ``bleeds``: largest number of microbleeds per head; every fourth head has none
+        - ``whole_head``: whether the field of view includes face and neck
+        - ``spacing_mm``, ``orientation``: voxel size in plane and slice thickness in mm, and axis codes, as for
+          ``simulated_scan``; None: random for each scan
+        - ``seed``: seed of the cohort
 
     Raises
     ------
@@ -65,88 +71,105 @@ def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str
         If a key or a value is invalid.
     """
     if unknown := sorted(set(config) - set(DEFAULTS)):
-        raise ConfigError(f"{', '.join(unknown)}: not one of {', '.join(DEFAULTS)}")
+        raise ConfigError(f"config key {', '.join(unknown)}: not one of {', '.join(DEFAULTS)}")
     options = {**DEFAULTS, **config}
     for key in ("scans", "bleeds", "seed"):
         if type(options[key]) is not int or options[key] < 0:
             raise ConfigError(f"{key}: {options[key]!r} is not a whole number from 0")
-    sequences = _listed(options["sequences"])
-    if strange := [s for s in sequences if s not in SUFFIX]:
-        raise ConfigError(f"sequences: {strange[0]!r} is not one of {', '.join(SUFFIX)}")
+    sequences = _as_list(options["sequences"])
+    if unknown := [sequence for sequence in sequences if sequence not in SUFFIX]:
+        raise ConfigError(f"sequences: {unknown[0]!r} is not one of {', '.join(SUFFIX)}")
     whole_head = {"true": True, "false": False}.get(str(options["whole_head"]).lower())
     if whole_head is None:
         raise ConfigError(f"whole_head: {options['whole_head']!r} is not true or false")
-    spacing, code = _spacing(options["spacing_mm"]), options["orientation"]
-    if code is not None and sorted(_axes(code)) != ["A", "R", "S"]:
-        raise ConfigError(f"orientation: {code!r} is not an axis code such as RAS or LPI")
+    spacing, orientation = _spacing(options["spacing_mm"]), options["orientation"]
+    if orientation is not None and sorted(_axes(orientation)) != ["A", "R", "S"]:
+        raise ConfigError(f"orientation: {orientation!r} is not an axis code such as RAS or LPI")
     if not isinstance(options["anatomies"], str | Path | None):
         raise ConfigError(f"anatomies: {options['anatomies']!r} is not a folder")
-    maps = label_maps_in(Path(options["anatomies"])) if options["anatomies"] else []
+    label_maps = list_label_maps(Path(options["anatomies"])) if options["anatomies"] else []
     rng = np.random.default_rng([options["seed"], 14])
     jobs = {}
     for n in range(options["scans"]):
-        bleeds = int(rng.integers(1, options["bleeds"] + 1)) if options["bleeds"] else 0
+        microbleeds = int(rng.integers(1, options["bleeds"] + 1)) if options["bleeds"] else 0
         for sequence in sequences:
             jobs[SUFFIX[sequence], f"{n + 1:02d}"] = {
                 "sequence": sequence,
-                "head": 30_000_000 + 1000 * options["seed"] + n,
-                "scan": list(SUFFIX).index(sequence),
-                "bleeds": 0 if n % 4 == 3 else bleeds,
-                "anatomy": [str(maps[n % len(maps)])] if maps else [],
+                "head_seed": 30_000_000 + 1000 * options["seed"] + n,
+                "scan_seed": list(SUFFIX).index(sequence),
+                "microbleeds": 0 if n % 4 == 3 else microbleeds,
+                "anatomy": [str(label_maps[n % len(label_maps)])] if label_maps else [],
                 "whole_head": whole_head,
                 "spacing_mm": spacing,
-                "orientation": code,
+                "orientation": orientation,
             }
     return jobs
 
 
-def _listed(value: Any) -> list[Any]:
-    parts = value.split(",") if isinstance(value, str) else value
-    parts = list(parts) if isinstance(parts, list | tuple) else [parts]
-    return [part.strip() if isinstance(part, str) else part for part in parts]
+def _as_list(value: Any) -> list[Any]:
+    items = value.split(",") if isinstance(value, str) else value
+    items = list(items) if isinstance(items, list | tuple) else [items]
+    return [item.strip() if isinstance(item, str) else item for item in items]
 
 
 def _spacing(value: Any) -> list[float] | None:
-    """In plane twice and slice thickness, mm, of two or three numbers, as a list or with commas between."""
+    """Voxel size in plane (twice) and slice thickness in mm, from two or three numbers in a list or a text."""
     if value is None:
         return None
     try:
-        sizes = [float(part) for part in _listed(value)]
+        sizes = [float(item) for item in _as_list(value)]
     except (TypeError, ValueError):
         sizes = []
     if len(sizes) == 3 and sizes[0] == sizes[1]:
         sizes = sizes[1:]
     if len(sizes) != 2 or not all(0.3 <= size <= 10 for size in sizes):
         raise ConfigError(
-            f"spacing_mm: {value!r} is not the voxel size in plane and the slice thickness, from 0.3 to 10 mm"
+            f"spacing_mm: {value!r} is not the voxel size in plane and the slice thickness, from 0.3 to 10 mm, "
+            "as in 0.9,5"
         )
     return [sizes[0], sizes[0], sizes[1]]
 
 
-def _axes(code: Any) -> str:
-    return str(code).translate(str.maketrans("LPI", "RAS"))
+def _axes(orientation: Any) -> str:
+    """Axis codes without their direction."""
+    return str(orientation).translate(str.maketrans("LPI", "RAS"))
 
 
 def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, Path]:
-    """Write a simulated scan, its brain mask and its lesions; return the paths by kind."""
+    """Write a simulated scan and its reference files; return the paths by kind.
+
+    Kinds are ``image`` and those of ``REFERENCE_FILES``.
+    """
     nib.openers.Opener.default_compresslevel = 1
     folder.mkdir(parents=True, exist_ok=True)
     affine, header = scan.image.affine, scan.image.header
-    label = nib.Nifti1Image(scan.lesions, affine, header)
-    brain = nib.Nifti1Image(scan.brain.astype(np.uint8), affine, header)
-    brain.set_data_dtype(np.uint8)
-    paths = {kind: folder / f"{name}_{ending}" for kind, ending in BESIDE.items()}
+    segmentation = nib.Nifti1Image(scan.lesions, affine, header)
+    mask = nib.Nifti1Image(scan.brain.astype(np.uint8), affine, header)
+    mask.set_data_dtype(np.uint8)
+    paths = {kind: folder / f"{name}_{ending}" for kind, ending in REFERENCE_FILES.items()}
     paths["image"] = folder / f"{name}_{SUFFIX[sequence]}.nii.gz"
-    for kind, image in (("image", scan.image), ("mask", brain), ("truth", label)):
+    for kind, image in (("image", scan.image), ("mask", mask), ("segmentation", segmentation)):
         with write_atomically(paths[kind]) as partial:
             nib.save(image, partial)
-    with write_atomically(paths["lesions"]) as partial:
-        scan.truth.to_csv(partial, sep="\t", index=False)
+    with write_atomically(paths["lesion_table"]) as partial:
+        scan.lesion_table.to_csv(partial, sep="\t", index=False)
     return paths
 
 
-def describe(out: Path, source: str, made_by: str, more: str = "") -> None:
-    """Write dataset_description.json and README, which state that the data are simulated."""
+def describe(out: Path, source: str, made_by: str, note: str = "") -> None:
+    """Write dataset_description.json and README, which state that the data are simulated.
+
+    Parameters
+    ----------
+    out
+        BIDS directory.
+    source
+        Source of the anatomies, for the README.
+    made_by
+        Path of the program, for ``GeneratedBy``.
+    note
+        A paragraph for the README.
+    """
     description: Mapping[str, object] = {
         "Name": "Simulated scans with microbleeds (demonstration, no person was scanned)",
         "BIDSVersion": "1.10.0",
@@ -156,7 +179,7 @@ def describe(out: Path, source: str, made_by: str, more: str = "") -> None:
     }
     texts = {
         "dataset_description.json": json.dumps(description, indent=2) + "\n",
-        "README": README.format(source=source, more=f"\n{more}\n" if more else ""),
+        "README": README.format(source=source, note=f"\n{note}\n" if note else ""),
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

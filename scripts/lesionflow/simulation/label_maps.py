@@ -1,7 +1,7 @@
-"""Whole-head label maps: what each number is, and which of them are the brain.
+"""Whole-head label maps: their labels, the classes of tissue, and the brain.
 
-Numbers are those of FreeSurfer's colour table: the brain's of recon-all and SAMSEG, those from 502 on of
-the whole-head atlas of CHARM (Puonti et al. 2020), as in the label maps that SynthSeg was trained on.
+Labels are those of FreeSurfer's colour table, as in the label maps that SynthSeg was trained on: labels of the brain
+as in recon-all and SAMSEG, labels from 502 as in the whole-head atlas of CHARM (Puonti et al. 2020).
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from lesionflow.base.errors import ScanError
 
-CLASSES = {  # labels (left and right are one class) and tissue; the order gives a class its number
+CLASSES = {  # labels (left and right in one class) and tissue; the number of a class is its position
     "air": ((0,), "air"),
     "wm": ((2, 41, 77, 251, 252, 253, 254, 255), "wm"),
     "gm": ((3, 42), "gm"),
@@ -46,11 +46,11 @@ CLASSES = {  # labels (left and right are one class) and tissue; the order gives
     "optic-nerve": ((530,), "wm"),
 }
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
-BRAIN = tuple(list(CLASSES)[1 : NUMBER["csf"]])  # tissue and ventricles, not the CSF around them
-SULCI_MM = 3.0  # half the width of what is bridged in a brain's outline
+BRAIN = tuple(list(CLASSES)[1 : NUMBER["csf"]])  # tissue and ventricles without the outer CSF
+SULCI_MM = 3.0  # half the width of sulci that the outline of the brain includes
 INFRATENTORIAL = ("cerebellum-wm", "cerebellum-gm", "stem")
 DEEP = ("thalamus", "caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
-LANDMARKS: dict[int, tuple[float, float, float]] = {  # centres in MNI152 space, mm, of labels
+LANDMARKS: dict[int, tuple[float, float, float]] = {  # centres of labels in MNI152 space, mm
     10: (-11, -19, 7),
     11: (-13, 10, 10),
     12: (-25, 1, 1),
@@ -74,7 +74,7 @@ LANDMARKS: dict[int, tuple[float, float, float]] = {  # centres in MNI152 space,
 
 @dataclass(frozen=True)
 class LabelMap:
-    """A whole head.
+    """The label map of a whole head.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class LabelMap:
     affine : array (4, 4)
         Voxel index to world mm.
     centres : dict of array (3,)
-        World mm of the centres of those of ``LANDMARKS`` that it has.
+        Centres in world mm of the labels of ``LANDMARKS`` that are present.
     """
 
     classes: np.ndarray
@@ -92,96 +92,107 @@ class LabelMap:
 
     @property
     def brain(self) -> np.ndarray:
-        """Bool (x, y, z): the classes of ``BRAIN``, without holes."""
-        lut = np.isin(np.arange(len(CLASSES)), [NUMBER[name] for name in BRAIN])
-        return ndimage.binary_fill_holes(lut[self.classes])
+        """Mask, bool (x, y, z), of the classes of ``BRAIN``, with holes filled."""
+        is_brain = np.isin(np.arange(len(CLASSES)), [NUMBER[name] for name in BRAIN])
+        return ndimage.binary_fill_holes(is_brain[self.classes])
 
     @property
     def outline(self) -> np.ndarray:
-        """Bool (x, y, z): the brain as masks of it are drawn, along its surface and across its sulci.
+        """Mask, bool (x, y, z), of the brain including its sulci, as raters draw brain masks.
 
-        What of the CSF lies between parts of the brain at most ``2 * SULCI_MM`` apart belongs to it (a
-        morphological closing with a ball). Skull strippers' masks run like this, and where CSF is as
-        bright as cortex, as in SWI, nobody could draw another.
+        The mask includes CSF in gaps of the brain up to ``2 * SULCI_MM`` wide: a morphological closing with a
+        ball. Masks of skull stripping are similar, and where CSF is as bright as cortex, as in SWI, sulci cannot be
+        delineated.
         """
-        size_mm = np.linalg.norm(self.affine[:3, :3], axis=0)
+        voxel_sizes = np.linalg.norm(self.affine[:3, :3], axis=0)
         brain = self.brain
         (box,) = ndimage.find_objects(brain.astype(np.uint8))
-        away = [int(np.ceil(SULCI_MM / size)) + 1 for size in size_mm]
-        part = np.pad(brain[box], [(n, n) for n in away])
-        wide = ndimage.distance_transform_edt(~part, size_mm) <= SULCI_MM
-        part = ndimage.distance_transform_edt(wide, size_mm) > SULCI_MM
-        part = part[tuple(slice(n, -n) for n in away)] | brain[box]
-        found = np.zeros_like(brain)
-        found[box] = ndimage.binary_fill_holes(part)
-        return found
+        margin = [int(np.ceil(SULCI_MM / size)) + 1 for size in voxel_sizes]
+        padded = np.pad(brain[box], [(n, n) for n in margin])
+        dilated = ndimage.distance_transform_edt(~padded, voxel_sizes) <= SULCI_MM
+        closed = ndimage.distance_transform_edt(dilated, voxel_sizes) > SULCI_MM
+        closed = closed[tuple(slice(n, -n) for n in margin)] | brain[box]
+        outline = np.zeros_like(brain)
+        outline[box] = ndimage.binary_fill_holes(closed)
+        return outline
 
-    def trimmed(self) -> "LabelMap":
-        """The head in the smallest box that leaves a voxel of air around it, where there is one."""
-        seen = ndimage.find_objects(np.minimum(self.classes, 1))[0]
-        box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in seen)
-        corner = nib.affines.apply_affine(self.affine, [part.start for part in box])
+    def cropped(self) -> "LabelMap":
+        """Crop to the head, with a margin of one voxel of air where the label map has one."""
+        bounds = ndimage.find_objects(np.minimum(self.classes, 1))[0]
+        box = tuple(slice(max(0, bound.start - 1), bound.stop + 1) for bound in bounds)
+        corner = nib.affines.apply_affine(self.affine, [side.start for side in box])
         affine = nib.affines.from_matvec(self.affine[:3, :3], corner)
         return LabelMap(self.classes[box], affine, self.centres)
 
 
 def load_label_map(path: Path) -> LabelMap:
-    """A label map from a file of any orientation, as classes and in RAS order.
+    """Load a label map of any orientation, as classes in RAS order.
 
     Raises
     ------
     ScanError
-        If the image is not 3-D, has no brain or no surroundings, or has labels that are not in
-        ``CLASSES``.
+        If the image is not 3-D, does not show a whole head, or has labels that are not in ``CLASSES``.
     """
     image = nib.as_closest_canonical(nib.load(path))
     data = np.asanyarray(image.dataobj)
     if data.ndim != 3:
-        raise ScanError(f"{path}: a label map is 3-D, not of shape {data.shape}")
-    numbers = np.rint(data).astype(np.int64)
-    known = {label: NUMBER[name] for name, (labels, _) in CLASSES.items() for label in labels}
-    unknown = sorted(set(np.unique(numbers).tolist()) - set(known))
+        raise ScanError(f"{path}: a label map must be 3-D; its shape is {data.shape}")
+    labels = np.rint(data).astype(np.int64)
+    class_of = {
+        label: NUMBER[name] for name, (class_labels, _) in CLASSES.items() for label in class_labels
+    }
+    unknown = sorted(set(np.unique(labels).tolist()) - set(class_of))
     if unknown:
-        raise ScanError(f"{path}: the labels {unknown} are not known (see label_maps.CLASSES)")
-    lut = np.zeros(max(known) + 1, np.uint8)
-    lut[list(known)] = list(known.values())
-    found = LabelMap(lut[numbers], image.affine, _centres(numbers, image.affine))
-    present = np.unique(found.classes)
-    if NUMBER["wm"] not in present or NUMBER["csf"] not in present or present[0] != 0:
-        raise ScanError(f"{path}: a whole head is needed: air, CSF and white matter among others")
-    if len(found.centres) < 8:
         raise ScanError(
-            f"{path}: only {len(found.centres)} of {len(LANDMARKS)} landmarks are there"
+            f"{path}: the labels {unknown} are not known; label_maps.CLASSES lists those of FreeSurfer and CHARM "
+            "that can be used"
         )
-    return found
+    lut = np.zeros(max(class_of) + 1, np.uint8)
+    lut[list(class_of)] = list(class_of.values())
+    label_map = LabelMap(lut[labels], image.affine, _centres(labels, image.affine))
+    present = np.unique(label_map.classes)
+    if NUMBER["wm"] not in present or NUMBER["csf"] not in present or present[0] != 0:
+        raise ScanError(
+            f"{path}: a label map of a whole head is needed, which has at least air (0), CSF (24) and white matter "
+            "(2, 41)"
+        )
+    if len(label_map.centres) < 8:
+        raise ScanError(
+            f"{path}: only {len(label_map.centres)} of {len(LANDMARKS)} landmarks are present; at least 8 labels "
+            "of label_maps.LANDMARKS are needed"
+        )
+    return label_map
 
 
-def split_for_training(folder: Path, left_out: int = 3) -> tuple[list[Path], list[Path]]:
-    """The label maps of a folder to train on, and the last ones by name, which are left out of training.
+def split_for_training(folder: Path, held_out: int = 3) -> tuple[list[Path], list[Path]]:
+    """Split the label maps of a folder into those for training and the last ones by name, which are held out.
 
     Raises
     ------
     ScanError
-        If there are not more than ``left_out``.
+        If there are not more than ``held_out``.
     """
-    paths = label_maps_in(folder)
-    if len(paths) <= left_out:
-        raise ScanError(f"{folder}: {len(paths)} label maps; {left_out} are left out for a test")
-    return paths[:-left_out], paths[-left_out:]
+    paths = list_label_maps(folder)
+    if len(paths) <= held_out:
+        raise ScanError(
+            f"{folder}: {len(paths)} label maps; at least {held_out + 1} are needed, since {held_out} are held out "
+            "for evaluation"
+        )
+    return paths[:-held_out], paths[-held_out:]
 
 
-def _centres(numbers: np.ndarray, affine: np.ndarray) -> dict[int, Any]:
-    boxes = ndimage.find_objects(numbers.astype(np.int32), max(LANDMARKS))
+def _centres(labels: np.ndarray, affine: np.ndarray) -> dict[int, Any]:
+    boxes = ndimage.find_objects(labels.astype(np.int32), max(LANDMARKS))
     centres = {}
     for label in LANDMARKS:
         if (box := boxes[label - 1]) is not None:
-            voxels = np.argwhere(numbers[box] == label) + [part.start for part in box]
+            voxels = np.argwhere(labels[box] == label) + [side.start for side in box]
             centres[label] = nib.affines.apply_affine(affine, voxels.mean(axis=0))
     return centres
 
 
-def label_maps_in(folder: Path) -> list[Path]:
-    """The NIfTI files of a folder, by name.
+def list_label_maps(folder: Path) -> list[Path]:
+    """List the NIfTI files of a folder, sorted by name.
 
     Raises
     ------
@@ -190,5 +201,5 @@ def label_maps_in(folder: Path) -> list[Path]:
     """
     paths = sorted(p for p in folder.glob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
     if not paths:
-        raise ScanError(f"{folder}: no label map (*.nii, *.nii.gz) is there")
+        raise ScanError(f"{folder}: no label map (*.nii, *.nii.gz) in this folder")
     return paths

@@ -9,26 +9,35 @@ from nibabel.affines import apply_affine
 from lesionflow.imaging.grids import Grid
 from lesionflow.simulation.template_head import PLACES, Anatomy
 
-# Where calcium is common, in MNI mm (left side), and how often a head has it there.
-CALCIUM = {
+# Common sites of calcification in MNI mm (left side), and the probability of each.
+CALCIFICATION_SITES = {
     "pineal": ((0, -29, 1), 0.5),
     "choroid-plexus": ((-23, -41, 9), 0.35),
     "pallidum": ((-19, -5, -1), 0.15),
     "falx": ((0, 25, 45), 0.15),
 }
-SURFACE = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), -1).reshape(-1, 3)[np.arange(27) != 13]
-SURFACE = SURFACE / np.linalg.norm(SURFACE, axis=1, keepdims=True)  # 26 points on a sphere
-TRUTH = ["lesion", "x_mm", "y_mm", "z_mm", "volume_mm3", "diameter_mm", "place"]
+UNIT_SPHERE = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), -1).reshape(-1, 3)[np.arange(27) != 13]
+UNIT_SPHERE = UNIT_SPHERE / np.linalg.norm(UNIT_SPHERE, axis=1, keepdims=True)  # 26 points
+LESION_COLUMNS = ["lesion", "x_mm", "y_mm", "z_mm", "volume_mm3", "diameter_mm", "place"]
 
 
 @dataclass(frozen=True)
-class Microbleed:
-    """A microbleed, or a calcification that mimics one, as an ellipsoid along the world axes.
+class Hypointensity:
+    """A focal hypointensity, a microbleed or a calcification that mimics one: an ellipsoid along the world axes.
 
-    ``centre`` and semi-axes ``radii`` (3,) are in mm; ``contrast`` is from 0 to 1; ``place`` is the region.
+    Its surface is where the contrast has fallen to half. For a microbleed this is the edge of the visible
+    blooming, which is larger than the deposit of iron.
 
-    The surface is at half of the contrast: for a microbleed this is the edge of the visible blooming,
-    not of the deposit.
+    Attributes
+    ----------
+    centre : array (3,)
+        World mm (RAS+).
+    radii : array (3,)
+        Semi-axes in mm.
+    contrast : float
+        Relative loss of signal at the centre, from 0 to 1.
+    place : str
+        One of ``template_head.PLACES`` for a microbleed, of ``CALCIFICATION_SITES`` for a calcification.
     """
 
     centre: np.ndarray
@@ -47,80 +56,82 @@ class Microbleed:
         return float(2 * np.prod(self.radii) ** (1 / 3))
 
 
-def simulated_bleeds(
+def simulated_microbleeds(
     anatomy: Anatomy, seed: int, count: int, diameters_mm: tuple[float, float] = (1.0, 10.0)
-) -> list[Microbleed]:
-    """Microbleeds of a simulated head; asking for more keeps the first ones where they were.
+) -> list[Hypointensity]:
+    """Simulate the microbleeds of a head; a larger ``count`` with the same seed keeps the first ones.
 
-    Six of ten are lobar, a quarter deep, the rest infratentorial. Diameters are log-normal around
-    3.5 mm, none outside of ``diameters_mm``. All are entirely inside the brain, centred in tissue
-    rather than CSF or iron-rich nuclei, and at least 3 mm from each other.
+    60 % are lobar, 25 % deep and 15 % infratentorial. Diameters are log-normal with a median of 3.5 mm, within
+    ``diameters_mm``. All are entirely inside the brain, centred in tissue (not in CSF or iron-rich nuclei), and more
+    than 3 mm apart. There are fewer than ``count`` if too few positions fit.
     """
     rng = np.random.default_rng([seed, 3])
     brain = np.argwhere((anatomy.brain > 0.5) & (anatomy.depth_mm > 2))
-    at = tuple(brain.T)
-    tissue = (anatomy.tissue["csf"][at] < 0.25) & (anatomy.iron[at] < 0.3)
+    index = tuple(brain.T)
+    tissue = (anatomy.tissue["csf"][index] < 0.25) & (anatomy.iron[index] < 0.3)
     brain = brain[tissue]
-    at = tuple(brain.T)
-    place, depth = anatomy.place[at], anatomy.depth_mm[at]
+    index = tuple(brain.T)
+    place, depth = anatomy.place[index], anatomy.depth_mm[index]
     spacing = anatomy.affine[0, 0]
-    bleeds: list[Microbleed] = []
+    microbleeds: list[Hypointensity] = []
     for _ in range(50 * count):
-        if len(bleeds) == count:
+        if len(microbleeds) == count:
             break
-        where = rng.choice(3, p=(0.6, 0.25, 0.15))
+        place_number = rng.choice(3, p=(0.6, 0.25, 0.15))
         diameter = np.exp(rng.normal(np.log(3.5), 0.42))
-        candidates = np.flatnonzero((place == where) & (depth > 0.6 * diameter + 1.5))
+        candidates = np.flatnonzero((place == place_number) & (depth > 0.6 * diameter + 1.5))
         radii = diameter / 2 * np.exp(rng.normal(0, 0.08, 3))
-        choice, jitter = rng.random(), rng.uniform(-0.5, 0.5, 3)
+        position, jitter = rng.random(), rng.uniform(-0.5, 0.5, 3)  # position among the candidates
         contrast = float(rng.uniform(0.75, 0.98))
         if len(candidates) == 0 or not diameters_mm[0] <= diameter <= diameters_mm[1]:
             continue
-        voxel = brain[candidates[int(choice * len(candidates))]]
+        voxel = brain[candidates[int(position * len(candidates))]]
         centre = apply_affine(anatomy.affine, voxel + jitter / spacing)
-        inside = (anatomy.sample(anatomy.brain, centre + radii * SURFACE) > 0.5).all()
-        if inside and all(_gap(centre, radii, other) > 3 for other in bleeds):
-            bleeds.append(Microbleed(centre, radii, contrast, PLACES[where]))
-    return bleeds
+        inside = (anatomy.sample(anatomy.brain, centre + radii * UNIT_SPHERE) > 0.5).all()
+        if inside and all(_gap_mm(centre, radii, other) > 3 for other in microbleeds):
+            microbleeds.append(Hypointensity(centre, radii, contrast, PLACES[place_number]))
+    return microbleeds
 
 
-def _gap(centre: np.ndarray, radii: np.ndarray, other: Microbleed) -> float:
+def _gap_mm(centre: np.ndarray, radii: np.ndarray, other: Hypointensity) -> float:
     return float(np.linalg.norm(centre - other.centre) - radii.max() - other.radii.max())
 
 
-def simulated_calcium(anatomy: Anatomy, seed: int) -> list[Microbleed]:
-    """Calcified spots of a simulated head, at the usual places."""
+def simulated_calcifications(anatomy: Anatomy, seed: int) -> list[Hypointensity]:
+    """Simulate the calcifications of a head at ``CALCIFICATION_SITES``."""
     rng = np.random.default_rng([seed, 4])
-    spots = []
-    for name, (place, chance) in CALCIUM.items():
-        for side in (1, -1) if place[0] else (1,):
-            mni = np.array(place, float) * (side, 1, 1) + rng.normal(0, 1.5, 3)
+    calcifications = []
+    for name, (site, probability) in CALCIFICATION_SITES.items():
+        for side in (1, -1) if site[0] else (1,):
+            mni = np.array(site, float) * (side, 1, 1) + rng.normal(0, 1.5, 3)
             radii = np.exp(rng.normal(np.log(1.8), 0.3)) * np.exp(rng.normal(0, 0.2, 3))
             contrast = float(rng.uniform(0.5, 0.9))
-            if rng.random() < chance:
+            if rng.random() < probability:
                 centre = anatomy.deformation.to_head(mni[None])[0]
-                spots.append(Microbleed(centre, radii, contrast, name))
-    return spots
+                calcifications.append(Hypointensity(centre, radii, contrast, name))
+    return calcifications
 
 
-def within(microbleeds: list[Microbleed], grid: Grid, margin_mm: float = 0.0) -> list[Microbleed]:
-    """Select the lesions in a grid's field of view, with centres ``margin_mm`` and a radius from its faces."""
-    kept = []
-    sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
-    for microbleed in microbleeds:
-        index = apply_affine(np.linalg.inv(grid.affine), microbleed.centre)
-        edge = (microbleed.radii.max() + margin_mm) / sizes - 0.5
+def inside_field_of_view(
+    lesions: list[Hypointensity], grid: Grid, margin_mm: float = 0.0
+) -> list[Hypointensity]:
+    """Select the lesions that are entirely inside a grid, at least ``margin_mm`` from its faces."""
+    selected = []
+    voxel_sizes = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    for lesion in lesions:
+        index = apply_affine(np.linalg.inv(grid.affine), lesion.centre)
+        edge = (lesion.radii.max() + margin_mm) / voxel_sizes - 0.5
         if ((index >= edge) & (index <= np.array(grid.shape) - 1 - edge)).all():
-            kept.append(microbleed)
-    return kept
+            selected.append(lesion)
+    return selected
 
 
-def rasterize(microbleeds: list[Microbleed], grid: Grid) -> np.ndarray:
-    """Label map of ellipsoids on any grid, numbered from 1 in their order.
+def rasterize(lesions: list[Hypointensity], grid: Grid) -> np.ndarray:
+    """Label map of ellipsoidal lesions on a grid of any orientation, numbered from 1 in their order.
 
-    Each has as many voxels as its volume fills, rounded and at least one: those it covers most
-    (27 points a voxel), of equally covered ones those nearest to its centre. So the volume of the
-    label map is the true one to half a voxel, however thick the slices.
+    The number of voxels of a lesion is its volume divided by that of a voxel, rounded, and at least one. It gets the
+    voxels that it covers most (27 points per voxel); of equally covered ones, those nearest to its centre. So its
+    volume in the label map is exact to half a voxel, even with thick slices.
 
     Returns
     -------
@@ -130,27 +141,33 @@ def rasterize(microbleeds: list[Microbleed], grid: Grid) -> np.ndarray:
     inverse = np.linalg.inv(grid.affine)
     thirds = np.array([-1, 0, 1]) / 3
     points = np.stack(np.meshgrid(thirds, thirds, thirds, indexing="ij"), -1).reshape(-1, 1, 3)
-    for number, microbleed in enumerate(microbleeds, start=1):
-        index = apply_affine(inverse, microbleed.centre)
-        reach = np.abs(inverse[:3, :3]) @ microbleed.radii + 1
+    for number, lesion in enumerate(lesions, start=1):
+        index = apply_affine(inverse, lesion.centre)
+        reach = np.abs(inverse[:3, :3]) @ lesion.radii + 1
         low = np.maximum(np.floor(index - reach), 0).astype(int)
         high = np.minimum(np.ceil(index + reach) + 1, grid.shape).astype(int)
         if (low >= high).any():
             continue
         box = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), -1).reshape(-1, 3)
-        offset = (apply_affine(grid.affine, box + points) - microbleed.centre) / microbleed.radii
-        covered = ((offset**2).sum(axis=-1) < 1).mean(axis=0)
-        away = np.linalg.norm(apply_affine(grid.affine, box) - microbleed.centre, axis=1)
-        count = max(1, round(microbleed.volume_mm3 / grid.voxel_mm3))
-        best = np.lexsort((away, -covered))[:count]
-        labels[tuple(box[best].T)] = number
+        offset = (apply_affine(grid.affine, box + points) - lesion.centre) / lesion.radii
+        coverage = ((offset**2).sum(axis=-1) < 1).mean(axis=0)
+        distance = np.linalg.norm(apply_affine(grid.affine, box) - lesion.centre, axis=1)
+        count = max(1, round(lesion.volume_mm3 / grid.voxel_mm3))
+        order = np.lexsort((distance, -coverage))
+        labels[tuple(box[order[:count]].T)] = number
     return labels
 
 
-def lesion_table(bleeds: list[Microbleed]) -> pd.DataFrame:
-    """One row per simulated lesion: number, centre in world mm (RAS+), volume, diameter and place."""
+def lesion_table(lesions: list[Hypointensity]) -> pd.DataFrame:
+    """One row per lesion: number, centre in world mm (RAS+), volume, diameter and place."""
     rows = [
-        (n, *np.round(b.centre, 3), round(b.volume_mm3, 3), round(b.diameter_mm, 3), b.place)
-        for n, b in enumerate(bleeds, start=1)
+        (
+            number,
+            *np.round(lesion.centre, 3),
+            round(lesion.volume_mm3, 3),
+            round(lesion.diameter_mm, 3),
+            lesion.place,
+        )
+        for number, lesion in enumerate(lesions, start=1)
     ]
-    return pd.DataFrame(rows, columns=TRUTH)
+    return pd.DataFrame(rows, columns=LESION_COLUMNS)

@@ -1,4 +1,4 @@
-"""Scanner effects on a simulated scan (bias field, blur, ghosts, noise) and its stored orientation."""
+"""Scanner effects on a simulated scan (bias field, blur, ghosts, noise), and its orientation in the file."""
 
 import nibabel as nib
 import numpy as np
@@ -13,14 +13,14 @@ from scipy import ndimage
 ORIENTATIONS = ("RAS", "LAS", "LPS", "RPS", "LPI", "RAI", "PSR", "SRA")
 
 
-def scanned(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Bias field, in-plane blur, ghosts, Rician noise (Gudbjartsson & Patz 1995) and the scanner's scale.
+def add_scanner_effects(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add in-plane blur, bias field, ghosts, Rician noise (Gudbjartsson & Patz 1995) and an arbitrary scale.
 
-    A third of the scans has a ghost: a faint copy, moved by half or a third of the field of view along
-    the phase-encoding direction, one of the two in the plane (motion between the lines of k-space).
+    A third of the scans has a ghost, as from motion between lines of k-space: a faint copy, shifted by half or a
+    third of the field of view along the phase-encoding direction, which is one of the two in-plane axes.
     """
-    blur = float(rng.uniform(0.3, 0.55))
-    signal = ndimage.gaussian_filter(signal, (blur, blur, 0), truncate=3)
+    sigma = float(rng.uniform(0.3, 0.55))
+    signal = ndimage.gaussian_filter(signal, (sigma, sigma, 0), truncate=3)
     bias = np.zeros((1, 1, 1), np.float32)
     for _ in range(4):
         x, y, z = (
@@ -32,29 +32,29 @@ def scanned(signal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     signal *= np.exp(bias)
     if rng.random() < 1 / 3:
         axis = int(rng.integers(2))
-        away = signal.shape[axis] // int(rng.integers(2, 4))
-        signal = signal + np.float32(rng.uniform(0.01, 0.05)) * np.roll(signal, away, axis)
-    level = np.float32(0.75 / rng.uniform(14, 40))
-    signal += level * rng.standard_normal(signal.shape, np.float32)
-    signal = np.hypot(signal, level * rng.standard_normal(signal.shape, np.float32))
+        shift = signal.shape[axis] // int(rng.integers(2, 4))
+        signal = signal + np.float32(rng.uniform(0.01, 0.05)) * np.roll(signal, shift, axis)
+    noise_sd = np.float32(0.75 / rng.uniform(14, 40))
+    signal += noise_sd * rng.standard_normal(signal.shape, np.float32)
+    signal = np.hypot(signal, noise_sd * rng.standard_normal(signal.shape, np.float32))
     return signal * np.float32(rng.uniform(250, 1500))
 
 
-def stored(
+def reorient(
     signal: np.ndarray, labels: list[np.ndarray], affine: np.ndarray, orientation: str
 ) -> tuple[nib.Nifti1Image, list[np.ndarray]]:
-    """An image and its labels with their axes in the order and direction of a code, as scanners store them.
+    """Convert a signal to an image, and reorient it and its label arrays to axis codes such as ``LPS``.
 
     Returns
     -------
     image, labels
-        The image is int16, with both header codes set to 1.
+        The image is int16; sform and qform codes are 1.
     """
     image = nib.Nifti1Image(np.rint(np.minimum(signal, 32767)).astype(np.int16), affine)
-    turn = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
-    image = image.as_reoriented(turn)
+    transform = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(orientation)))
+    image = image.as_reoriented(transform)
     image.header.set_xyzt_units("mm")
     image.set_sform(image.affine, 1)
     image.set_qform(image.affine, 1)
     image.header["descrip"] = b"simulated"
-    return image, [np.ascontiguousarray(apply_orientation(part, turn)) for part in labels]
+    return image, [np.ascontiguousarray(apply_orientation(label, transform)) for label in labels]

@@ -1,12 +1,12 @@
-"""Tissue intensities by sequence, for simulated scans."""
+"""Tissue intensities of simulated scans, by sequence."""
 
 import numpy as np
 
-Contrast = dict[str, tuple[float, float]]  # mean and spread over scans, by tissue
+Contrast = dict[str, tuple[float, float]]  # mean and standard deviation over scans, by tissue
 
-# The order of the tissues of each sequence is the textbooks'; the figures are rough, the brightest tissue near
-# 1. SWI as at 3 T (Haacke et al. 2009): white matter somewhat darker than grey, CSF about as bright, what
-# holds iron or deoxygenated blood dark.
+# The order of the tissues in each sequence follows textbooks; the values are rough, with the brightest tissue near
+# 1. SWI as at 3 T (Haacke et al. 2009): white matter somewhat darker than grey matter, CSF about as bright as grey
+# matter, iron and deoxygenated blood dark.
 SEQUENCES: dict[str, Contrast] = {
     "swi": {
         "wm": (0.66, 0.03),
@@ -100,13 +100,15 @@ SEQUENCES: dict[str, Contrast] = {
     },
 }
 
-# How dark veins, iron, microbleeds and the air's surroundings are, relative to SWI: a gradient echo with a long
-# echo time shows them, a spin echo and a short echo time hardly.
+# Relative loss of signal of veins, iron, microbleeds and tissue near air, with SWI as 1: large in a gradient echo with
+# a long echo time, small in a spin echo or with a short echo time.
 SUSCEPTIBILITY = {"swi": 1.0, "t2star": 0.8, "t1": 0.1, "flair": 0.15, "pd": 0.15, "t2": 0.2}
 
 
-def drawn(sequence: str, rng: np.random.Generator, spread: float = 1.0) -> dict[str, float]:
-    """Draw one intensity per tissue for a scan of this sequence; ``spread`` scales the variation.
+def random_intensities(
+    sequence: str, rng: np.random.Generator, sd_factor: float = 1.0
+) -> dict[str, float]:
+    """Draw one intensity per tissue for a scan of a sequence; ``sd_factor`` scales the standard deviations.
 
     Raises
     ------
@@ -116,6 +118,6 @@ def drawn(sequence: str, rng: np.random.Generator, spread: float = 1.0) -> dict[
     if sequence not in SEQUENCES:
         raise ValueError(f"the sequence {sequence!r} is not one of {', '.join(SEQUENCES)}")
     return {
-        tissue: max(0.02, float(rng.normal(mean, spread * sd)))
+        tissue: max(0.02, float(rng.normal(mean, sd_factor * sd)))
         for tissue, (mean, sd) in SEQUENCES[sequence].items()
     }

@@ -19,7 +19,7 @@ from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.interpolation import welch_sinc
 from lesionflow.imaging.resampling import resample
 from lesionflow.networks.inference.find_brain import brain_probability
-from lesionflow.simulation.microbleeds import Microbleed, rasterize
+from lesionflow.simulation.microbleeds import Hypointensity, rasterize
 from lesionflow.simulation.scan import Head, Scan, simulated_head, simulated_scan
 
 SHAPE = (160, 214, 176)
@@ -49,7 +49,7 @@ class Example:
         Brain mask.
     mimics : array (n, 3), int16
         Voxel indices of microbleed mimics (veins, calcifications) in the brain.
-    bleeds
+    microbleeds
         The reference lesions in the order of their numbers.
     grid
         Voxel grid of all arrays.
@@ -61,7 +61,7 @@ class Example:
     lesions: np.ndarray
     brain: np.ndarray
     mimics: np.ndarray
-    bleeds: list[Microbleed]
+    microbleeds: list[Hypointensity]
     grid: Grid
     place: np.ndarray
 
@@ -71,7 +71,7 @@ class HeadJob:
     """A scan to simulate: seed and number of microbleeds of its head, and its label map (None: the template)."""
 
     seed: int
-    bleeds: int
+    microbleeds: int
     label_map: Path | None = None
 
 
@@ -90,7 +90,7 @@ def prepared_example(scan: Scan, head: Head, brain: np.ndarray | None = None) ->
     channels = paste(image, full_grid.affine, grid)[..., None]
     normalized = normalize(channels, INPUT["normalize"], brain_in_box)[..., 0]
 
-    mimic_points = [calcification.centre[None] for calcification in head.calcium]
+    mimic_points = [calcification.centre[None] for calcification in head.calcifications]
     mimic_points += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
     index = np.rint(apply_affine(np.linalg.inv(grid.affine), np.concatenate(mimic_points))).astype(
         int
@@ -100,10 +100,10 @@ def prepared_example(scan: Scan, head: Head, brain: np.ndarray | None = None) ->
     anatomy = head.anatomy
     return Example(
         normalized.astype(np.float16),
-        rasterize(scan.bleeds, grid),
+        rasterize(scan.microbleeds, grid),
         brain_in_box,
         index.astype(np.int16),
-        scan.bleeds,
+        scan.microbleeds,
         grid,
         resample(anatomy.place, anatomy.affine, grid, "nearest"),
     )
@@ -121,7 +121,7 @@ def simulated_example(job: HeadJob, mask_model: tuple[Card, list[Path]] | None =
     ``mask_model`` (card and imported folds) computes the brain masks of heads from label maps; heads from the template
     use their simulated brain, as the demo cohort does.
     """
-    head = simulated_head(job.seed, job.bleeds, label_map=job.label_map)
+    head = simulated_head(job.seed, job.microbleeds, label_map=job.label_map)
     scan = simulated_scan(head, 1)
     if mask_model is None or job.label_map is None:
         return prepared_example(scan, head)

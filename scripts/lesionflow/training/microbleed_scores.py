@@ -38,7 +38,7 @@ def match_lesions(detections: np.ndarray, example: Example) -> pd.DataFrame:
     detected_numbers = np.unique(example.lesions[detections > 0])
     rows = [
         (bleed.diameter_mm, bleed.place, True, bool(number in detected_numbers))
-        for number, bleed in enumerate(example.bleeds, start=1)
+        for number, bleed in enumerate(example.microbleeds, start=1)
         if bleed.diameter_mm >= MIN_DIAMETER_MM
     ]
     overlapping = np.unique(detections[example.lesions > 0])
@@ -66,7 +66,7 @@ def scores(
     ]
     table = pd.concat(tables, ignore_index=True)
     scans = len(examples)
-    without_lesions = [t for t, e in zip(tables, examples, strict=True) if not e.bleeds]
+    without_lesions = [t for t, e in zip(tables, examples, strict=True) if not e.microbleeds]
     false_positives = sum(len(t) for t in without_lesions)
     return {
         "scans": scans,

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from lesionflow.imaging.intensity import normalize
 from lesionflow.simulation.label_maps import CLASSES, NUMBER, LabelMap, load_label_map
-from lesionflow.simulation.tissue_contrast import SEQUENCES, drawn
+from lesionflow.simulation.tissue_contrast import SEQUENCES, random_intensities
 
 SHAPE = (96, 112, 96)
 SPACING_MM = 2.5
@@ -32,7 +32,7 @@ _WM_LIKE = ("cerebellum-wm", "stem", "ventral-dc", "chiasm", "cord", "optic-nerv
 @cache
 def _cropped_label_map(path: Path) -> tuple[LabelMap, np.ndarray, np.ndarray]:
     """A label map cropped to the head, and its smoothed brain and brain outline as fractions per voxel."""
-    head = load_label_map(path).trimmed()
+    head = load_label_map(path).cropped()
     brain_fraction, outline = (
         ndimage.gaussian_filter(mask.astype(np.float32), 0.7) for mask in (head.brain, head.outline)
     )
@@ -90,7 +90,7 @@ def _random_contrast(label_map: LabelMap, rng: np.random.Generator) -> np.ndarra
     """Image of a label map with a random intensity per class, texture, and fat within the soft tissue."""
     classes = label_map.classes
     if rng.random() < 0.65:
-        means = drawn(str(rng.choice(list(SEQUENCES))), rng, spread=1.5)
+        means = random_intensities(str(rng.choice(list(SEQUENCES))), rng, sd_factor=1.5)
         intensity = {name: means.get(tissue, 0.0) for name, (_, tissue) in CLASSES.items()}
         fat = means["fat"]
         for name in ("pallidum", "putamen", "caudate"):
