@@ -10,11 +10,13 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
-pathvars:
-    scan="{model}/{folder}/{scan}",
-
-
 include: "rules/common.smk"
+
+
+pathvars:
+    scan=layout.SCAN,
+
+
 include: "rules/prepare.smk"
 include: "rules/predict.smk"
 include: "rules/lesions.smk"
@@ -47,10 +49,10 @@ rule all:
         layout.COHORT,
         layout.REPORT,
         collect(layout.DATASET_DESCRIPTION, model=CARDS),
-        # the last results of each scan, so that a file that was lost is made again
-        rules.tabulate.input.tables,
-        rules.tabulate.input.maps,
-        rules.tabulate.input.pictures,
+        # the last results of each scan, so that a deleted file is computed again
+        rules.aggregate.input.tables,
+        rules.aggregate.input.maps,
+        rules.aggregate.input.pictures,
 
 
 onsuccess:

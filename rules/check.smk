@@ -4,7 +4,7 @@
 rule check_model:
     input:
         folds=[
-            rules.import_fold.output.facts.format(model=model, fold=fold)
+            rules.import_fold.output.fold.format(model=model, fold=fold)
             for model in CARDS
             for fold in range(1, len(CARDS[model]["folds"]) + 1)
         ],

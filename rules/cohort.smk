@@ -3,7 +3,7 @@
 
 rule describe:
     input:
-        folds=collect_for_model(rules.import_fold.output.facts, fold=folds),
+        folds=collect_for_model(rules.import_fold.output.fold, fold=folds),
     output:
         description=layout.DATASET_DESCRIPTION,
         labels=layout.LABEL_NAMES,
@@ -21,7 +21,7 @@ rule describe:
         "../scripts/describe.py"
 
 
-rule tabulate:
+rule aggregate:
     input:
         plan=plan_file,
         tables=all_scans(rules.count.output.table),
@@ -33,23 +33,23 @@ rule tabulate:
         lesions=layout.LESIONS,
         lesions_dictionary=layout.LESION_COLUMNS,
     log:
-        layout.log("tabulate"),
+        layout.log("aggregate"),
     benchmark:
-        layout.benchmark("tabulate")
+        layout.benchmark("aggregate")
     conda:
         "../envs/imaging.yaml"
     params:
-        code=code_digest("tabulate"),
+        code=code_digest("aggregate"),
         models=MODELS,
     script:
-        "../scripts/tabulate.py"
+        "../scripts/aggregate.py"
 
 
 rule report:
     input:
-        cohort=rules.tabulate.output.cohort,
-        lesions=rules.tabulate.output.lesions,
-        pictures=rules.tabulate.input.pictures,
+        cohort=rules.aggregate.output.cohort,
+        lesions=rules.aggregate.output.lesions,
+        pictures=rules.aggregate.input.pictures,
     output:
         page=layout.REPORT,
     log:

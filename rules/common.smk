@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 REPOSITORY = Path(workflow.basedir)
-# Last on the path, as Snakemake puts it for scripts: no step shadows an installed package of its name.
+# Appended, as Snakemake does for scripts, so that no step shadows an installed package of the same name.
 sys.path.append(str(REPOSITORY / "scripts"))
 
 import lesionflow
@@ -27,6 +27,7 @@ from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
+from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns
@@ -36,12 +37,12 @@ DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
 
 
 def code_digest(step):
-    """Digest of a step's script and of all that it imports (a rerun trigger as a param)."""
+    """Digest of a step's script and of the modules that it imports; as a param, it triggers reruns."""
     return DIGESTS[step]
 
 
 def read_plan():
-    """The plan of the cohort; the error where there is none and only a model is checked."""
+    """The plan of the cohort, or the error if there is no cohort and only a model is checked."""
     main_process = workflow.is_main_process
     try:
         if main_process:
@@ -55,12 +56,12 @@ def read_plan():
 
 
 snakemake_patches.apply()
-# Optional: without this package every job is a Python process of its own.
+# Optional: without this package, each job is a separate Python process.
 if find_spec("lesionflow.workflow.processes"):
     from lesionflow.workflow.processes import script_hook
 
     script_hook.enter_run(DIGESTS, () if workflow.is_main_process else sys.argv)
-    # Snakemake looks up `script` here to run the `script:` of a rule.
+    # Snakemake calls the `script` of this namespace for the `script:` directive of a rule.
     script = script_hook.script
 try:
     SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, REPOSITORY)
@@ -68,7 +69,7 @@ try:
 except LesionflowError as error:
     raise WorkflowError(str(error))
 SCANS = [] if isinstance(PLAN_OR_ERROR, CohortError) else PLAN_OR_ERROR
-SCAN = {record["scan"]: record for record in SCANS}
+SCAN_BY_NAME = {record["scan"]: record for record in SCANS}
 MODELS = {model: columns.model_summary(card) for model, card in CARDS.items()}
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
@@ -76,7 +77,7 @@ GPUS = int(
 
 
 def plan_file(wildcards):
-    """The plan of the cohort; an error where the cohort could not be listed."""
+    """Path of the plan; raises the error if the cohort could not be listed."""
     if isinstance(PLAN_OR_ERROR, CohortError):
         raise WorkflowError(str(PLAN_OR_ERROR))
     return str(layout.PLAN)
@@ -88,19 +89,19 @@ def card(wildcards):
 
 
 def model_description(model):
-    """What the report and dataset_description.json say of a model."""
+    """Description of a model for the report and dataset_description.json."""
     return {
         key: CARDS[model][key] for key in ("name", "version", "description", "source")
     }
 
 
 def channels(wildcards):
-    """The channels of a job's model, in the order of the network."""
+    """The channels of a job's model, in the order that the network expects."""
     return card(wildcards)["input"]["channels"]
 
 
 def reference_channel(wildcards):
-    """The channel that defines the grid of a job's model."""
+    """The reference channel of a job's model, which defines the original grid."""
     return reference_of(card(wildcards)["input"])
 
 
@@ -121,7 +122,7 @@ def folds(wildcards):
 
 
 def weight_files(wildcards):
-    """The weight files of a fold beside its card: if they change, the fold is imported again."""
+    """The weight files of a fold that lie beside its card; if they change, the fold is imported again."""
     return fold_files(fold_spec(card(wildcards), int(wildcards.fold)))
 
 
@@ -140,7 +141,7 @@ def collect_for_model(pattern, **functions):
 
 
 def card_entry(*keys, only=None):
-    """Params function: the entry of a job's card under these keys; of a section all keys, or ``only`` these."""
+    """Params function: the entry of a job's card at a path of keys; of a section all keys, or ``only`` some."""
 
     def entry(wildcards):
         value = card(wildcards)
@@ -152,24 +153,24 @@ def card_entry(*keys, only=None):
 
 
 def is_filled(wildcards):
-    """Whether the scan lacks the channel of a job, so that another channel fills it."""
-    return wildcards.channel not in SCAN[wildcards.scan]["files"]
+    """Whether the scan lacks the channel of a job, so that another channel takes its place."""
+    return wildcards.channel not in SCAN_BY_NAME[wildcards.scan]["files"]
 
 
 def available_kind(wildcards, kind):
-    """``kind`` (a channel, mask or regions) where the scan has it, else the channel that fills it."""
-    available = kind in SCAN[wildcards.scan]["files"]
+    """``kind`` (a channel, mask or regions) if the scan has it, else the channel that takes its place."""
+    available = kind in SCAN_BY_NAME[wildcards.scan]["files"]
     return kind if available else card(wildcards)["input"]["fill_missing"]
 
 
 def source_file(wildcards, kind=None):
-    """The file in the cohort for ``kind``, by default for the channel of a job."""
+    """The file of the cohort for ``kind``, by default for the channel of a job."""
     kind = wildcards.channel if kind is None else kind
-    return SCAN[wildcards.scan]["files"][available_kind(wildcards, kind)]
+    return SCAN_BY_NAME[wildcards.scan]["files"][available_kind(wildcards, kind)]
 
 
 def nifti_file(wildcards, kind):
-    """The same as a NIfTI file: a MATLAB file is converted."""
+    """The file for ``kind`` as NIfTI; a MATLAB file is converted."""
     path = source_file(wildcards, kind)
     if not path.endswith(MATLAB):
         return path
@@ -183,7 +184,7 @@ def source_image(wildcards):
 
 
 def reference_image(wildcards):
-    """The image of the reference channel: all results are restored to its grid."""
+    """The image of the reference channel, to whose grid the results are restored."""
     return nifti_file(wildcards, reference_channel(wildcards))
 
 
@@ -196,66 +197,66 @@ def source_images(wildcards):
 
 
 def filter_params(wildcards):
-    """The parts of a card's ``postprocess`` that define lesions and the filters on them."""
+    """The keys of a card's ``postprocess`` that define lesions and their filters."""
     postprocess = card(wildcards)["postprocess"]
     return {key: postprocess[key] for key in postprocess if key != "components"}
 
 
 def final_probability(wildcards):
-    """The probabilities of the ensemble, cleaned where the card has ``postprocess.components``."""
+    """The probabilities of the ensemble, cleaned if the card has ``postprocess.components``."""
     cleaned = card(wildcards)["postprocess"]["components"] is not None
     return (rules.clean if cleaned else rules.average_folds).output.probability
 
 
 def optional_file(kind):
-    """Input function: the mask or the regions of a scan, where it has them and the config uses them."""
+    """Input function: the mask or the regions of a scan, if it has them and the config uses them."""
 
     def path(wildcards):
         used = kind != "mask" or SETTINGS["brain_mask"] in ("auto", "provided")
-        available = kind in SCAN[wildcards.scan]["files"]
+        available = kind in SCAN_BY_NAME[wildcards.scan]["files"]
         return nifti_file(wildcards, kind) if used and available else []
 
     return path
 
 
 def brain_channel(wildcards):
-    """The channel in which the brain of a scan is searched."""
+    """The channel from which the brain mask of a scan is computed."""
     (channel,) = MASK_CARD["input"]["channels"]
     return [reference_channel(wildcards) if channel == ANY else channel]
 
 
 def brain_source(wildcards):
-    """The image in which the brain of a scan is searched."""
+    """The image from which the brain mask of a scan is computed."""
     return nifti_file(wildcards, brain_channel(wildcards)[0])
 
 
 def brain_folds(wildcards):
     """The imported folds of the brain mask's card."""
     return [
-        rules.import_fold.output.facts.format(model=MASK_CARD["name"], fold=fold)
+        rules.import_fold.output.fold.format(model=MASK_CARD["name"], fold=fold)
         for fold in range(1, len(MASK_CARD["folds"]) + 1)
     ]
 
 
 def brain_probability(wildcards):
-    """The output of find_brain for a scan, where its brain mask is computed."""
+    """The output of find_brain for a scan, if its brain mask is computed."""
     return rules.find_brain.output.probability if brain_finder(wildcards) else []
 
 
 def brain_finder(wildcards):
-    """The plan's entry for the card that finds the brain of a scan; None where no card does."""
-    return SCAN[wildcards.scan]["finder"]
+    """The plan's entry for the card that computes the brain mask of a scan; None if no card does."""
+    return SCAN_BY_NAME[wildcards.scan]["finder"]
 
 
 def content_digests(*kinds, of=channels):
-    """Params function: digests of the files of a scan that a job reads: of its channels and of ``kinds``.
+    """Params function: content digests of the files of a scan that a job reads: its channels and ``kinds``.
 
-    A change of content with an old mtime is seen as well. A function of wildcards only: Snakemake does not
-    compare params that depend on the input.
+    They also detect a change of content under an old mtime. The function takes wildcards only, because
+    Snakemake does not compare params that depend on the input.
     """
 
     def digests(wildcards):
-        content = SCAN[wildcards.scan]["content"]
+        content = SCAN_BY_NAME[wildcards.scan]["content"]
         used = [*of(wildcards), *kinds]
         return {kind: content[kind] for kind in used if kind in content}
 
@@ -263,14 +264,14 @@ def content_digests(*kinds, of=channels):
 
 
 def intermediate(name, path):
-    """An intermediate image: temporary under work/, or kept under results/ where ``keep`` names it."""
+    """An intermediate image: temporary under work/, or among the results if ``keep`` names it."""
     kept = name in SETTINGS["keep"]
     pattern = layout.intermediate(path, kept)
     return pattern if kept else temp(pattern)
 
 
 def all_scans(pattern):
-    """Input function: ``pattern`` for every scan and model that can be run; listed by jobs that read all scans only."""
+    """Input function: ``pattern`` for every scan and model that can be run, only for jobs that read all scans."""
     return lambda wildcards: paths_of_runs(pattern, SCANS, CARDS)
 
 
@@ -287,7 +288,7 @@ def all_references(pattern):
 
 
 def is_cohort_run():
-    """Whether this run is one of the cohort, and not a check of a model by itself."""
+    """Whether this run processes a cohort, and does not only check a model."""
     return set(workflow.dag_settings.targets) != {"check_model"} and not isinstance(
         PLAN_OR_ERROR, CohortError
     )

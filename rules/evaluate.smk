@@ -5,10 +5,10 @@ rule compare:
     input:
         probability=final_probability,
         mask=rules.crop.output.mask,
-        truth=lambda wildcards: SCAN[wildcards.scan]["files"]["truth"],
+        reference=lambda wildcards: SCAN_BY_NAME[wildcards.scan]["files"]["truth"],
     output:
         table=layout.COMPARISON,
-        facts=layout.COMPARISON_SIDECAR,
+        sidecar=layout.COMPARISON_SIDECAR,
     log:
         layout.log("compare"),
     benchmark:
@@ -29,9 +29,9 @@ rule compare:
 rule evaluate:
     input:
         plan=plan_file,
-        truths=str(layout.REFERENCES),
+        references=str(layout.REFERENCES),
         tables=all_references(rules.compare.output.table),
-        facts=all_references(rules.compare.output.facts),
+        sidecars=all_references(rules.compare.output.sidecar),
     output:
         evaluation=layout.EVALUATION,
         evaluation_dictionary=layout.EVALUATION_COLUMNS,
@@ -48,8 +48,8 @@ rule evaluate:
         code=code_digest("evaluate"),
         models=MODELS,
         cards={
-            model: {key: own[key] for key in ("version", "postprocess")}
-            for model, own in CARDS.items()
+            model: {key: CARDS[model][key] for key in ("version", "postprocess")}
+            for model in CARDS
         },
     script:
         "../scripts/evaluate.py"

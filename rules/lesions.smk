@@ -28,19 +28,19 @@ rule count:
         mask=rules.crop.output.mask,
         scan=reference_image,
         regions=optional_file("regions"),
-        facts=[
-            rules.mask.output.facts,
-            rules.crop.output.facts,
-            rules.average_folds.output.facts,
+        sidecars=[
+            rules.mask.output.sidecar,
+            rules.crop.output.sidecar,
+            rules.average_folds.output.sidecar,
         ],
-        channel_facts=collect_for_model(
-            [rules.resample.output.facts, rules.normalize.output.facts],
+        channel_sidecars=collect_for_model(
+            [rules.resample.output.sidecar, rules.normalize.output.sidecar],
             channel=channels_reference_first,
         ),
     output:
         lesions=layout.MODEL_LESIONS,
         labels=layout.MODEL_LABELS,
-        facts=layout.MODEL_LABELS_SIDECAR,
+        sidecar=layout.MODEL_LABELS_SIDECAR,
         table=layout.SCAN_LESIONS,
         volumes=layout.SCAN_VOLUMES,
     log:
@@ -95,7 +95,7 @@ rule draw:
         lesions=rules.count.output.lesions,
         labels=rules.count.output.labels,
         table=rules.count.output.table,
-        facts=rules.count.output.facts,
+        sidecar=rules.count.output.sidecar,
     output:
         picture=layout.QC_FIGURE,
     log:

@@ -4,9 +4,9 @@
 rule import_fold:
     input:
         weights=weight_files,
-        wanted=layout.IMPORT_REQUEST,
+        request=layout.IMPORT_REQUEST,
     output:
-        facts=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}",
+        fold=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}/{FOLD_JSON}",
     log:
         layout.log("import_fold"),
     benchmark:
@@ -24,10 +24,10 @@ rule predict_fold:
     input:
         images=collect_for_model(rules.normalize.output.image, channel=channels),
         mask=rules.crop.output.mask,
-        fold=rules.import_fold.output.facts,
+        fold=rules.import_fold.output.fold,
     output:
         probability=layout.FOLD_PROBABILITY,
-        facts=layout.FOLD_SIDECAR,
+        sidecar=layout.FOLD_SIDECAR,
     log:
         layout.log("predict_fold"),
     benchmark:
@@ -50,13 +50,13 @@ rule predict_fold:
 rule average_folds:
     input:
         folds=collect_for_model(rules.predict_fold.output.probability, fold=folds),
-        facts=collect_for_model(rules.predict_fold.output.facts, fold=folds),
+        sidecars=collect_for_model(rules.predict_fold.output.sidecar, fold=folds),
         mask=rules.crop.output.mask,
         scan=reference_image,
     output:
         probability=layout.MODEL_PROBABILITY,
         spread=layout.FOLD_SPREAD,
-        facts=layout.MODEL_PROBABILITY_SIDECAR,
+        sidecar=layout.MODEL_PROBABILITY_SIDECAR,
     log:
         layout.log("average_folds"),
     benchmark:

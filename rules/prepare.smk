@@ -23,16 +23,16 @@ rule convert:
 rule resample:
     input:
         image=source_image,
-        own=source_file,
+        source=source_file,
         reference=reference_image,
     output:
         image=intermediate("resampled", layout.RESAMPLED_IMAGE),
-        facts=layout.SOURCE_SIDECAR,
+        sidecar=layout.SOURCE_SIDECAR,
     log:
         layout.log("resample"),
     benchmark:
         layout.benchmark("resample")
-    priority: -1  # finish a scan before the next one is begun: its temporary files are large
+    priority: -1  # finish a scan before the next one starts: its temporary files are large
     conda:
         "../envs/imaging.yaml"
     params:
@@ -50,8 +50,8 @@ rule find_brain:
     input:
         image=brain_source,
         folds=brain_folds,
-        # not read: this scan is begun, and its other jobs come before those that begin another scan
-        begun=ancient(
+        # not read: with it, this job belongs to a scan that has started, and runs before new scans start
+        resampled=ancient(
             collect_for_model(rules.resample.output.image, channel=reference_channel)
         ),
     output:
@@ -77,10 +77,10 @@ rule mask:
         image=collect_for_model(rules.resample.output.image, channel=reference_channel),
         scans=source_images,
         mask=optional_file("mask"),
-        found=brain_probability,
+        probability=brain_probability,
     output:
         mask=temp(layout.BRAIN_MASK),
-        facts=layout.BRAIN_MASK_SIDECAR,
+        sidecar=layout.BRAIN_MASK_SIDECAR,
     log:
         layout.log("mask"),
     benchmark:
@@ -104,7 +104,7 @@ rule crop:
     output:
         image=intermediate("cropped", layout.CROPPED_IMAGE),
         mask=layout.CROPPED_MASK,
-        facts=layout.CROPPED_MASK_SIDECAR,
+        sidecar=layout.CROPPED_MASK_SIDECAR,
     log:
         layout.log("crop"),
     benchmark:
@@ -124,7 +124,7 @@ rule normalize:
         mask=rules.crop.output.mask,
     output:
         image=layout.NORMALIZED_IMAGE,
-        facts=layout.NORMALIZED_SIDECAR,
+        sidecar=layout.NORMALIZED_SIDECAR,
     log:
         layout.log("normalize"),
     benchmark:

@@ -1,8 +1,8 @@
-"""Simulated scans of whole-head label maps, or of the MNI152 template: a small workflow of its own.
+"""Simulated scans of whole-head label maps, or of the MNI152 template: a separate, small workflow.
 
 snakemake --snakefile rules/simulate.smk --directory OUT --cores 2 --config anatomies=DIR scans=6 sequences=swi,t1
 
-OUT/swi and OUT/T1w are then BIDS directories, with the true brain mask and lesions beside each scan.
+OUT/swi and OUT/T1w are then BIDS directories, with the reference brain mask and lesions beside each scan.
 """
 
 import sys
@@ -23,7 +23,7 @@ except LesionflowError as error:
 
 
 def code_digest(step):
-    """Digest of a step's script and of all that it imports (a rerun trigger as a param)."""
+    """Digest of a step's script and of the modules that it imports; as a param, it triggers reruns."""
     return digest(Path(workflow.basedir) / f"../scripts/{step}.py")
 
 

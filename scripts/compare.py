@@ -9,7 +9,7 @@ from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
 from lesionflow.evaluation.lesion_matching import sweep
 from lesionflow.evaluation.reference_lesions import reference_lesions
-from lesionflow.evaluation.scan_comparison import TABLE, comparison_summary, unusable
+from lesionflow.evaluation.scan_comparison import EMPTY_TABLE, comparison_summary, unusable_summary
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.matlab import read_matlab
@@ -18,27 +18,27 @@ from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
-    """Count detected and missed lesions; an unusable reference image is recorded for its scan only."""
-    params, path = snakemake.params, snakemake.input.truth
+    """Count detected and missed lesions; record an unusable reference image without failing."""
+    params, path = snakemake.params, snakemake.input.reference
     labels, rules = params.output["labels"], params.postprocess
     with logged(snakemake):
         image = load(snakemake.input.probability)
         brain = np.asanyarray(load(snakemake.input.mask).dataobj) > 0
         grid = Grid(image.affine, image.shape[:3])
         try:
-            matlab = path.endswith(MATLAB)
-            image_of_reference = (
-                read_matlab(Path(path), params.matlab) if matlab else read_scan(path, params.affine)
-            )
-            truth = reference_lesions(image_of_reference, labels, rules["connectivity"], path)
+            if path.endswith(MATLAB):
+                reference_image = read_matlab(Path(path), params.matlab)
+            else:
+                reference_image = read_scan(path, params.affine)
+            reference = reference_lesions(reference_image, labels, rules["connectivity"], path)
             maps = channels_last(image)
-            table, matched = sweep(maps, brain, grid, truth, params.output, rules, name=path)
-            summary = comparison_summary(matched, truth, grid, list(labels.values()), rules)
+            table, at_card = sweep(maps, brain, grid, reference, params.output, rules, name=path)
+            summary = comparison_summary(at_card, reference, grid, list(labels.values()), rules)
         except ScanError as error:
-            table, summary = TABLE, unusable(error)
+            table, summary = EMPTY_TABLE, unusable_summary(error)
         write_table(snakemake.output.table, table)
-        json_sidecar.write(snakemake.output.facts, summary)
+        json_sidecar.write(snakemake.output.sidecar, summary)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

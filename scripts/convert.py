@@ -1,4 +1,4 @@
-"""Rule convert: give a MATLAB image the geometry that its model's card tells."""
+"""Rule convert: convert a MATLAB image to NIfTI, with the geometry that the model card states."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lesionflow.imaging.matlab import read_matlab
 
 
 def main(snakemake):
-    """Write the array as a NIfTI image, voxel by voxel."""
+    """Write the array as a NIfTI image of the same voxels."""
     with logged(snakemake):
         image, reference = (
             read_matlab(Path(path), snakemake.params.matlab)
@@ -20,7 +20,7 @@ def main(snakemake):
         if image.shape != reference.shape:
             raise ScanError(
                 f"{snakemake.input.image} has the shape {image.shape}, {snakemake.input.reference} "
-                f"{reference.shape}: MATLAB files tell no place in space, so that they must share their voxels",
+                f"{reference.shape}: MATLAB files have no position in space, so their shapes must be equal",
                 "header-conflict",
             )
         with write_atomically(snakemake.output.image) as partial:
@@ -28,4 +28,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

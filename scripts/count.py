@@ -1,15 +1,10 @@
 """Rule count: from a label map to lesions, each one measured."""
 
-from lesionflow import __version__
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import load, read_scan, read_scan_grid, save
-from lesionflow.results.scan_results import (
-    lesion_rows,
-    merge_sidecars,
-    quality_and_provenance,
-    scan_results,
-)
+from lesionflow.results.scan_results import lesion_rows, scan_results
+from lesionflow.results.scan_sidecar import scan_sidecar
 from lesionflow.results.tables_io import write_table
 
 
@@ -18,32 +13,22 @@ def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     scan, model = snakemake.wildcards.scan, snakemake.wildcards.model
     with logged(snakemake):
-        labels, regions = load(files.labels), files.get("regions")
+        labels, probability, brain = map(load, (files.labels, files.probability, files.mask))
+        folds = map(load, files.folds)
+        scan_grid = read_scan_grid(files.scan, params.affine, params.echo)
+        regions = read_scan(files.regions, params.affine) if files.get("regions") else None
         results = scan_results(
-            labels=labels,
-            probability=load(files.probability),
-            folds=map(load, files.folds),
-            brain=load(files.mask),
-            regions=read_scan(regions, params.affine) if regions else None,
-            scan_grid=read_scan_grid(files.scan, params.affine, params.echo),
-            output=params.output,
-            postprocess=params.postprocess,
+            labels, probability, folds, brain, regions, scan_grid, params.output, params.postprocess
         )
-        sidecar = merge_sidecars(
-            [json_sidecar.read(path) for path in files.facts],
-            [json_sidecar.read(path) for path in files.channel_facts],
-        ) | {
-            "lesions_dropped": int((~results.lesions.kept).sum()),
-            "model": model,
-            "model_version": params.version,
-            "lesionflow_version": __version__,
-        }
+        sidecars = map(json_sidecar.read, files.sidecars)
+        channel_sidecars = map(json_sidecar.read, files.channel_sidecars)
+        sidecar = scan_sidecar(sidecars, channel_sidecars, results.lesions, model, params.version)
         save(output.lesions, results.lesion_map, labels.affine)
         save(output.labels, results.labels, labels.affine)
         write_table(output.table, lesion_rows(results.lesions, scan, model))
         write_table(output.volumes, results.volumes)
-        json_sidecar.write(output.facts, quality_and_provenance(sidecar))
+        json_sidecar.write(output.sidecar, sidecar)
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

@@ -1,4 +1,4 @@
-"""Rule describe: make a model's results a BIDS derivatives dataset that says where it comes from."""
+"""Rule describe: describe a model's results as a BIDS derivatives dataset, with their provenance."""
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
@@ -16,4 +16,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

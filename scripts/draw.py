@@ -7,9 +7,8 @@ from lesionflow.imaging.nifti import load
 from lesionflow.results.qc_figure import lesion_figure, shows_structures, structure_figure
 from lesionflow.results.tables_io import read_lesions
 
-COMPRESSION = (
-    2  # level of zlib: a third of the time of Pillow's default, 6, for files a twelfth larger
-)
+# Level of zlib: a third of the time of Pillow's default, 6, for files a twelfth larger.
+COMPRESSION = 2
 
 
 def main(snakemake):
@@ -17,7 +16,7 @@ def main(snakemake):
     files, output = snakemake.input, snakemake.params.output
     name = f"{snakemake.wildcards.scan}, {snakemake.wildcards.model}"
     with logged(snakemake):
-        image, flags = load(files.image[0]), json_sidecar.read(files.facts)["flags"]
+        image, flags = load(files.image[0]), json_sidecar.read(files.sidecar)["flags"]
         if shows_structures(output):
             figure = structure_figure(name, image, load(files.labels), output["labels"], flags)
         else:
@@ -29,4 +28,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

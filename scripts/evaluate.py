@@ -1,4 +1,4 @@
-"""Rule evaluate: the tables and the page of all scans, compared with their reference segmentations."""
+"""Rule evaluate: tables and HTML page of all scans compared with their reference segmentations."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from lesionflow.results.tables_io import write_table
 
 
 def main(snakemake):
-    """Write one row per scan, model and label, whatever its status, the sums over scans, and the page."""
+    """Write the table of scans (all of them, whatever their status), the table of thresholds, and the page."""
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     results, logs = Path(output.evaluation).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = join_references(json_sidecar.read(files.plan), json_sidecar.read(files.truths))
+        plan = join_references(json_sidecar.read(files.plan), json_sidecar.read(files.references))
         evaluation, sweeps, lesions = evaluation_tables(plan, params.models, results, logs)
         thresholds = threshold_table(sweeps)
         write_table(output.evaluation, evaluation)
@@ -32,4 +32,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

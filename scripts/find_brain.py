@@ -1,4 +1,4 @@
-"""Rule find_brain: find the brain in a scan that has no mask."""
+"""Rule find_brain: compute the probability of brain in a scan without a brain mask."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from lesionflow.base.job_log import logged
 
 
 def main(snakemake):
-    """Run the network of the brain mask's card, and write the probability of brain on the card's grid."""
+    """Run the networks of the brain mask's card, and write the probability on the card's own grid."""
     params, source = snakemake.params, snakemake.input.image
     with logged(snakemake):
         from lesionflow.imaging.nifti import read_scan, save
@@ -23,4 +23,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

@@ -10,7 +10,7 @@ from lesionflow.networks.importing.import_fold import import_fold
 def main(snakemake):
     """Locate the weights, check their hashes, convert them and compare the result with the published network."""
     with logged(snakemake):
-        folder, params = Path(snakemake.output.facts).parent, snakemake.params
+        folder, params = Path(snakemake.output.fold).parent, snakemake.params
         import_fold(FoldSpec(**params.card), folder, snakemake.threads, params.code)
 
 

@@ -28,8 +28,8 @@ def main(snakemake):
                 memory_mb=snakemake.resources.get("mem_mb"),
             )
         weights_sha256 = json_sidecar.read(fold)["weights_sha256"]
-        json_sidecar.write(snakemake.output.facts, {**used, "weights_sha256": weights_sha256})
+        json_sidecar.write(snakemake.output.sidecar, {**used, "weights_sha256": weights_sha256})
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

@@ -1,4 +1,4 @@
-"""Rule report: the page of the cohort."""
+"""Rule report: the HTML page of the cohort."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from lesionflow.results.tables_io import read_as_text
 
 
 def main(snakemake):
-    """Write the page beside the tables, with links to the figures."""
+    """Write the page beside the tables, with links to the quality-control figures."""
     files, output = snakemake.input, Path(snakemake.output.page)
     with logged(snakemake):
         figures = figures_by_scan(map(Path, files.get("pictures", [])), output.parent)
@@ -19,4 +19,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

@@ -1,53 +1,31 @@
-"""Rule resample: bring one channel of a scan to the model's grid."""
+"""Rule resample: resample one channel of a scan to the model grid."""
 
 import logging
 
-import numpy as np
-
 from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
-from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.grids import reach
+from lesionflow.imaging.image_checks import check_overlap, finite_values
 from lesionflow.imaging.nifti import read_scan, read_scan_grid, save
-from lesionflow.imaging.resampling import field_of_view, on_grid, whole_grid
+from lesionflow.imaging.resampling import full_grid, resample_channel
 
 
 def main(snakemake):
-    """Read the scan under the chosen affine, replace what is not finite by 0, and resample."""
-    params = snakemake.params
+    """Read a channel, replace values that are not finite by 0, and resample it to the grid of the reference channel."""
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
     with logged(snakemake):
-        scan = read_scan(snakemake.input.image, params.affine, params.echo)
-        reference = read_scan_grid(snakemake.input.reference, params.affine, params.echo)
-        grid = whole_grid(reference.affine, reference.shape, params.space)
-        if not field_of_view(scan.affine, scan.shape, grid).any():
-            raise ScanError(
-                f"{snakemake.input.image} and {snakemake.input.reference} do not overlap in space: "
-                f"one reaches {reach(scan.affine, scan.shape)}, the other "
-                f"{reach(reference.affine, reference.shape)}"
-            )
-        data = np.asanyarray(scan.dataobj)
-        finite = np.isfinite(data)
-        holes = data.size - int(np.count_nonzero(finite))
-        known = finite if holes else True  # which takes NumPy a quarter of the time
-        low = data.min(where=known, initial=np.inf)
-        if low >= data.max(where=known, initial=-np.inf):
-            value = f"{low:g}" if holes < data.size else "not a number"
-            raise ScanError(f"{snakemake.input.image} holds no image: every voxel is {value}")
-        if holes:
-            data = np.where(finite, data, 0)
-        sampled = on_grid(data, scan.affine, grid, params.space)
-        save(snakemake.output.image, sampled, grid.affine)
-        json_sidecar.write(
-            snakemake.output.facts,
-            {
-                "input_sha256": sha256_file(snakemake.input.own),
-                "nonfinite_voxels": holes,
-                "filled": params.filled,
-            },
-        )
+        scan = read_scan(files.image, params.affine, params.echo)
+        reference = read_scan_grid(files.reference, params.affine, params.echo)
+        grid = full_grid(reference.affine, reference.shape, params.space)
+        check_overlap(scan, files.image, reference, files.reference, grid)
+        data, n_nonfinite = finite_values(scan, files.image)
+        resampled = resample_channel(data, scan.affine, grid, params.space)
+        save(output.image, resampled, grid.affine)
+        digest = sha256_file(files.source)
+        sidecar = {"input_sha256": digest, "nonfinite_voxels": n_nonfinite, "filled": params.filled}
+        json_sidecar.write(output.sidecar, sidecar)
         logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.space["interpolation"])
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

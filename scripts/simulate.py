@@ -22,4 +22,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

@@ -1,4 +1,4 @@
-"""Rule threshold: from probabilities to a label map."""
+"""Rule threshold: probabilities to a label map."""
 
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import channels_last, load, save
@@ -6,7 +6,7 @@ from lesionflow.results.lesions import label_map
 
 
 def main(snakemake):
-    """Label every voxel, before any lesion is told from another."""
+    """Assign a label to each voxel; lesions are separated in a later step."""
     params = snakemake.params
     with logged(snakemake):
         image = load(snakemake.input.probability)
@@ -15,4 +15,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)

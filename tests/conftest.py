@@ -62,7 +62,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv(CODE, "v1")
     monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
     monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(sockets, "LONGEST", 200)
+    monkeypatch.setattr(sockets, "MAX_FOLDER_LENGTH", 200)
     yield stand_in
     stand_in.kill()
     stand_in.wait()

@@ -2,8 +2,8 @@
 
 Each round measures in turn: (a) the baseline (``benchmark_baseline``) on prepared images, with its best number of
 processes at a time; (b) the whole workflow from raw scans to cohort.csv, with both backends; (c) the lower bound
-(``benchmark_lower_bound``), with both backends. Then dry runs of large cohorts (``benchmark_dry_run``). The networks
-are three residual U-Nets of the published size with random weights; the scans are simulated and have no masks.
+(``benchmark_lower_bound``), with both backends. Then dry runs of large cohorts (``benchmark_dry_run``). The networks are
+three residual U-Nets of the published size with random weights; the scans are simulated and have no masks.
 """
 
 from library_path import REPOSITORY  # isort: skip
@@ -27,7 +27,7 @@ import benchmark_page
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.simulation.bids_files import write_scan
 from lesionflow.simulation.scan import simulated_head, simulated_scan
-from lesionflow.training.microbleed_examples import SimulationJob, simulated_example
+from lesionflow.training.microbleed_examples import HeadJob, simulated_example
 
 MODEL = "benchmark"
 FOLDS = 3
@@ -58,13 +58,13 @@ def write_small_cohort(folder: Path, scans: int) -> None:
 
 
 def build_folds(folder: Path) -> None:
-    """Write SavedModels of the published size, with the last layer scaled so that 0.02 % of the brain exceeds 0.5."""
+    """Write SavedModels of the published size, scaled so that only their highest outputs exceed the threshold."""
     from lesionflow.networks.inference.backends import tensorflow
 
     tensorflow(os.cpu_count() or 1)
     from support import stand_ins  # of the tests
 
-    example = simulated_example(SimulationJob(7000, 6))
+    example = simulated_example(HeadJob(7000, 6))
     image = example.image.astype(np.float32)[None, ..., None]
     for number in range(1, FOLDS + 1):
         model = stand_ins.v2_like(stand_ins.FULL, 9)
@@ -95,8 +95,8 @@ def write_card(folder: Path) -> Path:
     return path
 
 
-class Bench:
-    """The measurements, with their data in one folder."""
+class Benchmark:
+    """The measurements, with their scans, networks and results in one folder."""
 
     def __init__(self, folder: Path, scans: int, cores: int) -> None:
         self.folder, self.cores = folder, cores
@@ -104,7 +104,7 @@ class Bench:
         self.cohort, self.card = folder / "bids", folder / "weights" / f"{MODEL}.yaml"
 
     def prepare(self) -> float:
-        """Simulate scans, build and import networks, and preprocess the scans; return the seconds of the import."""
+        """Make scans, networks, imported folds and prepared images; return the time of the import in seconds."""
         (self.folder / "weights").mkdir(parents=True, exist_ok=True)
         for number, name in enumerate(self.scans, start=1):
             if not (self.cohort / name).is_dir():
@@ -112,7 +112,9 @@ class Bench:
         if not self.card.is_file():
             build_folds(self.folder / "weights")
             write_card(self.folder / "weights")
-        shutil.rmtree(self.folder / "models", ignore_errors=True)  # to measure the import
+        # without these folders, folds are imported, and compiled by the first predictions
+        for name in ("models", "prepared"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         start = time.perf_counter()
         self.snakemake("prepared", "auto", "cpu", "--until", "import_fold")
         import_s = time.perf_counter() - start
@@ -123,7 +125,7 @@ class Bench:
         return import_s
 
     def snakemake(self, name: str, backend: str, device: str, *options: str) -> None:
-        """Run the workflow on the cohort, with its output in a file."""
+        """Run the workflow on the cohort, with its output in ``snakemake.txt``."""
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         with (folder / "snakemake.txt").open("a") as log:
@@ -133,7 +135,7 @@ class Bench:
     def command(
         self, folder: Path, cohort: Path, backend: str, device: str, *options: str
     ) -> list[str]:
-        """The command that runs the workflow on a cohort."""
+        """Command line that runs the workflow on a cohort."""
         config = [
             f"cohort={cohort}",
             f"models={self.card}",
@@ -143,19 +145,19 @@ class Bench:
         ]
         command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
         command += ["--directory", folder, "--cores", self.cores, *options, "--config", *config]
-        return [str(argument) for argument in command]
+        return [str(word) for word in command]
 
     def baseline(self, processes: int, device: str) -> float:
-        """Seconds per scan of the baseline, with this many processes at a time."""
+        """Seconds per scan of the baseline, with a number of processes at a time."""
         hidden_gpu = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
         folds = [str(self.folder / "weights" / f"fold-{n}") for n in range(1, FOLDS + 1)]
         threads = max(1, self.cores // processes)
 
         def predict(image: Path) -> None:
-            out = self.folder / "baseline" / image.name
-            command = [sys.executable, TOOLS / "benchmark_baseline.py", image, out, threads]
+            output = self.folder / "baseline" / image.name
+            command = [sys.executable, TOOLS / "benchmark_baseline.py", image, output, threads]
             subprocess.run(
-                [str(argument) for argument in [*command, *folds]],
+                [str(word) for word in [*command, *folds]],
                 env={**os.environ, **hidden_gpu},
                 check=True,
                 capture_output=True,
@@ -170,7 +172,7 @@ class Bench:
     def workflow(
         self, name: str, backend: str, device: str
     ) -> tuple[float, dict[str, dict[str, float]], dict[str, float]]:
-        """Seconds per scan of the whole workflow, figures of each step, and disk space of the largest scan in MB."""
+        """Seconds per scan of the whole workflow, figures of each step, and the largest MB of a scan."""
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         start = time.perf_counter()
@@ -182,16 +184,15 @@ class Bench:
         return seconds, benchmark_page.steps(folder, len(self.scans)), disk
 
     def dry_run(self, scans: int) -> dict[str, float]:
-        """Figures of the dry run with the median time, of several with this many small scans.
+        """Figures of a dry run with small scans: of ``DRY_RUNS`` runs, the one with the median time.
 
-        Each is started by a small process without other children, since the system reports the largest peak memory of
-        all children.
+        Each run is the only child of a small process, since the system reports the peak memory over all children.
         """
         folder = self.folder / f"graph-{scans}"
         write_small_cohort(folder / "bids", scans)
         dry_run = self.command(folder, folder / "bids", "auto", "cpu", "--dry-run")
         program = [sys.executable, TOOLS / "benchmark_dry_run.py", folder / "snakemake.txt"]
-        command = [str(argument) for argument in [*program, *dry_run]]
+        command = [str(word) for word in [*program, *dry_run]]
         runs = []
         for _ in range(DRY_RUNS):
             process = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -200,23 +201,23 @@ class Bench:
         return {"scans": scans, **median_run}
 
     def lower_bound(self, backend: str, device: str) -> float:
-        """Seconds per scan of the lower bound: calls of loaded folds."""
+        """Seconds per scan of the calls of loaded folds."""
         folds = [self.folder / "models" / MODEL / f"fold-{n}" for n in range(1, FOLDS + 1)]
         command = [sys.executable, TOOLS / "benchmark_lower_bound.py", backend, device]
         command += [self.cores, self.folder / "images.txt", *folds]
-        arguments = [str(argument) for argument in command]
-        process = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        words = [str(word) for word in command]
+        process = subprocess.run(words, capture_output=True, text=True, check=True)
         return float(process.stdout.split()[-1])
 
 
 def main() -> None:
-    """Run all measurements in rounds, save the figures, and write the page."""
+    """Measure in rounds, save all figures, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "folder", type=Path, help="working folder; scans and networks in it are reused"
     )
-    parser.add_argument("--scans", type=int, default=16, help="simulated scans")
-    parser.add_argument("--rounds", type=int, default=3, help="number of rounds of measurements")
+    parser.add_argument("--scans", type=int, default=16, help="number of simulated scans")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument(
         "--graphs",
@@ -227,18 +228,18 @@ def main() -> None:
     )
     parser.add_argument("--page", type=Path, default=REPOSITORY / "docs/speed.md")
     args = parser.parse_args()
-    bench = Bench(args.folder.resolve(), args.scans, args.cores)
+    benchmark = Benchmark(args.folder.resolve(), args.scans, args.cores)
     figures = {
         "cpu": benchmark_page.cpu_name(),
         "cores": args.cores,
         "scans": args.scans,
         "folds": FOLDS,
-        "import_s": bench.prepare(),
+        "import_s": benchmark.prepare(),
         "rounds": [],
     }
     backends = BACKENDS | (GPU_BACKEND if nvidia_device() else {})
     for _ in range(args.rounds):
-        results: dict = {
+        measurements: dict = {
             "baseline": {},
             "workflow": {},
             "steps": {},
@@ -247,17 +248,21 @@ def main() -> None:
         }
         for device in dict.fromkeys(device for _, device in backends.values()):
             counts = range(1, args.cores + 1) if device == "cpu" else [1]
-            results["baseline"][device] = {str(n): bench.baseline(n, device) for n in counts}
+            measurements["baseline"][device] = {
+                str(n): benchmark.baseline(n, device) for n in counts
+            }
         for name, backend in backends.items():
-            seconds, steps, disk = bench.workflow(name, *backend)
-            results["workflow"][name] = seconds
-            results["steps"][name], results["disk"][name] = steps, disk
-            results["lower_bound"][name] = bench.lower_bound(*backend)
-        figures["rounds"].append(results)
-        print(json.dumps(results), flush=True)
-    figures["graphs"] = [bench.dry_run(scans) for scans in args.graphs]
-    figures["difference"] = benchmark_page.difference(*(bench.folder / name for name in BACKENDS))
-    (bench.folder / "figures.json").write_text(json.dumps(figures, indent=1))
+            seconds, steps, disk = benchmark.workflow(name, *backend)
+            measurements["workflow"][name] = seconds
+            measurements["steps"][name], measurements["disk"][name] = steps, disk
+            measurements["lower_bound"][name] = benchmark.lower_bound(*backend)
+        figures["rounds"].append(measurements)
+        print(json.dumps(measurements), flush=True)
+    figures["graphs"] = [benchmark.dry_run(scans) for scans in args.graphs]
+    figures["difference"] = benchmark_page.difference(
+        *(benchmark.folder / name for name in BACKENDS)
+    )
+    (benchmark.folder / "figures.json").write_text(json.dumps(figures, indent=1))
     args.page.write_text(benchmark_page.page(figures), encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
-"""Time, memory and number of jobs of one dry run, for ``make benchmark``.
+"""Measure one dry run for ``make benchmark``: time, memory and number of jobs.
 
-``benchmark_dry_run.py LOG COMMAND...`` prints them as JSON and writes the output of the command to LOG.
+``benchmark_dry_run.py LOG COMMAND...`` prints the figures as JSON and writes the output of the command to LOG.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def main(log: str, *command: str) -> None:
-    """Run the command, and print its time, memory and number of jobs."""
+    """Run the command and print its time, memory and number of jobs."""
     start = time.perf_counter()
     with Path(log).open("w") as file:
         subprocess.run(command, stdout=file, stderr=file, check=True)
@@ -21,9 +21,7 @@ def main(log: str, *command: str) -> None:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = re.search(r"^total +(\d+)", Path(log).read_text(), re.M)
     if not total:
-        raise SystemExit(
-            f"{log}: no line with the total number of jobs, as a dry run of Snakemake writes"
-        )
+        raise SystemExit(f"{log}: the dry run printed no total number of jobs")
     measurement = {
         "jobs": int(total[1]),
         "seconds": seconds,

@@ -1,4 +1,4 @@
-"""The lower bound of ``make benchmark``: only calls of loaded folds on images in memory.
+"""The lower bound of ``make benchmark``: calls of loaded folds on images in memory only.
 
 ``benchmark_lower_bound.py BACKEND DEVICE THREADS IMAGES FOLD...``: IMAGES is a text file with one path per line. Prints
 the seconds per scan of the calls of all folds.
@@ -17,7 +17,7 @@ from lesionflow.networks.inference.fold_runner import predict
 
 
 def main(backend: str, device: str, threads: str, images: str, *folds: str) -> None:
-    """Call every fold once untimed, then every fold on every image."""
+    """Call every fold once without timing, then time the calls of all folds on all images."""
     paths = Path(images).read_text().split()
     arrays = [np.asarray(load(path).dataobj, np.float32)[..., None] for path in paths]
     networks = []

@@ -17,7 +17,7 @@ import pandas as pd
 from lesionflow.imaging.nifti import load
 from lesionflow.results.scan_status import STEPS
 
-ONCE = ("import_fold",)  # steps that do not run again for another cohort
+ONCE = ("import_fold",)  # steps that run once, not for every cohort
 
 
 def cpu_name() -> str:
@@ -39,8 +39,8 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
     Returns
     -------
     dict
-        For each step: ``jobs``, ``seconds`` (sum over jobs), ``seconds_per_scan`` and ``peak_mb`` (largest peak of a
-        job; from the logs of the jobs if they have it, as jobs in a server with loaded networks do).
+        For each step: ``jobs``, ``seconds`` (sum over jobs), ``seconds_per_scan`` and ``peak_mb`` (largest job; if
+        the logs of the jobs have a peak memory, as for jobs in a process with loaded networks, the largest of those).
     """
     figures: dict[str, dict[str, float]] = {}
     for path in sorted((folder / "benchmarks").rglob("*.tsv")):
@@ -49,7 +49,9 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
         figure = figures.setdefault(step, {"jobs": 0, "seconds": 0.0, "peak_mb": 0.0})
         figure["jobs"] += 1
         figure["seconds"] += float(row["s"])
-        peak = pd.to_numeric(row["max_rss"], errors="coerce")  # "NA": too short to be sampled
+        peak = pd.to_numeric(
+            row["max_rss"], errors="coerce"
+        )  # "NA": the job was too short to be sampled
         figure["peak_mb"] = max(figure["peak_mb"], 0.0 if np.isnan(peak) else float(peak))
     for step, figure in figures.items():
         logs = (folder / "logs" / step).rglob("*.log")
@@ -61,9 +63,9 @@ def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:
 
 
 def sizes(folder: Path, scans: Collection[str]) -> dict[str, float]:
-    """MB of the files of each scan, which are below a folder with its name.
+    """Size (MB) of the files of each scan, which are below a folder with its name.
 
-    Files that are removed in the meantime are not counted.
+    Files that are removed during the count are left out.
     """
     megabytes = dict.fromkeys(scans, 0.0)
     for parent, _, names in os.walk(folder):
@@ -79,20 +81,20 @@ def largest_sizes(
     folder: Path, scans: Collection[str], interval_s: float = 0.1
 ) -> Iterator[dict[str, float]]:
     """Largest ``sizes`` of each scan while the context lasts; the dict is updated in place."""
-    largest, stopped = dict.fromkeys(scans, 0.0), threading.Event()
+    largest, finished = dict.fromkeys(scans, 0.0), threading.Event()
 
-    def watch() -> None:
-        while not stopped.wait(interval_s):
+    def sample() -> None:
+        while not finished.wait(interval_s):
             for scan, size in sizes(folder, scans).items():
                 largest[scan] = max(largest[scan], size)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
         yield largest
     finally:
-        stopped.set()
-        thread.join()
+        finished.set()
+        sampler.join()
 
 
 def difference(first: Path, second: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pages of docs/ that list what the code defines, columns, config keys and card keys, and the JSON Schemas."""
+"""Pages of docs/ generated from the code (columns, config keys, card keys), and the JSON Schemas."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -24,8 +24,8 @@ CHAPTERS = {
 
 
 def outputs_page() -> str:
-    """The page with the columns of the tables."""
-    parts = [
+    """The page with the columns of all tables."""
+    lines = [
         "# Columns of the tables",
         "",
         "Made by `make docs` from lesionflow.results.columns and lesionflow.results.evaluation_columns.",
@@ -41,14 +41,14 @@ def outputs_page() -> str:
         "evaluation_thresholds.csv": evaluation_columns.THRESHOLDS,
     }
     for title, chapter in chapters.items():
-        parts += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]
-        for column in chapter:
-            name = column["name"].replace("{label}", "LABEL")
-            text = column["Description"].replace("{label}", "LABEL")
-            levels = "".join(f"<br>`{k}`: {v}" for k, v in column.get("Levels", {}).items())
-            parts.append(f"| `{name}` | {text}{levels} | {column.get('Units', '')} |")
-        parts.append("")
-    return "\n".join(parts)
+        lines += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]
+        for c in chapter:
+            name = c["name"].replace("{label}", "LABEL")
+            text = c["Description"].replace("{label}", "LABEL")
+            levels = "".join(f"<br>`{k}`: {v}" for k, v in c.get("Levels", {}).items())
+            lines.append(f"| `{name}` | {text}{levels} | {c.get('Units', '')} |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 class _SchemaWithoutTitles(GenerateJsonSchema):
@@ -57,7 +57,7 @@ class _SchemaWithoutTitles(GenerateJsonSchema):
 
 
 def json_schema(model: type[Section]) -> str:
-    """The JSON Schema of the config or of the cards as YAML, for editors."""
+    """JSON Schema of the config or of the cards, in YAML, for editors."""
     schema = {
         "$schema": GenerateJsonSchema.schema_dialect,
         **model.model_json_schema(schema_generator=_SchemaWithoutTitles),
@@ -68,15 +68,15 @@ def json_schema(model: type[Section]) -> str:
 
 def config_page() -> str:
     """The page with the keys of the config."""
-    parts = ["# Config keys", "", "Made by `make docs` from lesionflow.cards.config.", ""]
-    parts += ["| key | meaning | default |", "|---|---|---|"]
-    parts += [_row(key, field) for key, field in Config.model_fields.items()]
-    return "\n".join([*parts, ""])
+    lines = ["# Config keys", "", "Made by `make docs` from lesionflow.cards.config.", ""]
+    lines += ["| key | meaning | default |", "|---|---|---|"]
+    lines += [_row(key, field) for key, field in Config.model_fields.items()]
+    return "\n".join([*lines, ""])
 
 
 def card_page() -> str:
     """The page with the keys of a model card."""
-    parts = [
+    lines = [
         "# Keys of a model card",
         "",
         "Made by `make docs` from lesionflow.cards.card_schema. Keys without a default are required.",
@@ -86,20 +86,20 @@ def card_page() -> str:
     ]
     rows = list(_rows(ModelCard))
     for chapter, title in {"": "The model", **CHAPTERS}.items():
-        parts += [f"## {title}", "", "| key | meaning | default |", "|---|---|---|"]
+        lines += [f"## {title}", "", "| key | meaning | default |", "|---|---|---|"]
         for key, row in rows:
             section = key.split(".")[0]
             if section == chapter or (not chapter and section not in CHAPTERS):
-                parts.append(row)
-        parts.append("")
-    parts += ["## Steps of `input.before_crop` and `input.normalize`", ""]
-    parts += ["| key | meaning |", "|---|---|"]
-    parts += [f"| `{key}` | {field.description} |" for key, field in Step.model_fields.items()]
-    return "\n".join([*parts, ""])
+                lines.append(row)
+        lines.append("")
+    lines += ["## Steps of `input.before_crop` and `input.normalize`", ""]
+    lines += ["| key | meaning |", "|---|---|"]
+    lines += [f"| `{key}` | {field.description} |" for key, field in Step.model_fields.items()]
+    return "\n".join([*lines, ""])
 
 
 def _rows(model: type[Section], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Key and table row of every key of a section and of the sections in it, without those of ``Step``."""
+    """Key and table row of every key of a section and its nested sections, except for preprocessing steps."""
     for key, field in model.model_fields.items():
         section = section_of(field.annotation)
         if key not in CHAPTERS:

@@ -1,4 +1,4 @@
-"""Draw one simulated head in every sequence with its brain mask and microbleeds, as in docs/simulated.png."""
+"""Draw a simulated head in every sequence with its brain mask and reference lesions, as in docs/simulated.png."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -19,17 +19,19 @@ BRAIN, LESION = "#4fc3f7", "#ff5a36"
 def slices(
     scan: Scan, centre: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """Image, brain, lesions and aspect ratio of the three slices through a world position, oriented for display."""
-    data = np.asanyarray(scan.image.dataobj).astype(np.float32)
-    zooms = scan.image.header.get_zooms()
+    """Image, brain, lesions and aspect ratio of three orthogonal slices through a point (mm), oriented for display."""
+    volume = np.asanyarray(scan.image.dataobj).astype(np.float32)
+    voxel_sizes = scan.image.header.get_zooms()
     voxel = np.rint(np.linalg.inv(scan.image.affine) @ [*centre, 1])[:3].astype(int)
-    voxel = np.clip(voxel, 0, np.array(data.shape) - 1)
+    voxel = np.clip(voxel, 0, np.array(volume.shape) - 1)
     views = []
     for axis in (2, 1, 0):
         first, second = (a for a in range(3) if a != axis)
-        volumes = (data, scan.brain, scan.lesions)
-        planes = [np.take(volume, voxel[axis], axis).T[::-1] for volume in volumes]
-        views.append((*planes, zooms[second] / zooms[first]))
+        planes = [
+            np.take(array, voxel[axis], axis).T[::-1]
+            for array in (volume, scan.brain, scan.lesions)
+        ]
+        views.append((*planes, voxel_sizes[second] / voxel_sizes[first]))
     return views
 
 
@@ -39,7 +41,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figure", type=Path, help="PNG file to write")
-    parser.add_argument("--label-map", type=Path, help="default: the MNI152 template")
+    parser.add_argument(
+        "--label-map", type=Path, help="whole-head label map; default: the MNI152 template"
+    )
     parser.add_argument("--seed", type=int, default=5)
     args = parser.parse_args()
     head = simulated_head(args.seed, MICROBLEEDS, label_map=args.label_map)
@@ -50,10 +54,10 @@ def main() -> None:
     for number, sequence in enumerate(SEQUENCES):
         spacing = SPACING_MM.get(sequence, (1.0, 1.0, 1.0))
         scan = simulated_scan(head, 1, sequence, spacing, "RAS", whole_head=number % 2 == 1)
-        brightest = np.percentile(np.asanyarray(scan.image.dataobj)[scan.brain], 99.5)
+        top = np.percentile(np.asanyarray(scan.image.dataobj)[scan.brain], 99.5)
         for column, (image, brain, lesions, aspect) in enumerate(slices(scan, largest.centre)):
             panel = panels[number // 2, 3 * (number % 2) + column]
-            panel.imshow(image, cmap="gray", vmin=0, vmax=1.1 * brightest, aspect=aspect)
+            panel.imshow(image, cmap="gray", vmin=0, vmax=1.1 * top, aspect=aspect)
             panel.contour(brain, [0.5], colors=BRAIN, linewidths=0.5)
             if lesions.any():
                 panel.contour(lesions > 0, [0.5], colors=LESION, linewidths=1)

@@ -1,4 +1,4 @@
-"""Evaluate the demo ensemble on simulated scans that training did not use; part of ``make demo-weights``."""
+"""Evaluate the demo ensemble on simulated scans not used in training; part of ``make demo-weights``."""
 
 import library_path  # noqa: F401  # isort: skip
 
@@ -9,32 +9,31 @@ from pathlib import Path
 
 import numpy as np
 
-# sets the environment of TensorFlow before its import
-import lesionflow.networks.architectures.residual_unet3d  # noqa: F401
+import lesionflow.networks.architectures.residual_unet3d  # noqa: F401  (sets TensorFlow's environment before it is imported)
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.simulation.label_maps import split_for_training
 from lesionflow.training.brain_mask_model import brain_mask_model
 from lesionflow.training.microbleed_examples import (
     Example,
-    evaluation_jobs,
-    held_out_jobs,
     simulated_examples,
+    unseen_heads,
+    unseen_jobs,
 )
 from lesionflow.training.microbleed_scores import scores
 
 ABOUT = (
-    "microbleeds of 2 mm or more; 26-connected components of the mean probability above 0.5 in the brain mask; "
-    "a microbleed is detected if any voxel overlaps"
+    "lesions of 2 mm and more, ensemble mean above 0.5 within the brain mask, 26-connected, detected if any "
+    "voxel overlaps"
 )
 
 
 def probabilities(examples: list[Example], folder: Path) -> list[np.ndarray]:
-    """Mean probability of the folds of an ensemble for each example."""
+    """Mean probability map over the folds of an ensemble, for each example."""
     import keras
 
     folds = [keras.models.load_model(path) for path in sorted(folder.glob("fold-*.keras"))]
     if not folds:
-        raise SystemExit(f"{folder}: no fold-*.keras; train them with make demo-weights")
+        raise SystemExit(f"no fold-*.keras in {folder}: train them with make demo-weights")
     means = []
     for example in examples:
         image = example.image.astype(np.float32)[None, ..., None]
@@ -44,32 +43,37 @@ def probabilities(examples: list[Example], folder: Path) -> list[np.ndarray]:
 
 
 def main() -> None:
-    """Simulate scans from unused seeds, predict with the mean of the folds, and write the scores."""
+    """Simulate scans with unused seeds, predict with the mean of the folds, and write the scores."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ensemble", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument(
-        "--anatomies", type=Path, help="folder of label maps, of which the held-out ones are used"
+        "--anatomies",
+        type=Path,
+        help="folder of label maps; those not used in training are evaluated",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scans", type=int, default=16)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()
-    sets = {
-        "template": ("MNI152 heads of other seeds", evaluation_jobs(args.seed, args.scans)),
+    test_sets = {
+        "template": (
+            "MNI152 heads with seeds not used in training",
+            unseen_jobs(args.seed, args.scans),
+        )
     }
     if args.anatomies:
         held_out = split_for_training(args.anatomies)[1]
-        jobs = held_out_jobs(args.seed, held_out)
+        jobs = unseen_heads(args.seed, held_out)
         half = len(jobs) // 2
-        sets["anatomies"] = (
-            "heads of held-out label maps, with computed brain masks",
+        test_sets["anatomies"] = (
+            "heads of label maps not used in training, computed brain masks",
             jobs[:half],
         )
-        sets["without"] = ("the same heads without microbleeds", jobs[half:])
+        test_sets["without"] = ("the same heads without lesions", jobs[half:])
     path = args.ensemble / "figures.json"
     figures = {}
     with brain_mask_model(args.anatomies is not None) as mask_model:
-        for name, (about, jobs) in sets.items():
+        for name, (about, jobs) in test_sets.items():
             examples = simulated_examples(jobs, args.workers, mask_model)
             results = scores(probabilities(examples, args.ensemble), examples)
             figures[name] = {"about": f"{about}: {ABOUT}", "seed": args.seed, **results}

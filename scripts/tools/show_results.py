@@ -12,7 +12,7 @@ COLUMNS = (
 
 
 def main(results: Path) -> None:
-    """Print the table of ``make demo``."""
+    """Print the main columns of cohort.csv and the paths of the results."""
     cohort = pd.read_csv(results / "cohort.csv", dtype=str, keep_default_na=False)
     table = cohort[[name for name in COLUMNS if name in cohort.columns]].copy()
     table["reason"] = table["reason"].str.slice(0, 60)

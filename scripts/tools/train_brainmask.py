@@ -22,10 +22,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--examples", type=int, default=700, help="number of training images")
     parser.add_argument(
-        "--near", type=int, default=4000, help="training steps on boxes around brains, one per step"
+        "--steps", type=int, default=1200, help="training steps on whole images, after --near"
     )
     parser.add_argument(
-        "--steps", type=int, default=1200, help="training steps on full images after these"
+        "--near", type=int, default=4000, help="training steps on boxes around the brain"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     args = parser.parse_args()

@@ -15,15 +15,15 @@ from lesionflow.training.microbleed_examples import simulated_examples, training
 
 
 def main() -> None:
-    """Simulate scans, train one network per fold with a held-out third, and export the weights."""
+    """Simulate scans, train one network per fold on two thirds of them, and export the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("resources/demo-cmb"))
     parser.add_argument("--anatomies", type=Path, help="folder of whole-head label maps")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scans", type=int, default=36, help="number of training scans")
+    parser.add_argument("--scans", type=int, default=36, help="number of simulated scans")
     parser.add_argument("--steps", type=int, default=900, help="training steps per fold")
     parser.add_argument(
-        "--again", type=int, default=700, help="further steps, with patches on false positives"
+        "--again", type=int, default=700, help="more steps, with patches at false positives"
     )
     parser.add_argument("--card", type=Path, default=Path("config/models/demo-cmb.yaml"))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
@@ -44,10 +44,7 @@ def main() -> None:
         model, threshold = train_fold(training, held_out, seed, args.steps, args.again)
         path = args.out / f"fold-{fold}.keras"
         export_weights(model, path, args.card)
-        seconds = time.monotonic() - started
-        logging.info(
-            "%s: best threshold %.2f before the shift to 0.5, %.0f s", path, threshold, seconds
-        )
+        logging.info("%s: best threshold %.2f, %.0f s", path, threshold, time.monotonic() - started)
 
 
 if __name__ == "__main__":

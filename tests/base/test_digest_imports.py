@@ -1,4 +1,4 @@
-"""Which files a digest covers: imports of every form through packages of any depth, and data files."""
+"""Files covered by a digest: imports of every form through packages of any depth, and data files."""
 
 import subprocess
 import sys
@@ -53,19 +53,19 @@ def write(root, files):
         ("import json, os.path\nfrom pathlib import Path\n", set()),
     ],
 )
-def test_a_digest_covers_what_the_step_imports(tmp_path, step, expected):
+def test_a_digest_covers_the_imports_of_the_step(tmp_path, step, expected):
     write(tmp_path, {**PACKAGE, "step.py": step})
     covered = {str(path.relative_to(tmp_path)) for path in sources(tmp_path / "step.py")}
     assert covered == expected | {"step.py"}
-    look = (
+    program = (
         "import sys, runpy; sys.path.insert(0, '.')\n"
         "scope = runpy.run_path('step.py'); scope.get('main', lambda: 0)()\n"
         "print(*[m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)], sep='\\n')"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", look], cwd=tmp_path, capture_output=True, text=True, check=True
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    names = [line.removeprefix("./") for line in ran.stdout.split()]
+    names = [line.removeprefix("./") for line in process.stdout.split()]
     imported = {name.removeprefix(f"{tmp_path}/") for name in names if "lib/" in name}
     assert imported & set(PACKAGE) <= covered
 
@@ -87,7 +87,7 @@ def test_relative_imports_are_followed(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize("name", ["lib/deep/__init__.py", "lib/deep/hidden.py", "lib/other.py"])
-def test_an_edit_anywhere_below_changes_the_digest(tmp_path, name):
+def test_an_edit_of_any_imported_module_changes_the_digest(tmp_path, name):
     write(tmp_path, {**PACKAGE, "step.py": "import lib.deep.deeper.leaf\n"})
     before = code_digest(tmp_path / "step.py")
     (tmp_path / "lib/unused.py").write_text("value = 2\n")
@@ -97,7 +97,7 @@ def test_an_edit_anywhere_below_changes_the_digest(tmp_path, name):
     assert code_digest(tmp_path / "step.py") != before
 
 
-def test_a_data_file_that_a_module_names_belongs_to_its_digest(tmp_path):
+def test_a_digest_covers_the_data_files_that_a_module_names(tmp_path):
     files = {
         "lib/page.py": "from pathlib import Path\nPAGE = Path(__file__).parent / 'templates/page.html'\n",
         "lib/pages.py": "LOADER = 'templates'\n",
@@ -118,8 +118,8 @@ def test_a_data_file_that_a_module_names_belongs_to_its_digest(tmp_path):
     assert [a == b for a, b in zip(between, after, strict=True)] == [False, False, True]
 
 
-def test_kept_digests_follow_content_and_not_times(tmp_path):
-    """A file edited with its size and time kept has another digest; one that is touched has the same."""
+def test_stored_digests_depend_on_content_and_not_on_times(tmp_path):
+    """An edit that keeps size and time changes the digest; a new time does not."""
     import os
 
     folder, store = write(tmp_path / "scripts", {"step.py": "x = 1\n"}), tmp_path / "work/code.json"

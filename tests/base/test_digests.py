@@ -7,7 +7,7 @@ from lesionflow.base.digests import code_digest, sources
 
 
 def write_step(folder, text):
-    """A step that imports a module, which imports another one of this text; returns the digest of the step."""
+    """Write a step whose module imports another one with this text; returns the digest of the step."""
     package = folder / "lesionflow"
     package.mkdir(exist_ok=True)
     (package / "__init__.py").write_text("")
@@ -18,7 +18,7 @@ def write_step(folder, text):
     return code_digest(folder / "step.py")
 
 
-def test_the_digest_of_a_step_follows_its_imports(tmp_path):
+def test_the_digest_of_a_step_depends_on_its_imports(tmp_path):
     first = write_step(tmp_path, "x = 1\n")
     names = [path.name for path in sources(tmp_path / "step.py")]
     assert names == ["__init__.py", "one.py", "two.py", "step.py"]
@@ -26,7 +26,7 @@ def test_the_digest_of_a_step_follows_its_imports(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["# a comment\nx  =  1\n", '"""A docstring."""\nx = 1\n'])
-def test_comments_docstrings_and_format_do_not_count(tmp_path, text):
+def test_comments_docstrings_and_formatting_do_not_change_the_digest(tmp_path, text):
     assert write_step(tmp_path, text) == write_step(tmp_path, "x = 1\n")
 
 

@@ -1,4 +1,4 @@
-"""The log of a job, and how the job ended."""
+"""The log of a job, and the outcome of the job in it."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged, outcome
 
 
-def test_a_job_that_ended_well_or_did_not_start_has_no_reason(tmp_path):
+def test_a_job_that_succeeded_or_did_not_start_has_no_reason(tmp_path):
     with logged(SimpleNamespace(log=[tmp_path / "a.log"])):
         pass
     assert outcome(tmp_path / "a.log") is None
@@ -24,7 +24,7 @@ def test_an_error_is_logged_with_its_traceback_and_its_reason_in_one_line(tmp_pa
     assert "Traceback" in log.read_text()
 
 
-def test_the_reason_of_a_bug_names_its_kind(tmp_path):
+def test_the_reason_of_a_bug_names_its_class(tmp_path):
     log = tmp_path / "a.log"
     with pytest.raises(ValueError, match="shapes"), logged(SimpleNamespace(log=[log])):
         np.zeros(2) + np.zeros(3)

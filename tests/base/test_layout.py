@@ -1,4 +1,4 @@
-"""The rules write where layout says, and layout names nothing that no rule writes."""
+"""Outputs of the rules are the patterns of layout, and each pattern is an output of a rule."""
 
 import re
 
@@ -7,6 +7,7 @@ import pytest
 import scipy.io
 
 from lesionflow.base import layout
+from lesionflow.networks.imported_fold import FOLD_JSON
 from support.cohorts import CARD, write_card
 from support.runs import snakemake
 
@@ -24,7 +25,7 @@ def patterns():
             found |= {f"{name} {kept}": layout.intermediate(value, kept) for kept in (True, False)}
         elif name.isupper() and isinstance(value, str) and name not in NOT_OF_A_RULE:
             found[name] = value
-    return found | {"IMPORTED_FOLD": f"models/{layout.IMPORTED_FOLD}"}
+    return found | {"IMPORTED_FOLD": f"models/{layout.IMPORTED_FOLD}/{FOLD_JSON}"}
 
 
 def filled(pattern, wildcards):
@@ -37,7 +38,7 @@ def filled(pattern, wildcards):
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """Rule, outputs, log, benchmark and wildcards of the jobs of two dry runs, which take every rule that writes."""
+    """Rule, outputs, log, benchmark and wildcards of the jobs of two dry runs with all rules that write files."""
     directory = tmp_path_factory.mktemp("layout")
     for name in ("swi", "truth"):
         path = directory / f"bids/sub-01/{name}/sub-01.mat"
@@ -53,7 +54,7 @@ def jobs(tmp_path_factory):
         output={"activation": "softmax", "labels": {1: "a", 2: "b"}},
         postprocess={"threshold": 0.5, "connectivity": 6, "components": components},
     )
-    found = []
+    jobs_of_runs = []
     for keep in ("[]", "[resampled,cropped]"):
         targets = "all", "results/evaluation.csv", "--dry-run"
         status, text = snakemake(directory, *targets, models=card, keep=keep)
@@ -61,8 +62,8 @@ def jobs(tmp_path_factory):
         for rule, body in JOB.findall(text):
             fields = {key: value.split(", ") for key, value in FIELD.findall(body)}
             fields["wildcards"] = dict(pair.split("=") for pair in fields.get("wildcards", []))
-            found.append((rule, fields))
-    return [job for job in found if job[0] != "all"]
+            jobs_of_runs.append((rule, fields))
+    return [job for job in jobs_of_runs if job[0] != "all"]
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ def oblique(shift=0.0):
     return affine
 
 
-def test_valid_files(tmp_path):
+def test_valid_files_are_accepted(tmp_path):
     for name in ("a.nii", "a.nii.gz"):
         finding = inspect(save_scan(tmp_path / name, noise()))
         assert (finding.status, finding.reason) == ("ok", "")
@@ -30,7 +30,7 @@ def test_valid_files(tmp_path):
     assert inspect(tmp_path / "c.nii.gz").status == "ok"
 
 
-def test_missing_empty_and_foreign_files(tmp_path):
+def test_missing_empty_and_foreign_files_are_refused(tmp_path):
     assert inspect(tmp_path / "none.nii").status == "missing-input"
     (tmp_path / "empty.nii.gz").touch()
     assert "0 bytes" in inspect(tmp_path / "empty.nii.gz").reason
@@ -46,7 +46,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_truncated_files(tmp_path, name, share):
+def test_truncated_files_are_unreadable(tmp_path, name, share):
     path = save_scan(tmp_path / name, noise())
     truncate(path, share)
     finding = inspect(path)
@@ -60,7 +60,7 @@ def test_a_gzip_file_of_several_members_is_valid(tmp_path):
     assert inspect(path).status == "ok"
 
 
-def test_number_of_dimensions(tmp_path):
+def test_4d_files_need_an_echo_and_2d_files_are_refused(tmp_path):
     four = save_scan(tmp_path / "four.nii", noise((5, 6, 7, 3)))
     assert "4-D with 3 volumes" in inspect(four).reason
     assert inspect(four, echo=3).status == "ok"
@@ -78,7 +78,7 @@ def test_colours_and_complex_numbers_are_refused(tmp_path):
     assert "complex" in inspect(save_scan(tmp_path / "c.nii", complex_)).reason
 
 
-def test_sform_and_qform_that_differ(tmp_path):
+def test_sform_and_qform_that_differ_are_a_header_conflict(tmp_path):
     path = save_scan(tmp_path / "a.nii", noise(), oblique())
     image = nib.load(path, mmap=False)
     image.set_qform(oblique(2.0), 1)
@@ -97,16 +97,16 @@ def test_sform_and_qform_that_differ_by_rounding_agree(tmp_path):
     assert inspect(path).status == "ok"
 
 
-def test_forms_with_code_0(tmp_path):
+def test_a_form_with_code_0_is_not_used(tmp_path):
     neither = save_scan(tmp_path / "a.nii", noise(), oblique(), sform=0, qform=0)
     assert inspect(neither).status == "header-conflict"
     assert "neither" in inspect(neither).reason
     for codes in ({"sform": 0}, {"qform": 0}):
-        one = save_scan(tmp_path / "b.nii", noise(), oblique(), **codes)
-        assert inspect(one).status == "ok"
+        path = save_scan(tmp_path / "b.nii", noise(), oblique(), **codes)
+        assert inspect(path).status == "ok"
 
 
-def test_a_singular_affine(tmp_path):
+def test_a_singular_affine_is_a_header_conflict(tmp_path):
     path = save_scan(tmp_path / "a.nii", noise(), qform=0)
     image = nib.load(path, mmap=False)
     image.header["srow_x"] = 0
@@ -177,7 +177,7 @@ def test_new_voxels_in_an_uncompressed_file_change_its_content(tmp_path):
     assert inspect(save_scan(tmp_path / "c.nii", data)).content != first
 
 
-def test_headers_that_nibabel_cannot_read(tmp_path):
+def test_headers_that_nibabel_cannot_read_are_unreadable(tmp_path):
     header = bytearray(save_scan(tmp_path / "a.nii", noise()).read_bytes())
     header[108:112] = np.array([np.inf], np.float32).tobytes()  # vox_offset
     (tmp_path / "inf.nii").write_bytes(header)
@@ -188,7 +188,7 @@ def test_headers_that_nibabel_cannot_read(tmp_path):
         assert HeaderCache(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
 
 
-def test_a_file_name_without_the_extension_of_nifti(tmp_path):
+def test_a_file_name_without_the_extension_of_nifti_is_refused(tmp_path):
     save_scan(tmp_path / "a.nii.gz", noise()).rename(tmp_path / "a.gz")
     assert "neither .nii nor .nii.gz" in inspect(tmp_path / "a.gz").reason
 

@@ -29,7 +29,7 @@ def names_and_files(root):
     }
 
 
-def test_a_bids_directory_with_sessions_runs_and_other_files(tmp_path):
+def test_a_bids_directory_is_listed_by_session_and_run(tmp_path):
     root = tree(
         tmp_path,
         "dataset_description.json",
@@ -63,7 +63,7 @@ def test_a_bids_directory_with_sessions_runs_and_other_files(tmp_path):
     }
 
 
-def test_subject_swi_folders(tmp_path):
+def test_folders_of_subjects_and_channels_are_listed(tmp_path):
     root = tree(
         tmp_path,
         "CIC_001/swi/scan.nii.gz",
@@ -111,16 +111,16 @@ def test_two_subjects_with_the_same_bids_name_are_refused(tmp_path):
         list_scans(root, PATTERNS)
 
 
-def test_a_scan_table(tmp_path):
+def test_a_scan_table_is_listed_by_row(tmp_path):
     (tmp_path / "scans.tsv").write_text(
         "subject\tsession\trun\tswi\tmask\n01\t2\t\tx/a.nii\tm.nii\nsub-02\t\t1\t/abs/b.nii\tn/a\n"
     )
-    one, two = list_scans(tmp_path / "scans.tsv", PATTERNS)
-    assert (one.name, one.files) == (
+    first, second = list_scans(tmp_path / "scans.tsv", PATTERNS)
+    assert (first.name, first.files) == (
         "sub-01_ses-2",
         {"swi": [f"{tmp_path}/x/a.nii"], "mask": [f"{tmp_path}/m.nii"]},
     )
-    assert (two.name, two.files) == ("sub-02_run-1", {"swi": ["/abs/b.nii"]})
+    assert (second.name, second.files) == ("sub-02_run-1", {"swi": ["/abs/b.nii"]})
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_a_mistake_in_a_table_is_one_line(tmp_path, text, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_cohort_that_does_not_exist_or_is_empty(tmp_path):
+def test_a_cohort_that_does_not_exist_or_is_empty_is_refused(tmp_path):
     with pytest.raises(CohortError, match="does not exist"):
         list_scans(tmp_path / "none", PATTERNS)
     with pytest.raises(CohortError, match="no subject"):
         list_scans(tmp_path, PATTERNS)
 
 
-def test_include_and_exclude():
+def test_include_and_exclude_select_scans_by_name():
     names = ["sub-01", "sub-02_ses-1", "sub-02_ses-2"]
     assert selected(names, [], []) == set(names)
     assert selected(names, ["sub-02*"], ["*ses-2"]) == {"sub-02_ses-1"}
@@ -190,9 +190,9 @@ def test_each_run_of_the_first_reference_channel_is_a_scan(tmp_path):
 
 def test_a_channel_without_patterns_has_the_files_of_its_folder(tmp_path):
     root = tree(tmp_path, "01/swi/a_swi.nii.gz", "02/swi/a_swi.nii.gz", "02/adc/b.nii")
-    one, two = list_scans(root, {**PATTERNS, "adc": []})
-    assert "adc" not in one.files
-    assert two.files["adc"] == [f"{root}/02/adc/b.nii"]
+    first, second = list_scans(root, {**PATTERNS, "adc": []})
+    assert "adc" not in first.files
+    assert second.files["adc"] == [f"{root}/02/adc/b.nii"]
 
 
 def test_a_missing_echo_is_not_replaced_by_another():
@@ -221,9 +221,9 @@ def test_a_folder_that_cannot_be_listed_affects_only_its_subject(tmp_path, monke
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    one, two = list_scans(root, PATTERNS)
-    assert "Permission denied" in one.problem
-    assert (two.problem, list(two.files)) == ("", ["swi"])
+    first, second = list_scans(root, PATTERNS)
+    assert "Permission denied" in first.problem
+    assert (second.problem, list(second.files)) == ("", ["swi"])
 
 
 def test_names_without_a_letter_or_digit_are_refused(tmp_path):
@@ -231,13 +231,13 @@ def test_names_without_a_letter_or_digit_are_refused(tmp_path):
         list_scans(tree(tmp_path, "王/swi/a.nii", "02/swi/a.nii"), PATTERNS)
 
 
-def test_empty_and_surplus_cells_of_a_table(tmp_path):
+def test_empty_cells_of_a_table_are_ignored_and_surplus_cells_are_refused(tmp_path):
     table = tmp_path / "scans.tsv"
     table.write_text("subject\tsession\trun\tswi\t\n".rstrip("\t\n") + "\n"
                      "001\tn/a\tn/a\ta.nii\t\n\t\t\t\n002\t1\n")  # fmt: skip
-    one, two = list_scans(table, PATTERNS)
-    assert (one.name, one.files) == ("sub-001", {"swi": [str(tmp_path / "a.nii")]})
-    assert (two.name, two.files) == ("sub-002_ses-1", {})
+    first, second = list_scans(table, PATTERNS)
+    assert (first.name, first.files) == ("sub-001", {"swi": [str(tmp_path / "a.nii")]})
+    assert (second.name, second.files) == ("sub-002_ses-1", {})
     table.write_text("subject\tswi\n01\ta.nii\tm.nii\n")
     with pytest.raises(CohortError, match="line 2: 3 cells under 2 columns"):
         list_scans(table, PATTERNS)

@@ -1,4 +1,4 @@
-"""The plan of a run: files of each scan, and what keeps it from being run."""
+"""The plan of a run: the files of each scan, and the problems that prevent its run."""
 
 import gzip
 
@@ -68,7 +68,7 @@ def test_damaged_regions_stop_a_scan(cohort):
     assert plan(cohort)["problems"]["m"][0] == "unreadable"
 
 
-def test_models_that_need_different_files_for_a_channel(cohort):
+def test_models_that_need_different_files_for_a_channel_are_not_run_together(cohort):
     anat = cohort / "sub-1/anat"
     (anat / "sub-1_swi.nii.gz").unlink()
     for echo in (1, 2):

@@ -1,4 +1,4 @@
-"""Bad scans cost only themselves; bad configs, cards and tables stop before the first job."""
+"""Errors in a scan stop only that scan; errors in the config or a card stop the run before the first job."""
 
 import gzip
 
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support import SCRIPTS
 from support.cohorts import AFFINE, add_scan, blobs, write_card
 from support.runs import jobs, snakemake
 from support.volumes import oriented, save_scan, truncate
@@ -16,31 +17,27 @@ pytestmark = pytest.mark.slow
 LESION = [(8, 9, 5)]
 
 
-def conflict(path):
-    """Move the qform by five millimetres."""
+def shift_qform(path):
+    """Shift the qform of a NIfTI file by 5 mm."""
     image = nib.load(path)
-    data, moved = np.asanyarray(image.dataobj), image.affine.copy()
-    moved[0, 3] += 5
+    data, shifted = np.asanyarray(image.dataobj), image.affine.copy()
+    shifted[0, 3] += 5
     image = nib.Nifti1Image(data, image.affine, image.header)
-    image.set_qform(moved, 1)
+    image.set_qform(shifted, 1)
     nib.save(image, path)
-
-
-def tiny_file(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory, tiny, models_dir):
-    """One run on a scan of every kind; the table, and what the run said."""
+    """One run on scans with different errors: its directory, exit status, output and partial table."""
     directory = tmp_path_factory.mktemp("bad")
     bids = directory / "bids"
     data = blobs(LESION)
 
     add_scan(bids, "sub-good", data)
-    # found by the header, before any job
-    tiny_file(bids / "sub-nofile/anat/sub-nofile_T1w.nii.gz").touch()
+    # errors in the files or headers, detected before the first job
+    (bids / "sub-nofile/anat").mkdir(parents=True)
+    (bids / "sub-nofile/anat/sub-nofile_T1w.nii.gz").touch()
     add_scan(bids, "sub-empty", data).write_bytes(b"")
     add_scan(bids, "sub-text", data).write_bytes(gzip.compress(b"no image " * 99))
     truncate(add_scan(bids, "sub-cut", data))
@@ -48,17 +45,17 @@ def cohort(tmp_path_factory, tiny, models_dir):
     rgb = np.zeros(data.shape, [("R", "u1"), ("G", "u1"), ("B", "u1")])
     add_scan(bids, "sub-rgb", data)
     save_scan(bids / "sub-rgb/anat/sub-rgb_swi.nii.gz", rgb, AFFINE)
-    conflict(add_scan(bids, "sub-conflict", data))
+    shift_qform(add_scan(bids, "sub-conflict", data))
     add_scan(bids, "sub-uncoded", data)
     save_scan(bids / "sub-uncoded/anat/sub-uncoded_swi.nii.gz", data, AFFINE, 0, 0)
     add_scan(bids, "sub-two", data)
     save_scan(bids / "sub-two/anat/sub-two_T2starw.nii.gz", data, AFFINE)
     add_scan(bids, "sub-nomask", data, mask=False)
 
-    # good after all
-    hole = data.astype(np.float64)
-    hole[0, 0, 0], hole[1, 0, 0] = np.nan, np.inf
-    add_scan(bids, "sub-nanoutside", hole)
+    # unusual but valid
+    nonfinite = data.astype(np.float64)
+    nonfinite[0, 0, 0], nonfinite[1, 0, 0] = np.nan, np.inf
+    add_scan(bids, "sub-nanoutside", nonfinite)
     negative = data.astype(np.int16)
     negative[:, :2] = -50
     add_scan(bids, "sub-negative", negative)
@@ -75,29 +72,29 @@ def cohort(tmp_path_factory, tiny, models_dir):
     thick = add_scan(
         bids, "sub-thick", blobs([(15, 15, 3)], (30, 32, 7)), np.diag([0.9, 0.9, 6, 1])
     )
-    # its mask has another shape and spacing, over the same place
-    other = np.zeros((15, 16, 42), np.uint8)
-    other[1:-1, 1:-1, 2:-2] = 1
+    # its mask covers the same field of view with other voxel sizes
+    brain = np.zeros((15, 16, 42), np.uint8)
+    brain[1:-1, 1:-1, 2:-2] = 1
     affine = np.diag([1.8, 1.8, 1, 1])
     affine[:3, 3] = [0.45, 0.45, -2.5]
-    save_scan(thick.parent / "sub-thick_desc-brain_mask.nii.gz", other, affine)
+    save_scan(thick.parent / "sub-thick_desc-brain_mask.nii.gz", brain, affine)
     add_scan(bids, "sub-small", blobs([(6, 6, 4)], (20, 18, 12)), np.eye(4))
     add_scan(bids, "sub-large", blobs([(25, 26, 20)], (50, 52, 44)), np.eye(4))
 
-    # found in a job
-    inside = data.copy()
-    inside[15, 15, 7] = np.nan
-    add_scan(bids, "sub-naninside", inside)
+    # errors in the voxels, detected by a job
+    nonfinite = data.copy()
+    nonfinite[15, 15, 7] = np.nan
+    add_scan(bids, "sub-naninside", nonfinite)
     add_scan(bids, "sub-zeros", np.zeros_like(data))
     add_scan(bids, "sub-constant", np.full_like(data, 7))
     add_scan(bids, "sub-nomaskvoxel", data)
     mask = bids / "sub-nomaskvoxel/anat/sub-nomaskvoxel_desc-brain_mask.nii.gz"
     save_scan(mask, np.zeros(data.shape, np.uint8), AFFINE)
     add_scan(bids, "sub-maskaway", data)
-    away = AFFINE.copy()
-    away[0, 3] += 500
+    shifted = AFFINE.copy()
+    shifted[0, 3] += 500
     mask = bids / "sub-maskaway/anat/sub-maskaway_desc-brain_mask.nii.gz"
-    save_scan(mask, np.ones(data.shape, np.uint8), away)
+    save_scan(mask, np.ones(data.shape, np.uint8), shifted)
 
     config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
     status, text = snakemake(directory, **config)
@@ -126,23 +123,23 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("scan", EXPECTED)
-def test_a_bad_scan_has_its_status_and_reason(cohort, scan):
+def test_scan_with_an_error_has_a_status_and_a_reason(cohort, scan):
     _, _, _, table = cohort
-    status, words = EXPECTED[scan]
+    status, text = EXPECTED[scan]
     assert table.status[scan] == status
-    assert words in table.reason[scan]
+    assert text in table.reason[scan]
     assert table.cmb_count[scan] == ""
 
 
-def test_the_others_are_measured(cohort):
+def test_the_other_scans_are_segmented(cohort):
     _, _, _, table = cohort
-    good = table[~table.index.isin(EXPECTED)]
-    assert (good.status == "ok").all(), good[["status", "reason"]]
-    assert (good.cmb_count.astype(int) == 1).all(), good.cmb_count
-    assert len(good) == 9
+    others = table[~table.index.isin(EXPECTED)]
+    assert (others.status == "ok").all(), others[["status", "reason"]]
+    assert (others.cmb_count.astype(int) == 1).all(), others.cmb_count
+    assert len(others) == 9
 
 
-def test_what_the_reader_should_know_is_flagged(cohort):
+def test_nonfinite_voxels_and_a_cut_brain_are_flagged(cohort):
     _, _, _, table = cohort
     assert "nonfinite-voxels" in table["flags"]["sub-nanoutside"]
     assert table.nonfinite_voxels["sub-nanoutside"] == "2"
@@ -151,7 +148,7 @@ def test_what_the_reader_should_know_is_flagged(cohort):
     assert "brain-cut-by-box" not in table["flags"]["sub-small"]
 
 
-def test_the_run_fails_and_says_how_to_go_on(cohort):
+def test_the_run_fails_and_lists_the_failed_scans(cohort):
     directory, status, text, table = cohort
     assert status != 0
     assert "5 of 24 scans failed" in text
@@ -160,33 +157,27 @@ def test_the_run_fails_and_says_how_to_go_on(cohort):
     assert len(table) == 24
 
 
-def test_volumes_do_not_depend_on_the_grid(cohort):
+def test_nonfinite_voxels_outside_the_brain_do_not_change_the_volume(cohort):
     _, _, _, table = cohort
-    assert float(table.cmb_volume_mm3["sub-sheared"]) > 0
-    one, other = (float(table.cmb_volume_mm3[f"sub-{n}"]) for n in ("nanoutside", "good"))
-    assert one == other
+    volume_mm3 = table.cmb_volume_mm3.replace("", "nan").astype(float)
+    assert volume_mm3["sub-sheared"] > 0
+    assert volume_mm3["sub-nanoutside"] == volume_mm3["sub-good"]
 
 
-def test_the_next_run_takes_up_only_what_is_missing(cohort, tiny, models_dir):
+def test_the_next_run_without_the_failed_scans_only_writes_the_tables(cohort, tiny, models_dir):
     directory, _, _, table = cohort
-    bad = [
-        "sub-zeros",
-        "sub-constant",
-        "sub-naninside",
-        "sub-nomaskvoxel",
-        "sub-maskaway",
-    ]
+    failed = [scan for scan, (status, _) in EXPECTED.items() if status.startswith("failed")]
     config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
-    status, text = snakemake(directory, exclude=str(bad).replace("'", ""), **config)
+    status, text = snakemake(directory, exclude=f"[{','.join(failed)}]", **config)
     assert status == 0, text
-    assert jobs(text) == {"tabulate": 1, "report": 1}
+    assert jobs(text) == {"aggregate": 1, "report": 1}
     assert not (directory / "results/cohort.partial.csv").exists()
-    done = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
-    assert set(done.set_index("scan").status[bad]) == {"excluded"}
-    assert len(done) == len(table)
+    final = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
+    assert set(final.set_index("scan").status[failed]) == {"excluded"}
+    assert len(final) == len(table)
 
 
-def test_multi_echo_and_conflict_are_settled_by_the_config(cohort, tiny, models_dir):
+def test_config_selects_the_echo_and_the_affine(cohort, tiny, models_dir):
     directory, _, _, _ = cohort
     status, text = snakemake(
         directory,
@@ -202,7 +193,7 @@ def test_multi_echo_and_conflict_are_settled_by_the_config(cohort, tiny, models_
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "message"),
     [
         ({"modle": 3}, "unknown key 'modle'"),
         ({"threshold": 1.5}, "threshold: 1.5"),
@@ -212,16 +203,18 @@ def test_multi_echo_and_conflict_are_settled_by_the_config(cohort, tiny, models_
         ({"include": "sub-99"}, "'sub-99' matches no scan"),
     ],
 )
-def test_a_bad_config_is_one_line_before_any_job(finished, tiny, models_dir, config, words):
+def test_error_in_the_config_is_one_line_before_any_job(
+    finished, tiny, models_dir, config, message
+):
     config = {"models": tiny, "models_dir": models_dir, **config}
     status, text = snakemake(finished, "--dry-run", **config)
     assert status != 0
     assert jobs(text) == {}
-    assert any(words in line for line in text.splitlines())
+    assert any(message in line for line in text.splitlines())
     assert "Traceback" not in text
 
 
-def test_a_bad_card_is_one_line(finished, tmp_path, models_dir):
+def test_error_in_a_card_names_the_key_without_a_traceback(finished, tmp_path, models_dir):
     card = write_card(tmp_path, postprocess={"threshold": 3})
     status, text = snakemake(finished, "--dry-run", models=card, models_dir=models_dir)
     assert status != 0
@@ -229,7 +222,7 @@ def test_a_bad_card_is_one_line(finished, tmp_path, models_dir):
     assert "Traceback" not in text
 
 
-def test_an_absent_archive_names_the_page_the_file_and_the_folder(finished):
+def test_error_for_missing_weights_names_the_page_the_file_and_the_folder(finished):
     status, text = snakemake(finished, "--dry-run", models="shiva-cmb-v2", models_dir="weights")
     assert status != 0
     assert "https://cloud.efixia.com/sharing/hwR97APpm" in text
@@ -238,10 +231,16 @@ def test_an_absent_archive_names_the_page_the_file_and_the_folder(finished):
 
 
 def test_another_copy_of_the_library_is_refused(tmp_path, monkeypatch):
-    """Its code would run under the digests of this one."""
+    """Its code would run under the digests of this repository."""
     (tmp_path / "other/lesionflow").mkdir(parents=True)
     (tmp_path / "other/lesionflow/__init__.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
     status, text = snakemake(tmp_path, "--dry-run")
     assert status != 0
     assert f"{tmp_path}/other/lesionflow/__init__.py is not the lesionflow of" in text
+
+
+def test_the_folder_of_the_steps_may_be_on_the_path(finished, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(SCRIPTS))
+    status, text = snakemake(finished, "--dry-run")
+    assert status == 0, text

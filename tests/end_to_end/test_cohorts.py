@@ -1,4 +1,4 @@
-"""Every kind of cohort, several models, and a cohort of many."""
+"""Cohorts of different layouts, several models, and the cost of large cohorts."""
 
 import pstats
 import shutil
@@ -14,7 +14,7 @@ from support.volumes import noise, save_scan
 pytestmark = pytest.mark.slow
 
 
-def test_subject_folders(tmp_path, tiny, models_dir):
+def test_subject_folders_without_bids_names_are_a_cohort(tmp_path, tiny, models_dir):
     for subject in ("CIC_001", "CIC_002"):
         add_scan(None, subject, blobs([]), folder=tmp_path / f"cohort/{subject}/swi", mask=False)
         save_scan(
@@ -27,8 +27,8 @@ def test_subject_folders(tmp_path, tiny, models_dir):
     assert jobs(text)["predict_fold"] == 6
 
 
-def test_a_scan_table_and_two_models(tmp_path, tiny, models_dir):
-    """Paths relative to the table; every column of a model under its name; regions told."""
+def test_a_scan_table_with_two_models_and_regions(tmp_path, tiny, models_dir):
+    """Paths are relative to the table, and columns of a model have its name as prefix."""
     scan = add_scan(None, "x", blobs([(8, 9, 5)]), folder=tmp_path / "data", mask=True)
     regions = save_scan(tmp_path / "data/atlas.nii.gz", (blobs([]) > 0).astype("u1") * 7, AFFINE)
     image = "data/x_swi.nii.gz"
@@ -38,8 +38,8 @@ def test_a_scan_table_and_two_models(tmp_path, tiny, models_dir):
         f"02\t\t{image}\tdata/none.nii.gz\t\n"
     )
     shutil.copytree(tiny.parent / "weights", tmp_path / "cards/weights")
-    labels = {"activation": "sigmoid", "labels": {1: "spot"}, "mask": None}
-    other = write_card(tmp_path / "cards", name="other", output=labels, folds=CARD["folds"][:1])
+    output = {"activation": "sigmoid", "labels": {1: "spot"}, "mask": None}
+    other = write_card(tmp_path / "cards", name="other", output=output, folds=CARD["folds"][:1])
     status, text = snakemake(
         tmp_path, cohort="scans.tsv", models=f"[{tiny},{other}]", models_dir=models_dir
     )
@@ -58,7 +58,7 @@ def test_a_scan_table_and_two_models(tmp_path, tiny, models_dir):
     assert (lesions.region == 7).all()
 
 
-def test_a_run_without_masks_is_flagged(tmp_path, tiny, models_dir):
+def test_a_scan_processed_without_a_mask_is_flagged(tmp_path, tiny, models_dir):
     add_scan(tmp_path / "bids", "sub-1", blobs([(8, 9, 5)]), mask=False)
     config = {"brain_mask": "none", "models": tiny, "models_dir": models_dir}
     status, text = snakemake(tmp_path, **config)
@@ -68,8 +68,8 @@ def test_a_run_without_masks_is_flagged(tmp_path, tiny, models_dir):
     assert pd.isna(row.brain_volume_ml)
 
 
-def scans(directory, count):
-    """A BIDS directory of ``count`` scans."""
+def write_scans(directory, count):
+    """Write a BIDS directory of ``count`` scans."""
     image = save_scan(directory / "image.nii.gz", noise()).read_bytes()
     for number in range(count):
         anat = directory / f"bids/sub-{number:04d}/anat"
@@ -77,38 +77,38 @@ def scans(directory, count):
         (anat / f"sub-{number:04d}_swi.nii.gz").write_bytes(image)
 
 
-def test_the_headers_of_a_cohort_are_read_once(tmp_path, monkeypatch):
+def test_headers_are_read_once_and_then_cached(tmp_path, monkeypatch):
     from lesionflow.cohort import header_check
     from lesionflow.cohort.plan import plan_run
 
-    scans(tmp_path, 100)
+    write_scans(tmp_path, 100)
     config = {"cohort": tmp_path / "bids", "patterns": {"swi": ["*_swi.nii.gz"]}}
     config |= {"include": [], "exclude": [], "brain_mask": "none", "affine": "strict"}
     cards = {"tiny": {"input": default("input", channels=["swi"])}}
-    inspect, reads = header_check.inspect, []
-    monkeypatch.setattr(header_check, "inspect", lambda *a: reads.append(a) or inspect(*a))
+    inspect, calls = header_check.inspect, []
+    monkeypatch.setattr(header_check, "inspect", lambda *args: calls.append(args) or inspect(*args))
 
-    def plan():
+    def plan_and_count_reads():
         headers = header_check.HeaderCache(tmp_path / "headers.json")
         assert len(plan_run(config, cards, headers)) == 100
         headers.save()
-        return len(reads)
+        return len(calls)
 
-    assert [plan(), plan()] == [100, 100]
+    assert [plan_and_count_reads(), plan_and_count_reads()] == [100, 100]
 
 
-def test_the_work_of_a_dry_run_grows_with_the_number_of_scans_and_no_faster(tmp_path):
-    def calls(count):
+def test_the_cost_of_a_dry_run_is_linear_in_the_number_of_scans(tmp_path):
+    def function_calls(count):
         directory, profile = tmp_path / str(count), tmp_path / f"{count}.prof"
-        scans(directory, count)
+        write_scans(directory, count)
         dry_run = ("--dry-run", "--quiet", "rules")
         status, text = snakemake(directory, *dry_run, profile=profile, brain_mask="none")
         assert status == 0, text
         assert jobs(text)["draw"] == count
         return pstats.Stats(str(profile)).total_calls
 
-    one, few, many = map(calls, (1, 20, 80))
-    assert (many - one) / 79 < 1.3 * (few - one) / 19
+    calls = {count: function_calls(count) for count in (1, 20, 80)}
+    assert (calls[80] - calls[1]) / 79 < 1.3 * (calls[20] - calls[1]) / 19
 
 
 def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path):

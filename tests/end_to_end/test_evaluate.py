@@ -1,4 +1,4 @@
-"""Evaluation against reference segmentations: real runs that no rule of the pipeline depends on."""
+"""The target ``evaluate``: predictions compared with reference segmentations, after the main run."""
 
 import os
 import shutil
@@ -16,39 +16,45 @@ pytestmark = pytest.mark.slow
 
 SCANS = {"sub-01_ses-1": "sub-01/ses-1", "sub-01_ses-2": "sub-01/ses-2", "sub-02": "sub-02"}
 SHAPE = (30, 32, 14)
-FAR = (25, 6, 10)
+ELSEWHERE = (25, 6, 10)  # without a lesion in the scan
 
 
-def put_truth(directory, scan, places, kind=np.uint8, value=1, affine=AFFINE):
-    """A truth with boxes like those of ``conftest.blobs``."""
-    data = np.zeros(SHAPE, kind)
-    for i, j, k in places:
+def write_reference(directory, scan, centres, dtype=np.uint8, value=1):
+    """Write a reference image with boxes of 3 x 3 x 1 voxels, like those of ``support.cohorts.blobs``."""
+    data = np.zeros(SHAPE, dtype)
+    for i, j, k in centres:
         data[i - 1 : i + 2, j - 1 : j + 2, k] = value
     path = directory / "bids" / SCANS[scan] / f"anat/{scan}_desc-truth_dseg.nii.gz"
-    return save_scan(path, data, affine)
+    return save_scan(path, data, AFFINE)
 
 
-def planned(run, *args, **config):
+def planned_jobs(run, *args, **config):
+    """The jobs of a dry run, by rule."""
     status, text = run(*args, "--dry-run", **config)
     assert status == 0, text
     return jobs(text)
 
 
 def tables(directory):
-    found = pd.read_csv(directory / "results/evaluation.csv").set_index("scan")
-    return found, pd.read_csv(directory / "results/evaluation_thresholds.csv")
+    """evaluation.csv by scan, and evaluation_thresholds.csv."""
+    evaluation = pd.read_csv(directory / "results/evaluation.csv").set_index("scan")
+    return evaluation, pd.read_csv(directory / "results/evaluation_thresholds.csv")
 
 
 @pytest.fixture(scope="module")
 def evaluated(finished, tmp_path_factory, tiny, models_dir):
-    """The finished run with truths: one of two lesions is false and one is missed; one is right; none."""
+    """The finished run with reference images, after ``evaluate``.
+
+    Of two predicted lesions in the first scan one is a false positive, and one reference lesion is missed; the
+    lesion of the second scan is detected; the third has neither.
+    """
     directory = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(finished, directory)
-    put_truth(directory, "sub-01_ses-1", [(8, 9, 5), FAR], value=7)
-    put_truth(directory, "sub-01_ses-2", [(8, 9, 5)])
-    put_truth(directory, "sub-02", [])
+    write_reference(directory, "sub-01_ses-1", [(8, 9, 5), ELSEWHERE], value=7)
+    write_reference(directory, "sub-01_ses-2", [(8, 9, 5)])
+    write_reference(directory, "sub-02", [])
     status, text = snakemake(directory, "--dry-run", models=tiny, models_dir=models_dir)
-    assert status == 0 and jobs(text) == {}, text  # the pipeline reads no reference segmentation
+    assert status == 0 and jobs(text) == {}, text  # the main run reads no reference segmentation
     status, text = snakemake(directory, "evaluate", models=tiny, models_dir=models_dir)
     assert status == 0, text
     assert jobs(text) == {"compare": 3, "evaluate": 1}
@@ -57,6 +63,7 @@ def evaluated(finished, tmp_path_factory, tiny, models_dir):
 
 @pytest.fixture
 def run_again(evaluated, tmp_path, tiny, models_dir):
+    """A copy of the evaluated run, and a function that runs Snakemake in it."""
     directory = tmp_path / "again"
     shutil.copytree(evaluated, directory)
 
@@ -66,20 +73,20 @@ def run_again(evaluated, tmp_path, tiny, models_dir):
     return directory, run
 
 
-def test_counts_are_those_of_the_cohort_table(evaluated):
-    found, thresholds = tables(evaluated)
+def test_counts_and_volumes_agree_with_the_cohort_table(evaluated):
+    evaluation, thresholds = tables(evaluated)
     cohort = pd.read_csv(evaluated / "results/cohort.csv").set_index("scan")
-    assert found["count"].to_dict() == cohort.cmb_count.to_dict()
-    assert found.volume_mm3.to_dict() == cohort.cmb_volume_mm3.to_dict()
-    assert found.status.tolist() == ["ok"] * 3
-    assert found.truth.tolist() == ["lesions", "lesions", "empty"]
-    assert found.truth_count.tolist() == [2, 1, 0]
-    assert found.found.tolist() == [1, 1, 0]
-    assert found.false_positives.tolist() == [1, 0, 0]
-    assert found.truth_volume_mm3.tolist() == pytest.approx(
+    assert evaluation["count"].to_dict() == cohort.cmb_count.to_dict()
+    assert evaluation.volume_mm3.to_dict() == cohort.cmb_volume_mm3.to_dict()
+    assert evaluation.status.tolist() == ["ok"] * 3
+    assert evaluation.truth.tolist() == ["lesions", "lesions", "empty"]
+    assert evaluation.truth_count.tolist() == [2, 1, 0]
+    assert evaluation.found.tolist() == [1, 1, 0]
+    assert evaluation.false_positives.tolist() == [1, 0, 0]
+    assert evaluation.truth_volume_mm3.tolist() == pytest.approx(
         [2 * 9 * 0.9**2 * 1.8, 9 * 0.9**2 * 1.8, 0], abs=1e-3
     )
-    assert found.loc["sub-02", ["dice", "sensitivity", "f1"]].isna().all()
+    assert evaluation.loc["sub-02", ["dice", "sensitivity", "f1"]].isna().all()
     row = thresholds[thresholds.card].iloc[0]
     assert (row.threshold, row.min_volume_mm3, row.scans) == (0.85, 0, 3)
     assert (row.lesions, row.found, row["count"], row.true_detections) == (3, 2, 3, 2)
@@ -90,46 +97,46 @@ def test_counts_are_those_of_the_cohort_table(evaluated):
     assert "3 of 3 scans compared with the reference" in page
 
 
-def test_dice_is_that_of_the_scans_own_map(evaluated):
-    found, _ = tables(evaluated)
+def test_dice_agrees_with_the_segmentation_on_the_original_grid(evaluated):
+    evaluation, _ = tables(evaluated)
     folder = evaluated / "results/tiny/sub-01/ses-2/anat"
-    own = np.asanyarray(nib.load(folder / "sub-01_ses-2_space-orig_dseg.nii.gz").dataobj) > 0
-    truth = evaluated / "bids/sub-01/ses-2/anat/sub-01_ses-2_desc-truth_dseg.nii.gz"
-    true = np.asanyarray(nib.load(truth).dataobj) > 0
-    by_hand = 2 * (own & true).sum() / (own.sum() + true.sum())
-    assert found.dice["sub-01_ses-2"] == pytest.approx(by_hand, abs=1e-4)
-    assert by_hand > 0.3
+    predicted = nib.load(folder / "sub-01_ses-2_space-orig_dseg.nii.gz").get_fdata() > 0
+    path = evaluated / "bids/sub-01/ses-2/anat/sub-01_ses-2_desc-truth_dseg.nii.gz"
+    reference = nib.load(path).get_fdata() > 0
+    expected = 2 * (predicted & reference).sum() / (predicted.sum() + reference.sum())
+    assert evaluation.dice["sub-01_ses-2"] == pytest.approx(expected, abs=1e-4)
+    assert expected > 0.3
 
 
-def test_only_what_changed_is_compared_again(run_again):
+def test_only_scans_with_a_changed_input_are_compared_again(run_again):
     directory, run = run_again
-    assert planned(run, "evaluate") == {}
-    assert planned(run, "evaluate", threshold=0.9) == {"compare": 3, "evaluate": 1}
-    put_truth(directory, "sub-02", [(10, 10, 5)])
-    assert planned(run, "evaluate") == {"compare": 1, "evaluate": 1}
+    assert planned_jobs(run, "evaluate") == {}
+    assert planned_jobs(run, "evaluate", threshold=0.9) == {"compare": 3, "evaluate": 1}
+    write_reference(directory, "sub-02", [(10, 10, 5)])
+    assert planned_jobs(run, "evaluate") == {"compare": 1, "evaluate": 1}
 
 
-def test_a_bad_truth_costs_its_scan_only(run_again):
+def test_an_unusable_reference_affects_only_its_scan(run_again):
     directory, run = run_again
-    put_truth(directory, "sub-01_ses-1", [(8, 9, 5)], np.float32, 0.5)
-    put_truth(directory, "sub-01_ses-2", [(8, 9, 5)]).write_bytes(b"")
+    write_reference(directory, "sub-01_ses-1", [(8, 9, 5)], np.float32, 0.5)
+    write_reference(directory, "sub-01_ses-2", [(8, 9, 5)]).write_bytes(b"")
     status, text = run("evaluate")
     assert status == 0, text
     assert jobs(text) == {"compare": 1, "evaluate": 1}
-    found, thresholds = tables(directory)
-    assert found.status.tolist() == ["truth-unusable", "truth-unusable", "ok"]
-    assert "not a label image" in found.reason.iloc[0]
-    assert "empty (0 bytes)" in found.reason.iloc[1]
+    evaluation, thresholds = tables(directory)
+    assert evaluation.status.tolist() == ["truth-unusable", "truth-unusable", "ok"]
+    assert "not a label image" in evaluation.reason.iloc[0]
+    assert "empty (0 bytes)" in evaluation.reason.iloc[1]
     assert set(thresholds.scans) == {1}
 
 
-def test_what_fails_is_told_in_a_partial_table(run_again):
+def test_failed_scans_are_listed_in_a_partial_table(run_again):
     directory, run = run_again
-    put_truth(directory, "sub-02", [(10, 10, 5)])
+    write_reference(directory, "sub-02", [(10, 10, 5)])
     mask = directory / "results/tiny/sub-02/anat/sub-02_space-model_desc-brain_mask.nii.gz"
-    old = mask.stat().st_mtime_ns
+    mtime_ns = mask.stat().st_mtime_ns
     mask.write_bytes(b"broken")
-    os.utime(mask, ns=(old, old))
+    os.utime(mask, ns=(mtime_ns, mtime_ns))
     status, text = run("evaluate")
     assert status != 0
     assert "1 of 3 scans failed; results/evaluation.partial.csv" in text
@@ -138,7 +145,7 @@ def test_what_fails_is_told_in_a_partial_table(run_again):
     assert rows.status.tolist() == ["ok", "ok", "failed:compare"]
 
 
-def test_without_a_truth_evaluate_says_so(again):
+def test_evaluate_without_any_reference_segmentation_is_an_error(again):
     _, run = again
     status, text = run("evaluate", "--dry-run")
     assert status != 0

@@ -1,4 +1,4 @@
-"""Every family of published networks through its own card, small networks in the whole pipeline."""
+"""Small networks of every published family, run through the complete pipeline by their cards."""
 
 import shutil
 from pathlib import Path
@@ -22,11 +22,12 @@ from support.volumes import oriented, save_scan
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 DATA = REPOSITORY / "tests/data"
 FEATURES = [2, 3, 3, 4, 4]
+LIVIANET = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Cards of four families, with weights of the same formats as published."""
+    """Cards of four families, with weights in the published formats."""
     folder = tmp_path_factory.mktemp("cards")
     network = published.randomize(published.synthseg(FEATURES, 33))
     network.save_weights(folder / "synthseg.h5")
@@ -34,9 +35,8 @@ def models(tmp_path_factory):
     published.randomize(published.intel([2, 3, 4])).save(folder / "intel.hdf5")
     for name in ("torch-legacy.pt", "livianet-theano.pkl.gz"):
         shutil.copy(DATA / name, folder)
-    two = {"labels": {1: "core", 2: "rim"}}
+    core_and_rim = {"labels": {1: "core", 2: "rim"}}
     pallida = {"labels": {1: "left-pallidum", 2: "right-pallidum"}}
-    small = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
     cards = {
         "synthseg-2.0": published_card(
             folder,
@@ -51,7 +51,7 @@ def models(tmp_path_factory):
             "torch-legacy.pt",
             network={"features": [2, 4, 6, 8]},
             input={"resize": [32, 32]},
-            output=two,
+            output=core_and_rim,
         ),
         "brats-unet3d": published_card(
             folder,
@@ -64,7 +64,7 @@ def models(tmp_path_factory):
             folder,
             "livianet",
             "livianet-theano.pkl.gz",
-            network=small,
+            network=LIVIANET,
             input={"tiles": {"size": [9, 9, 9], "edge": "reflect", "skip_outside_brain": True}},
             output=pallida,
         ),
@@ -74,7 +74,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, models):
-    """One run of the four on two scans: NIfTI files, and the same T1 as MATLAB's."""
+    """One run of the four cards on two scans: NIfTI images, and the T1 as a MATLAB file."""
     directory = tmp_path_factory.mktemp("families")
     _, cards = models
     affine = oriented("ILA", (1, 1, 1), SIDES)
@@ -96,6 +96,7 @@ def run(tmp_path_factory, models):
 
 
 def image(directory, model, name, scan="sub-1"):
+    """A result of a scan."""
     return nib.load(directory / f"results/{model}/{scan}/anat/{scan}_{name}.nii.gz")
 
 
@@ -103,7 +104,7 @@ def data(*args, **kwargs):
     return np.asanyarray(image(*args, **kwargs).dataobj)
 
 
-def test_one_table_with_every_models_columns(run):
+def test_the_table_has_the_columns_of_every_model(run):
     directory, status, text = run
     assert status == 0, text
     rows = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
@@ -127,7 +128,7 @@ def test_one_table_with_every_models_columns(run):
     assert set(lesions.model) >= {"synthseg-2.0", "lgg-unet2d", "livianet"}
 
 
-def test_results_lie_on_the_scans_own_grid(run):
+def test_results_are_on_the_original_grid(run):
     directory, *_ = run
     for model, channel in (
         ("synthseg-2.0", "t1"),
@@ -136,24 +137,25 @@ def test_results_lie_on_the_scans_own_grid(run):
     ):
         source = nib.load(directory / f"{channel}.nii.gz")
         for name in ("probseg", "dseg", "desc-lesions_dseg"):
-            found = image(directory, model, f"space-orig_{name}")
-            assert found.shape[:3] == SIDES
-            np.testing.assert_array_equal(found.affine, source.affine)
+            result = image(directory, model, f"space-orig_{name}")
+            assert result.shape[:3] == SIDES
+            np.testing.assert_array_equal(result.affine, source.affine)
 
 
-def ras(array):
-    """An array stored ILA as RAS: what points to I, L, A is turned to run to S, R, A."""
+def ila_to_ras(array):
+    """Reorder an array from ILA+ to RAS+ axes."""
     return np.transpose(array, (1, 2, 0))[::-1, :, ::-1]
 
 
-def test_synthseg_from_scan_to_soft_volumes(run, models):
+def test_synthseg_input_probabilities_and_soft_volumes(run, models):
     directory, *_ = run
     weights = np.load(models[0] / "synthseg.npy", allow_pickle=True).item()
-    seen = ras(head(1))
-    low, high = np.percentile(seen, [0.5, 99.5])
-    seen = (seen.clip(low, high) - low) / (high - low)
-    before = [(48 - n) // 2 for n in seen.shape]
-    padded = np.pad(seen, [(b, 48 - n - b) for b, n in zip(before, seen.shape, strict=True)])
+    normalized = ila_to_ras(head(1))
+    low, high = np.percentile(normalized, [0.5, 99.5])
+    normalized = (normalized.clip(low, high) - low) / (high - low)
+    before = [(48 - n) // 2 for n in normalized.shape]
+    padding = [(b, 48 - n - b) for b, n in zip(before, normalized.shape, strict=True)]
+    padded = np.pad(normalized, padding)
     np.testing.assert_allclose(
         data(directory, "synthseg-2.0", "space-model_desc-preproc_t1"), padded, atol=1e-6
     )
@@ -166,19 +168,15 @@ def test_synthseg_from_scan_to_soft_volumes(run, models):
             [ndimage.convolve(m, kernel, mode="constant") for m in np.moveaxis(maps, 3, 0)], -1
         )
 
-    values = [
-        0,
-        *yaml.safe_load((REPOSITORY / "config/models/synthseg-2.0.yaml").read_text())["output"][
-            "labels"
-        ],
-    ]
-    other = {2: 41, 3: 42, 4: 43, 5: 44, 7: 46, 8: 47, 10: 49, 11: 50, 12: 51, 13: 52}
-    other |= {17: 53, 18: 54, 26: 58, 28: 60}
-    other |= {right: left for left, right in other.items()}
-    order = [values.index(other.get(value, value)) for value in values]
+    card = yaml.safe_load((REPOSITORY / "config/models/synthseg-2.0.yaml").read_text())
+    values = [0, *card["output"]["labels"]]
+    opposite = {2: 41, 3: 42, 4: 43, 5: 44, 7: 46, 8: 47, 10: 49, 11: 50, 12: 51, 13: 52}
+    opposite |= {17: 53, 18: 54, 26: 58, 28: 60}
+    opposite |= {right: left for left, right in opposite.items()}
+    order = [values.index(opposite.get(value, value)) for value in values]
     expected = (posteriors(padded) + posteriors(padded[::-1])[::-1][..., order]) / 2
-    found = data(directory, "synthseg-2.0", "space-model_probseg")
-    assert np.abs(found - expected).max() < 2e-5
+    probability = data(directory, "synthseg-2.0", "space-model_probseg")
+    assert np.abs(probability - expected).max() < 2e-5
     cleaned = data(directory, "synthseg-2.0", "space-model_desc-clean_probseg")
     np.testing.assert_allclose(cleaned.sum(axis=3), 1, atol=1e-4)
     volumes = pd.read_csv(
@@ -189,73 +187,71 @@ def test_synthseg_from_scan_to_soft_volumes(run, models):
     assert volumes.soft_volume_mm3["intracranial"] == pytest.approx(soft.sum(), rel=1e-4)
 
 
-def test_brats_sees_the_middle_as_it_is_stored(run):
+def test_brats_input_is_the_centre_of_the_image_in_stored_orientation(run):
     directory, *_ = run
-    seen = head(2)
-    part = seen[:, 0:32]  # 34 - 32 leaves 1 before, which is under 5: the box begins at 0
-    z = (part - part.mean()) / part.std()
+    cropped = head(2)[:, 0:32]  # 34 - 32 leaves 1 voxel before, fewer than 5: the box begins at 0
+    z_scores = (cropped - cropped.mean()) / cropped.std()
     before = [(32 - n) // 2 for n in SIDES]
-    found = data(directory, "brats-unet3d", "space-model_desc-preproc_flair")
-    inside = found[before[0] : before[0] + 29, :, before[2] : before[2] + 26]
-    np.testing.assert_allclose(inside, z, atol=1e-4)
-    assert np.count_nonzero(found) == np.count_nonzero(inside)
+    network_input = data(directory, "brats-unet3d", "space-model_desc-preproc_flair")
+    inside = network_input[before[0] : before[0] + 29, :, before[2] : before[2] + 26]
+    np.testing.assert_allclose(inside, z_scores, atol=1e-4)
+    assert np.count_nonzero(network_input) == np.count_nonzero(inside)
 
 
-def test_lgg_slices_are_mapped_back(run):
+def test_lgg_input_is_resized_and_normalized_and_one_lesion_per_label_is_kept(run):
     directory, *_ = run
     affine = image(directory, "lgg-unet2d", "space-model_probseg").affine
     assert nib.aff2axcodes(affine) == ("P", "L", "S")
-    for name in ("flair", "t1gd"):  # the missing channel is FLAIR as well
-        seen = data(directory, "lgg-unet2d", f"space-model_desc-preproc_{name}")
-        assert seen.shape[:2] == (32, 32)
-        assert seen.mean() == pytest.approx(0, abs=1e-4)
-        assert seen.std() == pytest.approx(1, abs=1e-4)
+    for name in ("flair", "t1gd"):  # FLAIR also replaces the missing T1 with contrast agent
+        network_input = data(directory, "lgg-unet2d", f"space-model_desc-preproc_{name}")
+        assert network_input.shape[:2] == (32, 32)
+        assert network_input.mean() == pytest.approx(0, abs=1e-4)
+        assert network_input.std() == pytest.approx(1, abs=1e-4)
     table = pd.read_csv(directory / "results/lgg-unet2d/sub-1/anat/sub-1_lesions.tsv", sep="\t")
     kept = table[table.kept]
     assert kept.label.is_unique
     assert set(table[~table.kept].dropped_because) <= {"not the largest of its label"}
 
 
-def test_livianet_tiles_are_the_whole_image_within_the_roi(run):
+def test_livianet_tiles_equal_one_prediction_of_the_image_within_the_roi(run):
     directory, *_ = run
-    whole = np.pad(head(1), 2, mode="reflect")
-    found = data(directory, "livianet", "space-model_probseg")
-    assert found.shape == (*SIDES, 3)
-    np.testing.assert_allclose(found.sum(axis=3), 1, atol=1e-5)
-    network = {"features": [4, 3], "skips": [0], "dense": [6], "keep": [0.75, 0.5]}
+    padded = np.pad(head(1), 2, mode="reflect")
+    probability = data(directory, "livianet", "space-model_probseg")
+    assert probability.shape == (*SIDES, 3)
+    np.testing.assert_allclose(probability.sum(axis=3), 1, atol=1e-5)
     spec = toy_spec(
-        Path("weights"), [None] * 3, 1, 3, "softmax", "livianet-pickle", network=network
+        Path("weights"), [None] * 3, 1, 3, "softmax", "livianet-pickle", network=LIVIANET
     )
     model = registry.rebuild(spec, DATA / "livianet-theano.pkl.gz")
-    expected = np.array(model(whole[None, ..., None].astype(np.float32)))[0]
+    expected = np.array(model(padded[None, ..., None].astype(np.float32)))[0]
     roi = np.asanyarray(nib.load(directory / "roi.nii.gz").dataobj) > 0
-    assert np.abs(found - expected)[roi].max() < 1e-5
-    skipped = (found[..., 0] == 1) & (expected[..., 0] < 0.9)
-    assert skipped.sum() > 100  # far from the ROI the network was not asked
+    assert np.abs(probability - expected)[roi].max() < 1e-5
+    skipped = (probability[..., 0] == 1) & (expected[..., 0] < 0.9)
+    assert skipped.sum() > 100  # tiles far from the ROI are not predicted
 
 
-def test_a_model_by_itself_without_a_cohort(tmp_path, models, run):
+def test_check_model_describes_a_model_without_a_cohort(tmp_path, models, run):
     _, cards = models
     text = snakemake(
         tmp_path, "check_model", models=cards["lgg-unet2d"], models_dir=run[0] / "models"
     )[1]
-    for told in (
+    for line in (
         "t1, flair, t1gd (on the grid of flair, which stands in for missing ones)",
         "PLS, the scan's own voxels",
         "sigmoid: 1 core, 2 rim",
         "torch-legacy.pt (torch-unet2d)",
         "32 x 32 x 1 voxels",
     ):
-        assert told in text, text
+        assert line in text, text
     status, text = snakemake(tmp_path, "all", "check_model", models=cards["lgg-unet2d"])
     assert status != 0
     assert "bids does not exist" in text
 
 
-def test_another_cards_labels_are_the_brain(tmp_path, models, run):
+def test_all_labels_of_a_brain_mask_card_are_brain(tmp_path, models, run):
     folder, cards = models
 
-    def halves(x):  # background, and two labels: left and right of what is bright
+    def halves(x):  # background, and the left and right half of the bright voxels
         import tensorflow as tf
 
         bright = tf.cast(x > 0.4, tf.float32)
@@ -263,7 +259,7 @@ def test_another_cards_labels_are_the_brain(tmp_path, models, run):
         return tf.concat([1 - bright, left, bright - left], axis=-1)
 
     save_function(tmp_path / "net", halves, [24, 40, 40])
-    finder = {
+    brain_card = {
         "name": "halves",
         "version": "7",
         "format": "savedmodel",
@@ -276,7 +272,7 @@ def test_another_cards_labels_are_the_brain(tmp_path, models, run):
         },
         "output": {"activation": "softmax", "labels": {1: "left", 2: "right"}},
     }
-    (tmp_path / "halves.yaml").write_text(yaml.safe_dump(finder))
+    (tmp_path / "halves.yaml").write_text(yaml.safe_dump(brain_card))
     status, text = snakemake(
         tmp_path,
         cohort=run[0] / "scans.tsv",
@@ -289,5 +285,5 @@ def test_another_cards_labels_are_the_brain(tmp_path, models, run):
     rows = pd.read_csv(tmp_path / "results/cohort.csv")
     assert rows.mask_source[0] == "halves 7"
     brain = data(tmp_path, "brats-unet3d", "space-model_desc-brain_mask") > 0
-    seen = data(tmp_path, "brats-unet3d", "space-model_desc-preproc_flair")
-    assert seen[brain].mean() > seen[~brain].mean() + 0.5
+    network_input = data(tmp_path, "brats-unet3d", "space-model_desc-preproc_flair")
+    assert network_input[brain].mean() > network_input[~brain].mean() + 0.5

@@ -1,4 +1,4 @@
-"""A scan through the pipeline, from the cohort directory to its row."""
+"""Results of a complete run on a small cohort."""
 
 import json
 
@@ -19,7 +19,7 @@ def image(directory, name, scan="sub-01_ses-1", folder="sub-01/ses-1/anat"):
     return nib.load(directory / "results/tiny" / folder / f"{scan}_{name}.nii.gz")
 
 
-def test_rows(finished):
+def test_tables_have_one_row_per_scan_and_one_per_lesion(finished):
     cohort = pd.read_csv(finished / "results/cohort.csv", dtype=str, keep_default_na=False)
     assert cohort.scan.tolist() == ["sub-01_ses-1", "sub-01_ses-2", "sub-02"]
     assert cohort.status.tolist() == ["ok"] * 3
@@ -38,30 +38,30 @@ def test_rows(finished):
     }
 
 
-def test_the_map_is_the_plain_mean_of_the_folds(finished):
-    seen = np.asanyarray(image(finished, "space-model_desc-preproc_swi").dataobj)
+def test_probability_and_spread_are_mean_and_standard_deviation_of_the_folds(finished):
+    network_input = np.asanyarray(image(finished, "space-model_desc-preproc_swi").dataobj)
     brain = np.asanyarray(image(finished, "space-model_desc-brain_mask").dataobj) > 0
     mean = np.asanyarray(image(finished, "space-model_probseg").dataobj)
-    expected = np.mean([seen * f for f in (1.0, 0.99, 0.98)], axis=0) * brain
+    folds = [network_input * factor * brain for factor in (1.0, 0.99, 0.98)]
+    expected = np.mean(folds, axis=0)
     assert np.abs(mean - expected).max() < 1e-5
     assert mean.max() > 0.9
     spread = np.asanyarray(image(finished, "space-model_desc-folds_std").dataobj)
-    by_hand = np.std([seen * f for f in (1.0, 0.99, 0.98)], axis=0) * brain
-    assert np.abs(spread - by_hand).max() < 1e-5
+    assert np.abs(spread - np.std(folds, axis=0)).max() < 1e-5
 
 
-def test_lesions_lie_where_they_were_put(finished):
+def test_lesions_are_at_their_simulated_positions(finished):
     table = pd.read_csv(
         finished / "results/tiny/sub-01/ses-1/anat/sub-01_ses-1_lesions.tsv", sep="\t"
     )
-    places = apply_affine(AFFINE, [(8, 9, 5), (20, 22, 9)])
-    found = table[["x_mm", "y_mm", "z_mm"]].to_numpy()
-    apart = np.linalg.norm(found[:, None] - places[None], axis=2)
-    assert apart.min(axis=1).max() < 0.9
-    assert sorted(apart.argmin(axis=1).tolist()) == [0, 1]
+    expected_mm = apply_affine(AFFINE, [(8, 9, 5), (20, 22, 9)])
+    xyz_mm = table[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    distance = np.linalg.norm(xyz_mm[:, None] - expected_mm[None], axis=2)
+    assert distance.min(axis=1).max() < 0.9
+    assert sorted(distance.argmin(axis=1).tolist()) == [0, 1]
 
 
-def test_every_lesion_is_in_the_scans_own_map(finished):
+def test_every_lesion_of_the_table_is_in_the_map_on_the_original_grid(finished):
     source = nib.load(finished / "bids/sub-01/ses-1/anat/sub-01_ses-1_swi.nii.gz")
     lesions = image(finished, "space-orig_desc-lesions_dseg")
     table = pd.read_csv(
@@ -81,20 +81,20 @@ def test_every_lesion_is_in_the_scans_own_map(finished):
     assert (data[bright] > 0).mean() > 0.9
 
 
-def test_work_holds_no_temporaries_after_a_run(finished):
-    left = {p.name for p in (finished / "work").rglob("*") if p.is_file()}
-    wishes = {f"fold-{n}.json" for n in (1, 2, 3)}  # of the model and of the brain mask
-    assert left == {"cohort.json", "truth.json", "headers.json", "code.json"} | wishes
+def test_no_temporary_files_are_left_after_a_run(finished):
+    files = {path.name for path in (finished / "work").rglob("*") if path.is_file()}
+    requests = {f"fold-{n}.json" for n in (1, 2, 3)}  # of the model and of the brain mask
+    assert files == {"cohort.json", "truth.json", "headers.json", "code.json"} | requests
 
 
-def test_pictures_and_page(finished):
+def test_figures_exist_and_the_report_links_to_them(finished):
     assert (finished / "results/tiny/sub-02/anat/sub-02_qc.png").stat().st_size > 10_000
     page = (finished / "results/report.html").read_text()
     assert "sub-01_ses-2" in page
     assert "tiny/sub-02/anat/sub-02_qc.png" in page
 
 
-def test_a_derivatives_dataset(finished):
+def test_results_of_a_model_are_a_bids_derivatives_dataset(finished):
     description = json.loads((finished / "results/tiny/dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert len(description["GeneratedBy"][1]["Folds"]) == 3
@@ -102,7 +102,7 @@ def test_a_derivatives_dataset(finished):
     assert labels.name.tolist() == ["background", "cmb"]
 
 
-def test_kept_intermediates(again):
+def test_intermediate_images_named_by_keep_are_among_the_results(again):
     directory, run = again
     status, text = run("--forcerun", "resample", keep="[resampled,cropped]", include="sub-02")
     assert status == 0, text
@@ -111,7 +111,7 @@ def test_kept_intermediates(again):
     assert "sub-02_space-model_desc-resampled_swi.nii.gz" in kept
 
 
-def test_a_run_in_an_empty_directory_says_what_to_do(tmp_path):
+def test_error_in_an_empty_directory_suggests_the_demo(tmp_path):
     status, text = snakemake(tmp_path)
     assert status != 0
     assert "make demo" in text

@@ -1,4 +1,4 @@
-"""Runs whose predictions share one process."""
+"""Runs in which the predictions share one process."""
 
 import os
 import re
@@ -16,13 +16,13 @@ STEPS = (
     *("resample", "mask", "crop", "normalize", "average_folds"),
     *("threshold", "count", "restore", "draw"),
 )
-OF_COHORT = ("describe", "tabulate", "report")
+COHORT_STEPS = ("describe", "aggregate", "report")
 
 pytestmark = pytest.mark.slow
 
 
-def processes(directory, step="predict_fold"):
-    """The process of each job of a step, by its log."""
+def process_ids(directory, step="predict_fold"):
+    """The process of each job of a step, from its log."""
     logs = sorted((directory / "logs" / step).rglob("*.log"))
     return [re.search(r"process (\d+), peak", log.read_text())[1] for log in logs]
 
@@ -30,46 +30,50 @@ def processes(directory, step="predict_fold"):
 def test_predictions_of_a_run_share_one_process_and_both_backends_agree(
     finished, tmp_path, tiny, models_dir
 ):
-    """TensorFlow starts once for three scans of three folds; the tables are those of OpenVINO but for its name."""
+    """TensorFlow starts once for three folds of three scans; the tables equal those of OpenVINO but for its name."""
     shutil.copytree(finished / "bids", tmp_path / "bids")
     status, text = snakemake(
         tmp_path, cohort="bids", models=tiny, models_dir=models_dir, backend="tensorflow"
     )
     assert status == 0, text
-    pids = processes(tmp_path)
+    pids = process_ids(tmp_path)
     assert len(pids) == 9
     assert len(set(pids)) == 1
-    end = time.monotonic() + 10
-    while Path("/proc", pids[0]).exists() and time.monotonic() < end:
+    deadline = time.monotonic() + 10
+    while Path("/proc", pids[0]).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not Path("/proc", pids[0]).exists()  # it ended with the run
-    assert len(set(processes(finished))) == 1
-    ours, theirs = (pd.read_csv(d / "results/lesions.csv") for d in (tmp_path, finished))
-    pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
-    ours, theirs = (pd.read_csv(d / "results/cohort.csv") for d in (tmp_path, finished))
-    assert set(ours.pop("backend")) == {"tensorflow"}
-    assert set(theirs.pop("backend")) == {"openvino"}
-    pd.testing.assert_frame_equal(ours, theirs, rtol=0, atol=1e-5)
+    assert not Path("/proc", pids[0]).exists()  # the process ends with the run
+    assert len(set(process_ids(finished))) == 1
+    runs = tmp_path, finished
+    tensorflow, openvino = (pd.read_csv(run / "results/lesions.csv") for run in runs)
+    pd.testing.assert_frame_equal(tensorflow, openvino, rtol=0, atol=1e-5)
+    tensorflow, openvino = (pd.read_csv(run / "results/cohort.csv") for run in runs)
+    assert set(tensorflow.pop("backend")) == {"tensorflow"}
+    assert set(openvino.pop("backend")) == {"openvino"}
+    pd.testing.assert_frame_equal(tensorflow, openvino, rtol=0, atol=1e-5)
 
 
-def test_where_no_process_can_be_shared_every_job_runs_by_itself(
+def test_without_a_private_folder_for_sockets_every_job_is_a_separate_process(
     finished, tmp_path, tiny, models_dir, monkeypatch
 ):
-    """As where others can write to the folder of the sockets; the tables are the same."""
+    """The folder of the sockets is writable for others, so no process is shared; the tables are the same."""
     shutil.copytree(finished / "bids/sub-01", tmp_path / "bids/sub-01")
-    with tempfile.TemporaryDirectory() as short:
-        monkeypatch.setenv("TMPDIR", short)
-        folder = Path(short, f"lesionflow-{os.getuid()}")
+    with tempfile.TemporaryDirectory() as short_path:  # the length of socket paths is limited
+        monkeypatch.setenv("TMPDIR", short_path)
+        folder = Path(short_path, f"lesionflow-{os.getuid()}")
         folder.mkdir()
         folder.chmod(0o777)
         status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
     assert status == 0, text
-    assert text.count("this job runs by itself") == 2 * (len(STEPS) + 3) + len(OF_COHORT)
-    assert (tmp_path / ".snakemake/scripts").exists()  # where Snakemake writes scripts anew
+    assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(
+        COHORT_STEPS
+    )
+    # where Snakemake writes the scripts of jobs with processes of their own
+    assert (tmp_path / ".snakemake/scripts").exists()
     assert not (finished / ".snakemake/scripts").exists()
-    assert len(set(processes(tmp_path))) == 6
-    ours, theirs = (pd.read_csv(d / "results/lesions.csv") for d in (tmp_path, finished))
-    theirs = theirs[theirs.scan.str.startswith("sub-01")]
-    pd.testing.assert_frame_equal(ours, theirs.reset_index(drop=True))
+    assert len(set(process_ids(tmp_path))) == 6
+    separate, shared = (pd.read_csv(run / "results/lesions.csv") for run in (tmp_path, finished))
+    shared = shared[shared.scan.str.startswith("sub-01")]
+    pd.testing.assert_frame_equal(separate, shared.reset_index(drop=True))
     (log,) = (finished / "logs/crop").rglob("sub-02.log")
     assert "peak memory" in log.read_text()

@@ -1,4 +1,4 @@
-"""The rule that simulates: a cohort from label maps, and only what is asked for anew."""
+"""The workflow of simulated scans: a cohort from label maps, its reruns, and its config."""
 
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from support.runs import jobs
 
 
 def simulate(directory, *args, **config):
+    """Run rules/simulate.smk; returns (exit status, stdout and stderr)."""
     command = [
         sys.executable,
         "-m",
@@ -30,7 +31,7 @@ def simulate(directory, *args, **config):
 
 
 @pytest.mark.slow
-def test_a_cohort_of_two_sequences_from_label_maps(tmp_path):
+def test_two_sequences_are_simulated_from_label_maps_and_only_changes_rerun(tmp_path):
     label_head(tmp_path / "maps/one.nii.gz", 4.0)
     config = {"anatomies": tmp_path / "maps", "scans": 1, "sequences": "swi,t1"}
     status, text = simulate(tmp_path / "out", **config)
@@ -43,49 +44,49 @@ def test_a_cohort_of_two_sequences_from_label_maps(tmp_path):
         "sub-01_desc-truth_lesions.tsv",
         "sub-01_swi.nii.gz",
     ]
-    truth = pd.read_csv(anat / "sub-01_desc-truth_lesions.tsv", sep="\t")
-    numbers = np.unique(np.asanyarray(nib.load(anat / names[1]).dataobj))
-    assert set(numbers) - {0} == set(truth.lesion)
-    assert len(truth)
+    lesions = pd.read_csv(anat / "sub-01_desc-truth_lesions.tsv", sep="\t")
+    numbers = np.unique(np.asanyarray(nib.load(anat / "sub-01_desc-truth_dseg.nii.gz").dataobj))
+    assert set(numbers) - {0} == set(lesions.lesion)
+    assert len(lesions)
     assert "SIMULATED" in (tmp_path / "out/T1w/README").read_text()
     assert (tmp_path / "out/T1w/sub-01/anat/sub-01_T1w.nii.gz").is_file()
     _, text = simulate(tmp_path / "out", "--dry-run", **config)
     assert jobs(text) == {}
     _, text = simulate(tmp_path / "out", "--dry-run", **{**config, "seed": 2})
     assert jobs(text) == {"simulate": 2, "simulated": 1}
-    (anat / names[2]).unlink()
+    (anat / "sub-01_desc-truth_lesions.tsv").unlink()
     _, text = simulate(tmp_path / "out", "--dry-run", **config)
     assert jobs(text) == {"simulate": 1, "simulated": 1}
 
 
-def test_a_scan_does_not_depend_on_what_else_is_simulated():
+def test_a_scan_does_not_depend_on_the_other_simulated_scans():
     alone = simulation_jobs({"scans": 1, "sequences": "t1"})
     both = simulation_jobs({"scans": 2, "sequences": "flair, t1"})
     assert alone["T1w", "01"] == both["T1w", "01"]
 
 
-@pytest.mark.parametrize("word, value", [("false", False), ("True", True), (True, True)])
-def test_whole_head_as_the_command_line_gives_it(word, value):
-    assert simulation_jobs({"scans": 1, "whole_head": word})["swi", "01"]["whole_head"] is value
+@pytest.mark.parametrize("text, value", [("false", False), ("True", True), (True, True)])
+def test_whole_head_is_read_from_a_command_line_value(text, value):
+    assert simulation_jobs({"scans": 1, "whole_head": text})["swi", "01"]["whole_head"] is value
 
 
-def test_resolution_and_orientation_are_asked_for():
+def test_voxel_sizes_and_orientation_are_read_from_the_config():
     job = simulation_jobs({"scans": 1, "spacing_mm": "0.9, 5", "orientation": "LPI"})["swi", "01"]
     assert (job["spacing_mm"], job["orientation"]) == ([0.9, 0.9, 5.0], "LPI")
 
 
-def test_heads_are_the_same_in_every_sequence_and_every_fourth_has_no_lesion():
-    found = simulation_jobs({"scans": 8, "sequences": "swi,flair", "seed": 3})
-    assert len(found) == 16
+def test_heads_are_shared_by_the_sequences_and_every_fourth_has_no_lesion():
+    scan_jobs = simulation_jobs({"scans": 8, "sequences": "swi,flair", "seed": 3})
+    assert len(scan_jobs) == 16
     for n in range(1, 9):
-        one, other = found["swi", f"{n:02d}"], found["FLAIR", f"{n:02d}"]
+        swi, flair = scan_jobs["swi", f"{n:02d}"], scan_jobs["FLAIR", f"{n:02d}"]
         for key in ("head_seed", "microbleeds"):
-            assert one[key] == other[key]
-        assert (one["microbleeds"] == 0) == (n % 4 == 0)
+            assert swi[key] == flair[key]
+        assert (swi["microbleeds"] == 0) == (n % 4 == 0)
 
 
 @pytest.mark.parametrize(
-    "config, words",
+    "config, message",
     [
         ({"scan": 3}, "scan: not one of anatomies, scans"),
         ({"sequences": "swi,dwi"}, "sequences: 'dwi' is not one of swi"),
@@ -99,6 +100,6 @@ def test_heads_are_the_same_in_every_sequence_and_every_fourth_has_no_lesion():
         ({"orientation": "RAL"}, "orientation: 'RAL' is not an axis code"),
     ],
 )
-def test_what_cannot_be_simulated_is_told(config, words):
-    with pytest.raises(LesionflowError, match=words):
+def test_error_in_the_config_names_the_key_and_the_expected_value(config, message):
+    with pytest.raises(LesionflowError, match=message):
         simulation_jobs(config)

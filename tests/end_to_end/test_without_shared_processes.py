@@ -1,7 +1,7 @@
-"""The workflow without ``workflow/processes``: the same tables, and what each step really imports.
+"""The workflow without ``workflow/processes``: equal tables, and the modules that each step imports.
 
-Every job is then a Python process of its own, which ``sitecustomize`` lets write down the modules that it has
-imported. They must be among those that the digest of the step covers, or an edit of one would not rerun the step.
+Every job is then a separate Python process, in which ``sitecustomize`` records the imported modules. The digest of
+the step must cover them all; otherwise an edit of a module would not rerun the step.
 """
 
 import json
@@ -53,7 +53,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def imports(tmp_path_factory):
-    """Folder to which the jobs write what they have imported."""
+    """Folder to which the jobs write the modules that they imported."""
     folder, site = tmp_path_factory.mktemp("imports"), tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(SITECUSTOMIZE.format(folder=str(folder)))
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def imports(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def separate(repository, imports, finished, tiny, models_dir, tmp_path_factory):
-    """The run of ``finished``, every job by itself, and an evaluation of one scan."""
+    """The run of ``finished`` with separate processes, and an evaluation of one scan."""
     directory = tmp_path_factory.mktemp("separate")
     shutil.copytree(finished / "bids", directory / "bids")
     anat = directory / "bids/sub-02/anat"
@@ -78,7 +78,7 @@ def separate(repository, imports, finished, tiny, models_dir, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other_steps(repository, imports, models_dir, tmp_path_factory):
-    """Jobs of the steps that such a run does not have: convert, clean, find_brain, import_fold, simulate."""
+    """Jobs of the steps that ``separate`` does not run: convert, clean, find_brain, import_fold, simulate."""
     import tensorflow as tf
 
     directory = tmp_path_factory.mktemp("matlab")
@@ -113,17 +113,17 @@ def other_steps(repository, imports, models_dir, tmp_path_factory):
     )
     assert status == 0, text
     add_scan(directory / "bids", "sub-1", blobs([]), mask=False)
-    found = ["--until", "find_brain"]
+    until = ["--until", "find_brain"]
     config = {"models": directory / "matlab.yaml", "models_dir": directory / "models"}
-    status, text = snakemake(directory, *found, repository=repository, cohort="bids", **config)
+    status, text = snakemake(directory, *until, repository=repository, cohort="bids", **config)
     assert status == 0, text
     simulate = ["--snakefile", str(repository / "rules/simulate.smk")]
     status, text = snakemake(directory, *simulate, repository=repository, scans=1, sequences="t1")
     assert status == 0, text
 
 
-def test_every_table_is_the_same(separate, finished):
-    assert (separate / ".snakemake/scripts").exists()  # Snakemake has run the scripts itself
+def test_tables_equal_those_of_a_run_with_shared_processes(separate, finished):
+    assert (separate / ".snakemake/scripts").exists()  # Snakemake ran the scripts itself
     assert not (finished / ".snakemake/scripts").exists()
     tables = [
         *(finished / "results").glob("*.csv"),
@@ -137,7 +137,7 @@ def test_every_table_is_the_same(separate, finished):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_digest_of_a_step_covers_all_that_it_imports(
+def test_the_digest_of_a_step_covers_every_module_that_it_imports(
     step, repository, separate, other_steps, imports
 ):
     files = {
@@ -147,7 +147,7 @@ def test_the_digest_of_a_step_covers_all_that_it_imports(
     }
     scripts = Path(os.path.realpath(repository / "scripts"))
     imported = {path for path in files if path.is_relative_to(scripts)}
-    assert imported, f"no job of {step} was seen"
+    assert imported, f"no job of {step} was recorded"
     assert imported <= set(sources(scripts / f"{step}.py"))
-    others = {scripts / f"{other}.py" for other in STEPS}
-    assert not imported & others  # no step stands in for a package
+    step_scripts = {scripts / f"{other}.py" for other in STEPS}
+    assert not imported & step_scripts  # no script of a step shadows a package

@@ -1,4 +1,4 @@
-"""Where voxels lie: numbers by hand, and properties that hold for every scan."""
+"""Grids: numbers worked out by hand, and properties that hold for every scan."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from lesionflow.imaging.grids import (
     paste,
     reorder,
 )
-from lesionflow.imaging.resampling import field_of_view, resample
+from lesionflow.imaging.resampling import inside_image, resample
 from support.volumes import CODES, oriented
 
 affines = st.builds(
@@ -41,18 +41,18 @@ def test_there_are_48_orientations():
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_model_grid_of_the_own_spacing_is_the_scan_in_ras_order(code):
+def test_the_model_grid_with_the_spacing_of_the_scan_is_the_scan_in_ras_order(code):
     affine = oriented(code, (0.5, 1.0, 2.0), (4, 5, 6))
     grid = model_grid(affine, (4, 5, 6), "RAS", None)
     assert aff2axcodes(grid.affine) == ("R", "A", "S")
     data = np.arange(120).reshape(4, 5, 6)
-    same = reorder(data, affine, grid)
+    reordered = reorder(data, affine, grid)
     for voxel in [(0, 0, 0), (3, 1, 5), (1, 4, 2)]:
         xyz = apply_affine(affine, voxel)
-        assert same[tuple(nearest_voxels(xyz, grid.affine, grid.shape)[0])] == data[voxel]
+        assert reordered[tuple(nearest_voxels(xyz, grid.affine, grid.shape)[0])] == data[voxel]
 
 
-def test_model_grid_by_hand():
+def test_the_model_grid_worked_out_by_hand():
     # 10 voxels of 2 mm from 100 mm: centres 100..118, edges 99..119; 20 voxels of 1 mm from 99.5
     affine = np.diag([2.0, 1.0, 1.0, 1.0])
     affine[0, 3] = 100
@@ -62,7 +62,7 @@ def test_model_grid_by_hand():
     assert grid.voxel_mm3 == 1
 
 
-def test_an_oblique_scan_keeps_its_own_axes():
+def test_an_oblique_scan_keeps_its_axes():
     affine = oriented("RAS", (1, 1, 1), (9, 9, 9), (10, 5, -8))
     grid = model_grid(affine, (9, 9, 9))
     assert largest_shift_mm(grid.affine, affine, (9, 9, 9)) < 1e-9
@@ -70,25 +70,25 @@ def test_an_oblique_scan_keeps_its_own_axes():
 
 @settings(max_examples=80, deadline=None)
 @given(affines, st.sampled_from(CODES))
-def test_model_grid_is_orthogonal_and_holds_the_field_of_view(scan, code):
+def test_the_model_grid_is_orthogonal_and_contains_the_field_of_view(scan, code):
     affine, shape = scan
     grid = model_grid(affine, shape, code, (1.0, 1.0, 1.0))
     assert np.allclose(grid.affine[:3, :3].T @ grid.affine[:3, :3], np.eye(3), atol=1e-9)
     assert "".join(aff2axcodes(grid.affine)) == code
-    inside = apply_affine(np.linalg.inv(grid.affine), corners(affine, shape))
-    assert (inside > -0.5 - 2e-3).all()
-    assert (inside < np.array(grid.shape) - 0.5 + 2e-3).all()
+    index = apply_affine(np.linalg.inv(grid.affine), corners(affine, shape))
+    assert (index > -0.5 - 2e-3).all()
+    assert (index < np.array(grid.shape) - 0.5 + 2e-3).all()
 
 
 @settings(max_examples=60, deadline=None)
 @given(affines, st.data())
-def test_a_point_survives_resample_crop_and_the_way_back(scan, data):
+def test_a_voxel_has_the_same_position_after_resampling_cropping_and_restoring(scan, data):
     affine, shape = scan
     voxel = np.array([data.draw(st.integers(0, n - 1)) for n in shape])
     world = apply_affine(affine, voxel)
     grid = model_grid(affine, shape)
-    mask = field_of_view(affine, shape, grid)
-    box = crop_grid(mask, grid.affine, (40, 40, 40))
+    field_of_view = inside_image(affine, shape, grid)
+    box = crop_grid(field_of_view, grid.affine, (40, 40, 40))
     in_box = apply_affine(index_map(box.affine, affine), voxel)
     assert np.allclose(apply_affine(box.affine, in_box), world, atol=1e-6)
     assert np.allclose(apply_affine(index_map(affine, box.affine), in_box), voxel, atol=1e-6)
@@ -97,20 +97,18 @@ def test_a_point_survives_resample_crop_and_the_way_back(scan, data):
 @settings(max_examples=40, deadline=None)
 @given(affines)
 def test_linear_resampling_keeps_world_coordinates(scan):
-    """An image of its own x coordinate: linear interpolation must give x back wherever it samples."""
+    """Linear interpolation of an image of its world coordinates returns those of each voxel."""
     affine, shape = scan
     index = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1)
     for axis in range(3):
         image = apply_affine(affine, index)[..., axis]
         grid = model_grid(affine, shape)
-        sampled = resample(image, affine, grid, "linear")
-        inner = apply_affine(
-            index_map(affine, grid.affine),
-            target := np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1),
-        )
-        known = ((inner >= 0) & (inner <= np.array(shape) - 1)).all(-1)
+        resampled = resample(image, affine, grid, "linear")
+        target = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1)
+        source = apply_affine(index_map(affine, grid.affine), target)
+        inside = ((source >= 0) & (source <= np.array(shape) - 1)).all(-1)
         expected = apply_affine(grid.affine, target)[..., axis]
-        assert np.allclose(sampled[known], expected[known], atol=2e-3)
+        assert np.allclose(resampled[inside], expected[inside], atol=2e-3)
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "bspline", "welch", "nearest"])
@@ -123,22 +121,22 @@ def test_every_interpolation_keeps_a_smooth_image(interpolation):
         return 100 * np.exp(-((xyz - centre) ** 2).sum(-1) / (2 * 5.0**2))
 
     grid = model_grid(affine, (30, 28, 24))
-    sampled = resample(blob(apply_affine(affine, index)), affine, grid, interpolation)
+    resampled = resample(blob(apply_affine(affine, index)), affine, grid, interpolation)
     target = np.stack(np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij"), -1)
     xyz = apply_affine(grid.affine, target)
     near = np.linalg.norm(xyz - centre, axis=-1) < 6
     bound = {"linear": 2.5, "bspline": 0.2, "welch": 0.5, "nearest": 15}[interpolation]
-    assert np.abs(sampled - blob(xyz))[near].max() < bound
+    assert np.abs(resampled - blob(xyz))[near].max() < bound
 
 
-def test_box_is_centred_on_the_rounded_up_centre_of_mass():
+def test_the_box_is_centred_on_the_rounded_up_centre_of_mass():
     mask = np.zeros((20, 20, 20), bool)
     mask[4:8, 5:8, 6:10] = True  # centres 5.5, 6, 7.5 -> 6, 6, 8
     box = crop_grid(mask, np.eye(4), (10, 8, 10))
     assert box.affine[:3, 3].tolist() == [1, 2, 3]
 
 
-def test_box_moves_up_where_the_top_of_the_brain_would_be_cut():
+def test_the_box_moves_up_if_it_would_cut_the_top_of_the_brain():
     mask = np.zeros((8, 8, 60), bool)
     mask[:, :, 0:10] = True  # a heavy base
     mask[4, 4, 10:40] = True  # and a thin neck up to slice 39
@@ -149,25 +147,24 @@ def test_box_moves_up_where_the_top_of_the_brain_would_be_cut():
     assert box.affine[2, 3] == start + (39 - end + 5)
 
 
-def test_up_is_up_in_an_image_stored_upside_down():
+def test_the_box_moves_to_superior_in_an_image_stored_upside_down():
     mask = np.zeros((8, 8, 60), bool)
     mask[:, :, 0:10] = True
     mask[4, 4, 10:40] = True
-    down = np.diag([1.0, 1, -1, 1])
-    down[2, 3] = 59
-    one = crop_grid(mask, np.eye(4), (8, 8, 21))
-    other = crop_grid(mask[:, :, ::-1], down, (8, 8, 21))
-    assert (
-        corners(one.affine, one.shape)[:, 2].max() == corners(other.affine, other.shape)[:, 2].max()
-    )
+    flipped_affine = np.diag([1.0, 1, -1, 1])
+    flipped_affine[2, 3] = 59
+    box = crop_grid(mask, np.eye(4), (8, 8, 21))
+    flipped = crop_grid(mask[:, :, ::-1], flipped_affine, (8, 8, 21))
+    top = corners(box.affine, box.shape)[:, 2].max()
+    assert corners(flipped.affine, flipped.shape)[:, 2].max() == top
 
 
-def test_empty_mask_is_refused():
+def test_an_empty_mask_is_refused():
     with pytest.raises(LesionflowError, match="empty"):
         crop_grid(np.zeros((3, 3, 3), bool), np.eye(4), (2, 2, 2))
 
 
-def test_paste_pads_with_zeros_and_keeps_world_places():
+def test_paste_pads_with_zeros_and_keeps_world_positions():
     data = np.arange(27.0).reshape(3, 3, 3) + 1
     shifted = np.eye(4)
     shifted[:3, 3] = [-1, 1, 0]
@@ -177,7 +174,7 @@ def test_paste_pads_with_zeros_and_keeps_world_places():
     assert box[4].max() == 0
 
 
-def test_a_box_within_is_no_copy():
+def test_pasting_into_a_grid_inside_the_image_is_a_view():
     data = np.arange(27.0).reshape(3, 3, 3)
     shifted = np.eye(4)
     shifted[:3, 3] = [1, 0, 1]
@@ -186,10 +183,10 @@ def test_a_box_within_is_no_copy():
     assert box.tolist() == data[1:, :, 1:].tolist()
 
 
-def test_paste_refuses_a_turned_grid():
+def test_paste_refuses_a_flipped_grid():
     with pytest.raises(ValueError, match="whole voxels"):
         paste(np.zeros((3, 3, 3)), np.eye(4), Grid(np.diag([-1.0, 1, 1, 1]), (3, 3, 3)))
 
 
-def test_nearest_voxel_stays_inside():
+def test_the_nearest_voxel_is_inside_the_image():
     assert nearest_voxels(np.array([[-9.0, 1.4, 99]]), np.eye(4), (3, 3, 3)).tolist() == [[0, 1, 2]]

@@ -23,19 +23,20 @@ def flood_fill(mask, connectivity):
     steps = [
         s for s in product((-1, 0, 1), repeat=3) if 0 < np.abs(s).sum() <= SHARED_AXES[connectivity]
     ]
-    left = {tuple(map(int, voxel)) for voxel in np.argwhere(mask)}
+    unvisited = {tuple(map(int, voxel)) for voxel in np.argwhere(mask)}
     components = []
-    for first in sorted(left):
-        if first not in left:
+    for first in sorted(unvisited):
+        if first not in unvisited:
             continue
         component, waiting = set(), [first]
-        left.discard(first)
+        unvisited.discard(first)
         while waiting:
             voxel = waiting.pop()
             component.add(voxel)
-            near = {tuple(a + b for a, b in zip(voxel, step, strict=True)) for step in steps} & left
-            left -= near
-            waiting += near
+            neighbours = {tuple(a + b for a, b in zip(voxel, step, strict=True)) for step in steps}
+            neighbours &= unvisited
+            unvisited -= neighbours
+            waiting += neighbours
         components.append(component)
     return components
 
@@ -50,7 +51,9 @@ def voxels(numbers):
 @given(
     SHAPES, st.sampled_from([0.0, 0.05, 0.2, 0.5, 0.9, 1.0]), st.sampled_from([6, 18, 26]), SEEDS
 )
-def test_lesions_are_the_components_the_largest_first(shape, share, connectivity, seed):
+def test_lesions_are_the_connected_components_with_the_largest_first(
+    shape, share, connectivity, seed
+):
     mask = np.random.default_rng(seed).random(shape) < share
     expected = flood_fill(mask, connectivity)
     lesions = voxels(label_lesions(mask.astype(np.int16), connectivity, np.eye(4)))
@@ -63,19 +66,19 @@ def test_lesions_are_the_components_the_largest_first(shape, share, connectivity
 
 
 @given(SHAPES, st.integers(0, 6), SEEDS)
-def test_a_bounding_box_is_the_smallest_that_holds_its_number(shape, highest, seed):
+def test_a_bounding_box_is_the_smallest_around_its_number(shape, highest, seed):
     numbers = np.random.default_rng(seed).integers(0, highest + 1, shape)
     boxes = bounding_boxes(numbers)
     assert list(boxes) == [n for n in range(1, highest + 1) if (numbers == n).any()]
     for n, box in boxes.items():
-        places = np.argwhere(numbers == n)
-        assert [axis.start for axis in box] == places.min(axis=0).tolist()
-        assert [axis.stop - 1 for axis in box] == places.max(axis=0).tolist()
+        indices = np.argwhere(numbers == n)
+        assert [axis.start for axis in box] == indices.min(axis=0).tolist()
+        assert [axis.stop - 1 for axis in box] == indices.max(axis=0).tolist()
 
 
 @pytest.mark.parametrize("connectivity", [6, 26])
-def test_a_long_winding_component_is_one(connectivity):
-    snake = np.zeros((9, 9, 9), bool)
-    snake[::2] = True
-    snake[1::4, 8, 8] = snake[3::4, 0, 0] = True  # one way through all planes
-    assert label_lesions(snake.astype(np.int16), connectivity, np.eye(4)).max() == 1
+def test_a_long_winding_component_is_one_lesion(connectivity):
+    mask = np.zeros((9, 9, 9), bool)
+    mask[::2] = True
+    mask[1::4, 8, 8] = mask[3::4, 0, 0] = True  # connects the planes at alternating corners
+    assert label_lesions(mask.astype(np.int16), connectivity, np.eye(4)).max() == 1

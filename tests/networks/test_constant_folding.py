@@ -37,9 +37,9 @@ def test_constants_are_folded_and_outputs_stay_the_same(tmp_path):
     assert [tuple(v.shape) for v in again.variables] == [(large,)]
     kinds = [node.op for node in again.graph.as_graph_def().library.function[0].node_def]
     assert kinds.count("Mul") <= 1
-    found = again(image=tf.constant([[1.0, 0.5], [2.0, -1.0]]))["probability"]
+    output = again(image=tf.constant([[1.0, 0.5], [2.0, -1.0]]))["probability"]
     steps = np.arange(large) * 3
-    np.testing.assert_array_equal(found, [steps + 0.5, 2 * steps - 1])
+    np.testing.assert_array_equal(output, [steps + 0.5, 2 * steps - 1])
     assert again.structured_input_signature[1]["image"].shape.as_list() == [None, 2]
 
 
@@ -92,8 +92,8 @@ def test_constants_are_folded_unless_outputs_change(tmp_path, monkeypatch, error
     fold = loaded.signatures["serving_default"]
     assert bool(fold.variables) == bool(error)
     image = fold_folder.random_volume((*SHAPE, 1))[None]
-    found = fold(image=tf.constant(image))["probability"]
-    np.testing.assert_array_equal(found, np.float32(0.9) * image)
+    output = fold(image=tf.constant(image))["probability"]
+    np.testing.assert_array_equal(output, np.float32(0.9) * image)
 
 
 @pytest.mark.parametrize(

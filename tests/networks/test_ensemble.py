@@ -12,6 +12,7 @@ from lesionflow.networks.inference.ensemble import (
     average,
     combined_metadata,
     disagreement,
+    ensemble_sidecar,
     rounded,
     without_padding,
 )
@@ -105,8 +106,8 @@ def test_padding_becomes_background():
     one = without_padding(np.full((3, 1, 1), 0.9, np.float32), scanned, "sigmoid")
     np.testing.assert_allclose(one.ravel(), [0.9, 0.9, 0])
     maps = np.full((3, 1, 1, 2), 0.5, np.float32)
-    found = without_padding(maps, scanned, "softmax")[:, 0, 0]
-    assert found.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
+    cropped_mean = without_padding(maps, scanned, "softmax")[:, 0, 0]
+    assert cropped_mean.tolist() == [[0.5, 0.5], [0.5, 0.5], [1, 0]]
 
 
 def test_rounding_in_float32_equals_float64():
@@ -114,3 +115,20 @@ def test_rounding_in_float32_equals_float64():
     drawn[0, 0] = [0, 1]
     exact = (np.round(drawn.astype(np.float64) * 2**20) / 2**20).astype(np.float32)
     np.testing.assert_array_equal(rounded(drawn), exact)
+
+
+def test_the_sidecar_of_an_ensemble_names_its_channels_and_leaves_out_the_background():
+    mean = np.zeros((2, 1, 1, 3), np.float32)
+    mean[0, 0, 0] = [0.2, 0.5, 0.3]
+    spread = np.zeros_like(mean)
+    spread[0, 0, 0] = [0.4, 0.1, 0.3]
+    brain = np.ones((2, 1, 1), bool)
+    fold = {"backend": "b", "device": "d", "precision": "p", "weights_sha256": "s"}
+    labels = {1: "core", 2: "oedema"}
+    softmax = ensemble_sidecar(mean, spread, brain, labels, "softmax", [fold])
+    assert softmax["LabelMap"] == ["background", "core", "oedema"]
+    assert softmax["fold_disagreement"] == pytest.approx(0.2)
+    assert softmax["weights_sha256"] == "s"
+    sigmoid = ensemble_sidecar(mean[..., 1], spread[..., 1], brain, {1: "core"}, "sigmoid", [fold])
+    assert sigmoid["LabelMap"] == ["core"]
+    assert sigmoid["fold_disagreement"] == pytest.approx(0.1)

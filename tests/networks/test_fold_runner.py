@@ -30,10 +30,10 @@ def identity(tmp_path_factory):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_an_identity_network_returns_the_image(identity, backend):
     image = ramp()
-    found, used = predict(identity, image, backend, "cpu")
+    predicted, used = predict(identity, image, backend, "cpu")
     assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, image)
+    assert predicted.dtype == np.float32
+    np.testing.assert_array_equal(predicted, image)
     views = image[::-1], np.asfortranarray(image).astype(np.float64)  # any strides, any float
     for view in views:
         np.testing.assert_array_equal(predict(identity, view, backend, "cpu")[0], view)
@@ -45,8 +45,8 @@ def test_channels_and_labels_keep_their_order(tmp_path):
     fold = make_fold(tmp_path, lambda x: tf.stack([x[..., 2], x[..., 0]], -1), 3, 2)
     image = ramp(3) * 0.5
     for backend in BACKENDS:
-        found = predict(fold, image, backend, "cpu")[0]
-        np.testing.assert_array_equal(found, image[..., [2, 0]])
+        predicted = predict(fold, image, backend, "cpu")[0]
+        np.testing.assert_array_equal(predicted, image[..., [2, 0]])
 
 
 def test_an_ensemble_is_the_mean_of_its_folds(tmp_path):
@@ -62,8 +62,8 @@ def test_an_ensemble_is_the_mean_of_its_folds(tmp_path):
             return tf.sigmoid(tf.nn.conv3d(x, weights, (1,) * 5, "SAME"))
 
         direct.append(call(tf.constant(image[None])).numpy()[0, ..., 0])
-        found, _ = predict(make_fold(tmp_path / str(n), call), image, "auto", "cpu")
-        stored.append(nib.Nifti1Image(rounded(found), np.eye(4)))
+        predicted, _ = predict(make_fold(tmp_path / str(n), call), image, "auto", "cpu")
+        stored.append(nib.Nifti1Image(rounded(predicted), np.eye(4)))
     mean, spread = average(stored, 3)
     assert np.abs(mean - np.mean(direct, axis=0)).max() <= 1e-5
     assert np.abs(spread - np.std(direct, axis=0)).max() <= 1e-5
@@ -85,9 +85,9 @@ print(used["backend"], used["device"], "tensorflow" in sys.modules)
 
 
 def test_bfloat16_is_reported_if_it_was_used(identity):
-    found, used = predict(identity, ramp(), "openvino", "cpu", "bfloat16")
+    predicted, used = predict(identity, ramp(), "openvino", "cpu", "bfloat16")
     assert used["precision"] in ("bfloat16", "float32")  # as this CPU can
-    assert np.abs(found - ramp()).max() <= 2e-2
+    assert np.abs(predicted - ramp()).max() <= 2e-2
     assert predict(identity, ramp(), "tensorflow", "cpu", "bfloat16")[1]["precision"] == "float32"
 
 
@@ -98,9 +98,9 @@ def test_openvino_does_not_pin_threads_to_cpus(identity):
 
 
 def test_xla_gives_the_same_result(identity):
-    found, used = predict(identity, ramp(), "tensorflow", "cpu", xla=True)
+    predicted, used = predict(identity, ramp(), "tensorflow", "cpu", xla=True)
     assert used == {"backend": "tensorflow", "device": "cpu", "precision": "float32"}
-    np.testing.assert_array_equal(found, ramp())
+    np.testing.assert_array_equal(predicted, ramp())
 
 
 def test_float16_is_mixed_precision_on_a_gpu_and_float32_elsewhere(identity, monkeypatch, caplog):
@@ -215,9 +215,9 @@ def test_an_output_that_is_not_a_probability_map_names_the_fold(tmp_path, backen
 
 
 def test_small_excursions_are_clipped_and_other_shapes_refused(tmp_path):
-    found = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
-    assert checked(found, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
+    predicted = np.array([-1e-6, 0.5, 1 + 1e-6], np.float32).reshape(1, 3, 1, 1, 1)
+    assert checked(predicted, (3, 1, 1, 1), tmp_path).ravel().tolist() == [0, 0.5, 1]
     with pytest.raises(
         LesionflowError, match=r"returned the shape \(1, 3, 1, 1, 1\), expected \(1, 1, 3"
     ):
-        checked(found, (1, 3, 1, 1), tmp_path)
+        checked(predicted, (1, 3, 1, 1), tmp_path)

@@ -56,8 +56,8 @@ def test_imports_match_networks_like_the_published_ones(tmp_path, caplog, make, 
     before = sorted(p.name for p in tmp_path.iterdir())
     folder = imported(path, tmp_path, shape, **about)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "toy"])
-    found = json_sidecar.read(folder / "fold.json")
-    assert found["openvino"] is True
+    record = json_sidecar.read(folder / "fold.json")
+    assert record["openvino"] is True
     assert "ConvolutionBackpropData" in (folder / "openvino.xml").read_text()  # nothing upsampled
     # At full size float32 is 1e-5 (v2) and 6e-5 (v1) from float64, eager or not, in either framework:
     # random weights amplify rounding. v1's, trained for 250 steps, were 1.2e-6 from the original,
@@ -107,7 +107,7 @@ def transposed_h5(tmp_path):
     x = tf_keras.layers.Conv3D(4, 3, padding="same", activation="elu")(image)
     x = tf_keras.layers.Conv3DTranspose(3, 1, activation="softmax")(x)
     model = tf_keras.Model([image], [x])
-    model.compile(loss=lambda truth, found: found)  # a loss that no other program knows
+    model.compile(loss=lambda truth, record: record)  # a loss that no other program knows
     model.save(tmp_path / "a.h5")
     return tmp_path / "a.h5", model, {"fmt": "keras-h5"}
 

@@ -38,7 +38,7 @@ def same_mean(batch):
 )
 def test_tiles_of_a_network_without_padding_equal_one_call(shape, size, edge):
     image = RNG.random((*shape, 1)).astype(np.float32)
-    found = tiled(
+    predicted = tiled(
         valid_mean,
         image,
         card("tiles", {"size": list(size), "edge": edge}),
@@ -46,17 +46,17 @@ def test_tiles_of_a_network_without_padding_equal_one_call(shape, size, edge):
     )
     mode = "mirror" if edge == "reflect" else "constant"
     expected = ndimage.uniform_filter(image.astype(float), (3, 3, 3, 1), mode=mode)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
 
 
 def test_overlapping_tiles_are_averaged():
     image = RNG.random((10, 6, 6, 1)).astype(np.float32)
     how = card("tiles", {"size": [6, 6, 6], "stride": [4, 6, 6]})
-    found = tiled(same_mean, image, how, np.ones((10, 6, 6), bool))
+    predicted = tiled(same_mean, image, how, np.ones((10, 6, 6), bool))
     one, other = same_mean(image[None, :6])[0], same_mean(image[None, 4:])[0]
-    np.testing.assert_allclose(found[:4], one[:4], atol=1e-6)
-    np.testing.assert_allclose(found[4:6], (one[4:] + other[:2]) / 2, atol=1e-6)
-    np.testing.assert_allclose(found[6:], other[2:], atol=1e-6)
+    np.testing.assert_allclose(predicted[:4], one[:4], atol=1e-6)
+    np.testing.assert_allclose(predicted[4:6], (one[4:] + other[:2]) / 2, atol=1e-6)
+    np.testing.assert_allclose(predicted[6:], other[2:], atol=1e-6)
 
 
 def test_first_voxels_of_tiles():
@@ -75,11 +75,11 @@ def test_tiles_without_brain_are_skipped_and_become_background():
     brain = np.zeros((12, 4, 4), bool)
     brain[5] = True
     how = card("tiles", {"size": [4, 4, 4], "skip_outside_brain": True}, activation="softmax")
-    found = tiled(network, np.ones((12, 4, 4, 1), np.float32), how, brain)
+    predicted = tiled(network, np.ones((12, 4, 4, 1), np.float32), how, brain)
     assert len(asked) == 2  # one to see what comes out, one with brain
-    assert found[:4, ..., 0].min() == found[8:, ..., 0].min() == 1
-    assert found[4:8, ..., 1].min() == 1
-    np.testing.assert_allclose(found.sum(axis=3), 1)
+    assert predicted[:4, ..., 0].min() == predicted[8:, ..., 0].min() == 1
+    assert predicted[4:8, ..., 1].min() == 1
+    np.testing.assert_allclose(predicted.sum(axis=3), 1)
 
 
 def test_a_skipped_tile_does_not_lower_the_mean_of_its_neighbour():
@@ -90,9 +90,9 @@ def test_a_skipped_tile_does_not_lower_the_mean_of_its_neighbour():
     brain[1] = True
     how = card("tiles", {"size": [4, 4, 4], "skip_outside_brain": True}, activation="softmax")
     how["input"]["tiles"]["stride"] = [2, 4, 4]
-    found = tiled(network, np.ones((10, 4, 4, 1), np.float32), how, brain)
-    np.testing.assert_allclose(found[:, 0, 0, 1], [0.9] * 4 + [0] * 6)
-    np.testing.assert_allclose(found.sum(axis=3), 1)
+    predicted = tiled(network, np.ones((10, 4, 4, 1), np.float32), how, brain)
+    np.testing.assert_allclose(predicted[:, 0, 0, 1], [0.9] * 4 + [0] * 6)
+    np.testing.assert_allclose(predicted.sum(axis=3), 1)
 
 
 def test_slices_keep_their_order_and_axes():
@@ -101,9 +101,11 @@ def test_slices_keep_their_order_and_axes():
     def network(batch):  # (batch, x, y, channel): the first channel, and what is before along x
         return np.stack([batch[..., 0], np.roll(batch[..., 1], 1, axis=1)], axis=-1)
 
-    found = probability(network, image, card("slices", labels={1: "a", 2: "b"}), image[..., 0] > 0)
-    np.testing.assert_array_equal(found[..., 0], image[..., 0])
-    np.testing.assert_array_equal(found[..., 1], np.roll(image[..., 1], 1, axis=0))
+    predicted = probability(
+        network, image, card("slices", labels={1: "a", 2: "b"}), image[..., 0] > 0
+    )
+    np.testing.assert_array_equal(predicted[..., 0], image[..., 0])
+    np.testing.assert_array_equal(predicted[..., 1], np.roll(image[..., 1], 1, axis=0))
 
 
 def test_the_mirror_image_exchanges_left_and_right():
@@ -122,28 +124,28 @@ def test_the_mirror_image_exchanges_left_and_right():
 
     image = np.zeros((4, 1, 1, 1), np.float32)
     image[:, 0, 0, 0] = [0.1, 0.2, 0.4, 0.8]
-    found = probability(network, image, how, image[..., 0] > 0)
+    predicted = probability(network, image, how, image[..., 0] > 0)
     # the mirror image sees 0.8 and 0.4 on the left: mirrored back and exchanged, they are right again
-    np.testing.assert_allclose(found[:, 0, 0, 1], [0.1, 0.2, 0, 0])
-    np.testing.assert_allclose(found[:, 0, 0, 3], [0, 0, 0.4, 0.8])
+    np.testing.assert_allclose(predicted[:, 0, 0, 1], [0.1, 0.2, 0, 0])
+    np.testing.assert_allclose(predicted[:, 0, 0, 3], [0, 0, 0.4, 0.8])
 
     def leaning(batch):  # says more of the first half, whatever is there
         x = np.arange(batch.shape[1])[None, :, None, None, None]
         return np.where(x < 2, 0.6, 0.2) + 0 * batch
 
-    found = probability(leaning, image, card(flip={"axis": 0}), image[..., 0] > 0)
-    np.testing.assert_allclose(found[..., 0], 0.4)
+    predicted = probability(leaning, image, card(flip={"axis": 0}), image[..., 0] > 0)
+    np.testing.assert_allclose(predicted[..., 0], 0.4)
 
 
 def test_kernel_of_the_blur():
     point = np.zeros((5, 5, 5, 1), np.float32)
     point[2, 2, 2] = 1
     side = np.exp(-2.0)  # one voxel away at sigma 0.5
-    found = blurred(point.copy(), 0.5)[..., 0]
-    assert found[2, 2, 2] == pytest.approx(1 / (1 + 2 * side) ** 3)
-    assert found[1, 2, 2] == pytest.approx(side / (1 + 2 * side) ** 3)
-    assert np.count_nonzero(found) == 27
-    assert found.sum() == pytest.approx(1)
+    predicted = blurred(point.copy(), 0.5)[..., 0]
+    assert predicted[2, 2, 2] == pytest.approx(1 / (1 + 2 * side) ** 3)
+    assert predicted[1, 2, 2] == pytest.approx(side / (1 + 2 * side) ** 3)
+    assert np.count_nonzero(predicted) == 27
+    assert predicted.sum() == pytest.approx(1)
     corner = blurred(np.ones((5, 5, 5, 1), np.float32), 0.5)[0, 0, 0, 0]
     assert corner == pytest.approx(0.713, abs=5e-4)  # measured on SynthSeg's layer
     assert np.count_nonzero(blurred(point.copy(), 1.0)) == 27  # ceil(2.5) is 3: a window of three
@@ -154,5 +156,5 @@ def test_kernel_of_the_blur():
 def test_blur_precedes_the_mean_with_the_mirror_image():
     image = RNG.random((4, 4, 4, 1)).astype(np.float32)
     how = card(blur=0.5, flip={"axis": 0})
-    found = probability(lambda batch: batch, image, how, image[..., 0] > 0)
-    np.testing.assert_allclose(found, blurred(image.copy(), 0.5), atol=1e-6)
+    predicted = probability(lambda batch: batch, image, how, image[..., 0] > 0)
+    np.testing.assert_allclose(predicted, blurred(image.copy(), 0.5), atol=1e-6)

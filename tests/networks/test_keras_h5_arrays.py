@@ -36,10 +36,13 @@ def save(path, change=lambda root: None, within=None, suffix=":0", encode=True):
     [{}, {"within": "model_weights"}, {"suffix": ""}, {"encode": False, "within": "model_weights"}],
 )
 def test_layouts_of_keras_files(tmp_path, about):
-    found = read_layers(save(tmp_path / "a.h5", **about))
-    assert {k: list(v) for k, v in found.items()} == {"conv": ["kernel", "bias"], "bn": ["gamma"]}
-    np.testing.assert_array_equal(found["conv"]["kernel"], KERNEL)
-    np.testing.assert_array_equal(found["bn"]["gamma"], KERNEL[0, 0])
+    arrays_by_layer = read_layers(save(tmp_path / "a.h5", **about))
+    assert {k: list(v) for k, v in arrays_by_layer.items()} == {
+        "conv": ["kernel", "bias"],
+        "bn": ["gamma"],
+    }
+    np.testing.assert_array_equal(arrays_by_layer["conv"]["kernel"], KERNEL)
+    np.testing.assert_array_equal(arrays_by_layer["bn"]["gamma"], KERNEL[0, 0])
 
 
 def test_long_attributes_that_are_split(tmp_path):
@@ -58,9 +61,11 @@ def test_other_precisions_become_float32(tmp_path):
             del root[name]
             root[name] = array.astype(kind)
 
-    found = read_layers(save(tmp_path / "a.h5", convert))
-    assert {a.dtype for arrays in found.values() for a in arrays.values()} == {np.dtype("f4")}
-    np.testing.assert_array_equal(found["conv"]["kernel"], KERNEL)
+    arrays_by_layer = read_layers(save(tmp_path / "a.h5", convert))
+    assert {a.dtype for arrays in arrays_by_layer.values() for a in arrays.values()} == {
+        np.dtype("f4")
+    }
+    np.testing.assert_array_equal(arrays_by_layer["conv"]["kernel"], KERNEL)
 
 
 def put(name, value):

@@ -42,7 +42,7 @@ def test_other_settings_stay(policy):
 
 
 @pytest.mark.parametrize(
-    ("layer", "found"),
+    ("layer", "code"),
     [
         ({"class_name": "Lambda", "config": {"function_type": "lambda"}}, ["a Lambda layer"] * 2),
         ({"config": {"function": {"class_name": "__lambda__"}}}, ["a Lambda layer"]),
@@ -51,5 +51,5 @@ def test_other_settings_stay(policy):
         ({"module": None, "class_name": "TFOpLambda"}, []),
     ],
 )
-def test_code_is_found_at_any_depth(layer, found):
-    assert list(foreign_code({"config": {"layers": [[layer]]}})) == found
+def test_code_is_found_at_any_depth(layer, code):
+    assert list(foreign_code({"config": {"layers": [[layer]]}})) == code

@@ -107,10 +107,10 @@ def test_a_pickle_of_python_2(a_class, tmp_path, packed):
 
 
 def test_a_pickle_of_theano():
-    found = read_pickled(DATA / "livianet-theano.pkl.gz")
+    arrays_by_layer = read_pickled(DATA / "livianet-theano.pkl.gz")
     names = [f"ConvLayer_{n}.{part}" for n in range(3) for part in ("conv", "bn", "prelu")]
-    assert set(found) == {*names, "Classifier.conv", "Classifier.bn"}
-    assert found["ConvLayer_2.conv"]["kernel"].shape == (1, 1, 1, 7, 6)
+    assert set(arrays_by_layer) == {*names, "Classifier.conv", "Classifier.bn"}
+    assert arrays_by_layer["ConvLayer_2.conv"]["kernel"].shape == (1, 1, 1, 7, 6)
 
 
 def test_objects_of_pickle_protocols_0_and_1(tmp_path, a_class):
@@ -182,10 +182,10 @@ def test_damage_anywhere_is_an_error_or_harmless(a_class, tmp_path):
         for packed in (False, True):
             with pytest.raises(WeightsError):
                 read_pickled(save(path, data[:size], packed))
-    whole = gzip.compress(data)
-    for size in rng.integers(0, len(whole), 60):
+    compressed = gzip.compress(data)
+    for size in rng.integers(0, len(compressed), 60):
         with pytest.raises(WeightsError):
-            read_pickled(save(path, whole[:size], False))
+            read_pickled(save(path, compressed[:size], False))
     for _ in range(300):
         damaged = bytearray(data)
         damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)

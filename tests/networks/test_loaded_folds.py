@@ -33,8 +33,8 @@ def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypat
         fold_runner, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
     )
     for folder, memory_mb in ((identity, None), (identity, 1), (copy, 1e6), (copy, 1e6)):
-        found, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
-        np.testing.assert_array_equal(found, ramp())
+        predicted, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
+        np.testing.assert_array_equal(predicted, ramp())
     assert made == [identity, copy]
     assert len(fold_runner._loaded) == 2
     (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
@@ -58,17 +58,17 @@ def test_another_fold_is_loaded_beside_others_if_it_is_expected_to_fit(
     """The limit is 4400 MB, of which 300 are used before the first fold."""
     monkeypatch.setattr(fold_runner, "_loaded", loaded := {})
     monkeypatch.setattr(fold_runner, "_one_more_mb", 0.0)
-    found = []
+    counts = []
     monkeypatch.setattr(
         fold_runner,
         "_resident_mb",
-        lambda: 300 + shared_mb * bool(found or loaded) + own_mb * len(loaded),
+        lambda: 300 + shared_mb * bool(counts or loaded) + own_mb * len(loaded),
     )
     for number in (1, 2, 3):
         fold = shutil.copytree(identity, tmp_path / f"fold-{number}")
         predict(fold, ramp(), "openvino", "cpu", memory_mb=4400)
-        found.append(len(loaded))
-    assert found == kept
+        counts.append(len(loaded))
+    assert counts == kept
 
 
 def test_concurrent_jobs_call_their_networks_one_at_a_time(identity, tmp_path):
@@ -78,9 +78,9 @@ def test_concurrent_jobs_call_their_networks_one_at_a_time(identity, tmp_path):
     def slow(net, image):
         calls.append("begins")
         time.sleep(0.3)
-        found = fold_runner.whole_volume(net, image)
+        predicted = fold_runner.whole_volume(net, image)
         calls.append("ends")
-        return found
+        return predicted
 
     images = [ramp() * factor for factor in (0.25, 0.5, 1)]
     with ThreadPoolExecutor(3) as pool:

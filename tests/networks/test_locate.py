@@ -1,7 +1,6 @@
 """Weights are located and identified by their hashes. No framework is imported."""
 
 import hashlib
-import json
 import sys
 import zipfile
 from pathlib import Path
@@ -10,14 +9,12 @@ import pytest
 
 from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import fold_spec, fold_specs
+from lesionflow.networks.weights.availability import check_available
 from lesionflow.networks.weights.locate import (
     Weights,
-    check_available,
     content_digest,
     find_weights,
     fold_files,
-    is_imported,
-    unlisted_md5,
     unpacked,
 )
 from support.weight_files import FILES, FOLDER_MD5, folded, make_card, make_zip, md5, unpack_first
@@ -86,13 +83,13 @@ def test_the_message_for_missing_weights_names_page_file_and_folder(tmp_path):
 
 
 def test_an_archive_with_a_wrong_hash_is_not_opened(tmp_path, monkeypatch):
-    found = make_zip(tmp_path / "M.zip", folded())
+    digest = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
     check_available(fold_specs(card), tmp_path)  # cheap: hashes nothing
     with pytest.raises(WeightsError) as error:
         find_weights(fold_spec(card, 1), tmp_path)
-    for word in ("M.zip", found, "0" * 64, "https://example.org/page"):
+    for word in ("M.zip", digest, "0" * 64, "https://example.org/page"):
         assert word in str(error.value)
 
 
@@ -122,56 +119,6 @@ def test_weights_beside_the_card(tmp_path):
     assert fold_files(fold_spec(card, 1)) == [tmp_path / "w/a.keras"]
     assert find_weights(fold_spec(card, 1), tmp_path / "none") == Weights(tmp_path / "w/a.keras")
     assert fold_files(fold_spec(make_card(), 1)) == []
-
-
-def test_an_imported_fold_does_not_need_its_archive(tmp_path):
-    card = make_card(sha256="0" * 64)
-    facts = tmp_path / "toy/fold-1/fold.json"
-    facts.parent.mkdir(parents=True)
-    same = fold_spec(card, 1).recorded()
-    found = {
-        "weights": "M/fold_a",
-        "md5": FOLDER_MD5,
-        "code": "now",
-    } | same
-    facts.write_text(json.dumps(found))
-    assert is_imported(fold_spec(card, 1), tmp_path)
-    assert is_imported(fold_spec(card, 1), tmp_path, "now")
-    with pytest.raises(WeightsError, match="missing"):  # else the import would lose the fold
-        check_available(fold_specs(card), tmp_path, "later")
-    check_available(fold_specs(card), tmp_path)
-    card["folds"][0]["md5"] = "1" * 32  # new weights
-    with pytest.raises(WeightsError, match="missing"):
-        check_available(fold_specs(card), tmp_path)
-    facts.write_text("{")
-    assert not is_imported(fold_spec(card, 1), tmp_path)
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_changed_weights_without_a_hash_are_noticed(tmp_path, zipped):
-    card = make_card("net.h5", md5=None, fmt="synthseg-h5")
-
-    def publish(content):
-        if zipped:
-            make_zip(tmp_path / "M.zip", {"net.h5": content})
-        else:
-            (tmp_path / "net.h5").write_bytes(content)
-
-    publish(b"one")
-    assert unlisted_md5(fold_spec(card, 1), tmp_path) == md5(b"one")
-    facts = tmp_path / "toy/fold-1/fold.json"
-    facts.parent.mkdir(parents=True)
-    same = fold_spec(card, 1).recorded()
-    facts.write_text(json.dumps({"weights": "net.h5", "md5": md5(b"one"), "code": ""} | same))
-    assert is_imported(fold_spec(card, 1), tmp_path)
-    publish(b"two")
-    assert not is_imported(fold_spec(card, 1), tmp_path)
-    publish(b"one")
-    assert is_imported(fold_spec(card, 1), tmp_path)
-    for file in (tmp_path / "net.h5", tmp_path / "M.zip"):
-        file.unlink(missing_ok=True)
-    assert is_imported(fold_spec(card, 1), tmp_path)  # what was imported may go
-    assert unlisted_md5(fold_spec(make_card(), 1), tmp_path) is None
 
 
 def test_locating_weights_imports_no_framework():

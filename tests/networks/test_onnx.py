@@ -43,14 +43,14 @@ def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, ex
             "BatchNormalization", ["a", "gamma", "beta", "mean", "var"], ["b"], epsilon=1e-5
         ),
         helper.make_node("PRelu", ["b", "slope"], ["c"]),
-        helper.make_node("Conv", ["c", "w2", "b2"], ["d" if last else "found"]),
+        helper.make_node("Conv", ["c", "w2", "b2"], ["d" if last else "probability"]),
     ]
     if last:
         about = {"axis": 1} if last == "Softmax" else {}
-        nodes.append(helper.make_node(last, ["d"], ["found"], **about))
+        nodes.append(helper.make_node(last, ["d"], ["probability"], **about))
     ends = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, n, *sides])
-        for name, n in (("image", channels), ("found", labels))
+        for name, n in (("image", channels), ("probability", labels))
     ]
     graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], stored)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -62,12 +62,12 @@ def save_onnx(path, last, sides=SHAPE, channels=2, labels=3, batch=1, axes=3, ex
 def expected(path, image, activation=None):
     """Output of the evaluator, channels last, after the ``activation`` that the network lacks."""
     first = np.moveaxis(image, -1, 0)[None]
-    (found,) = ReferenceEvaluator(str(path)).run(None, {"image": first})
+    (output,) = ReferenceEvaluator(str(path)).run(None, {"image": first})
     if activation == "softmax":
-        found = np.exp(found) / np.exp(found).sum(axis=1, keepdims=True)
+        output = np.exp(output) / np.exp(output).sum(axis=1, keepdims=True)
     elif activation == "sigmoid":
-        found = 1 / (1 + np.exp(-found))
-    return np.moveaxis(found[0], 0, -1)
+        output = 1 / (1 + np.exp(-output))
+    return np.moveaxis(output[0], 0, -1)
 
 
 def imported(tmp_path, path, shape=SHAPE, **about):
@@ -84,12 +84,12 @@ def test_an_onnx_network(tmp_path, last, activation):
     path = save_onnx(tmp_path / "net.onnx", last)
     folder = imported(tmp_path, path, activation=activation, logits=last is None)
     image = random_volume((*SHAPE, 2), 4) * 4
-    want = expected(path, image, None if last else activation)
-    assert want.std(axis=(0, 1, 2)).min() > 0.02
-    found, used = predict(folder, image)
+    reference = expected(path, image, None if last else activation)
+    assert reference.std(axis=(0, 1, 2)).min() > 0.02
+    predicted, used = predict(folder, image)
     assert used == {"backend": "openvino", "device": "cpu", "precision": "float32"}
-    assert np.abs(found - want).max() <= 1e-5
-    np.testing.assert_array_equal(found.argmax(-1), want.argmax(-1))
+    assert np.abs(predicted - reference).max() <= 1e-5
+    np.testing.assert_array_equal(predicted.argmax(-1), reference.argmax(-1))
     assert json_sidecar.read(folder / "fold.json")["format"] == "onnx"
     with pytest.raises(LesionflowError, match="runs in OpenVINO on the CPU only"):
         predict(folder, image, "tensorflow")
@@ -102,18 +102,18 @@ def test_a_network_of_any_size(tmp_path):
     folder = imported(tmp_path, path, (None, None, None), activation="softmax")
     for sides in (SHAPE, (5, 9, 7)):
         image = random_volume((*sides, 2), 1) * 3
-        found, _ = predict(folder, image)
-        assert np.abs(found - expected(path, image)).max() <= 1e-5
+        predicted, _ = predict(folder, image)
+        assert np.abs(predicted - expected(path, image)).max() <= 1e-5
 
 
 def test_a_2d_network(tmp_path):
     path = save_onnx(tmp_path / "net.onnx", "Sigmoid", sides=(8, 6), axes=2)
     folder = imported(tmp_path, path, (8, 6))
     image = random_volume((8, 6, 2), 4)
-    found = predict(
+    predicted = predict(
         folder, image[:, :, None], inferer=lambda net, im: net(im[None, :, :, 0])[0][:, :, None]
     )[0]
-    assert np.abs(found[:, :, 0] - expected(path, image)).max() <= 1e-5
+    assert np.abs(predicted[:, :, 0] - expected(path, image)).max() <= 1e-5
 
 
 def test_onnx_files_that_do_not_match_the_card(tmp_path):

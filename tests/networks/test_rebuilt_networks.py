@@ -35,11 +35,11 @@ def synthseg(tmp_path_factory):
 def test_synthseg(synthseg, name):
     folder, weights, image, of_tf_keras = synthseg
     model = registry.rebuild(synthseg_spec(layers=16), folder / name)
-    found = run(model, image)
-    assert found.dtype == np.float32
+    output = run(model, image)
+    assert output.dtype == np.float32
     assert model.input_shape == (None, None, None, None, 1)
-    assert largest_difference(found, of_tf_keras) <= SAME
-    assert largest_difference(found, forward.synthseg(weights, image, 3)) <= SAME
+    assert largest_difference(output, of_tf_keras) <= SAME
+    assert largest_difference(output, forward.synthseg(weights, image, 3)) <= SAME
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_synthseg(synthseg, name):
 )
 def test_wrong_variants_of_synthseg_differ(synthseg, wrong, least):
     folder, weights, image, _ = synthseg
-    found = run(registry.rebuild(synthseg_spec(), folder / "weights.h5"), image)
-    assert np.abs(found - forward.synthseg(weights, image, 3, **wrong)).max() > least
+    output = run(registry.rebuild(synthseg_spec(), folder / "weights.h5"), image)
+    assert np.abs(output - forward.synthseg(weights, image, 3, **wrong)).max() > least
 
 
 def test_epsilon_of_the_card_is_used(synthseg):
@@ -79,11 +79,11 @@ def test_intel(tmp_path):
     model.save(tmp_path / "full.h5")
     weights = published.weights_of(model)
     fold = spec("intel-unet3d-h5", [*ANY, 2], 1, "sigmoid", SMALL)
-    found = run(registry.rebuild(fold, tmp_path / "full.h5"), image)
-    assert largest_difference(found, run(model, image)) <= SAME
-    assert largest_difference(found, forward.intel(weights, image)) <= SAME
-    assert np.abs(found - forward.intel(weights, image, skip_first=True)).max() > 1e-2
-    assert np.abs(found - forward.intel(weights, image, epsilon=1e-5)).max() > 1e-4
+    output = run(registry.rebuild(fold, tmp_path / "full.h5"), image)
+    assert largest_difference(output, run(model, image)) <= SAME
+    assert largest_difference(output, forward.intel(weights, image)) <= SAME
+    assert np.abs(output - forward.intel(weights, image, skip_first=True)).max() > 1e-2
+    assert np.abs(output - forward.intel(weights, image, epsilon=1e-5)).max() > 1e-4
 
 
 @pytest.mark.parametrize("name", ["torch-zip.pt", "torch-legacy.pt"])
@@ -93,9 +93,9 @@ def test_buda(name, tmp_path):
     network = {"features": [2, 4, 6, 8]}
     fold = spec("torch-unet2d", [None, None, 3], 2, "sigmoid", network)
     model = registry.rebuild(fold, DATA / name)
-    found = run(model, image)
-    assert largest_difference(found, expected) <= SAME
-    np.testing.assert_array_equal(found > 0.5, expected > 0.5)
+    output = run(model, image)
+    assert largest_difference(output, expected) <= SAME
+    np.testing.assert_array_equal(output > 0.5, expected > 0.5)
     of_keras = replace(fold, network={**network, "bn_epsilon": 1e-3})
     assert np.abs(run(registry.rebuild(of_keras, DATA / name), image) - expected).max() > 1e-4
     for level in (1, 2, 3):  # as if [skip, up] were joined
@@ -132,14 +132,14 @@ def test_livianet_from_a_folder(tmp_path):
     (path / "Readme.txt").write_text("no array")
     model = registry.rebuild(spec("livianet-npy", [*ANY, 1], 4, "softmax", network), path)
     image = random_volume((19, 20, 18, 1), 6)
-    found, design = run(model, image), (7, [2, 5], network["keep"])
-    assert found.shape == (5, 6, 4, 4)
+    output, design = run(model, image), (7, [2, 5], network["keep"])
+    assert output.shape == (5, 6, 4, 4)
     assert livianet.margin(network) == 7
-    assert largest_difference(found, forward.livianet(layers, image, *design)) <= SAME
+    assert largest_difference(output, forward.livianet(layers, image, *design)) <= SAME
     wrong = forward.livianet(layers, image, *design, true_convolution=False)
-    assert np.abs(found - wrong).max() > 1e-2
+    assert np.abs(output - wrong).max() > 1e-2
     wrong = forward.livianet(layers, image, *design, skips_first=True)
-    assert np.abs(found - wrong).max() > 1e-2
+    assert np.abs(output - wrong).max() > 1e-2
 
 
 @pytest.mark.parametrize(

@@ -177,11 +177,11 @@ def test_arrays_are_read_from_their_bytes(code):
     for fortran, order in ((False, "C"), (True, "F")):
         raw = array.tobytes(order)
         for same in (raw, raw.decode("latin1")):
-            found = array_of(as_stub((1, (2, 3, 4), a_dtype(code), fortran, same)))
-            np.testing.assert_array_equal(found, array)
+            unpickled = array_of(as_stub((1, (2, 3, 4), a_dtype(code), fortran, same)))
+            np.testing.assert_array_equal(unpickled, array)
     swapped = array.astype(array.dtype.newbyteorder(">"))
-    found = array_of(as_stub((1, (2, 3, 4), a_dtype(code, ">"), False, swapped.tobytes())))
-    np.testing.assert_array_equal(found, array)
+    unpickled = array_of(as_stub((1, (2, 3, 4), a_dtype(code, ">"), False, swapped.tobytes())))
+    np.testing.assert_array_equal(unpickled, array)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ DATA = REPOSITORY / "tests/data"
 
 @pytest.mark.parametrize("name", ["various-zip.pt", "various-legacy.pt"])
 def test_views_and_types_of_a_checkpoint(name):
-    found = read_tensors(DATA / name)
+    tensors = read_tensors(DATA / name)
     base = np.arange(24, dtype=np.float32)
     expected = {
         "slice": base.reshape(4, 6)[1:3, ::2],
@@ -30,10 +30,10 @@ def test_views_and_types_of_a_checkpoint(name):
         "bool": np.uint8([1, 0]),
         "parameter": np.float32([1, 2]),
     }
-    assert list(found) == list(expected)
+    assert list(tensors) == list(expected)
     for key, array in expected.items():
-        np.testing.assert_array_equal(found[key], array)
-        assert found[key].dtype == array.dtype
+        np.testing.assert_array_equal(tensors[key], array)
+        assert tensors[key].dtype == array.dtype
 
 
 def test_both_formats_give_the_same_tensors():
@@ -111,8 +111,8 @@ def save_legacy(path, obj, keys=("0",), numbers=3, little=True, protocol=1001, r
 def test_tensors_made_by_hand(tmp_path):
     state = {"a": Tensor(), "b": Tensor((2,), (2,)), "c": Tensor((), (), 1)}
     for path in (save_zip(tmp_path / "a", state), save_legacy(tmp_path / "b", state)):
-        found = {k: v.tolist() for k, v in read_tensors(path).items()}
-        assert found == {"a": [1, 2, 3], "b": [1, 3], "c": 2}
+        tensors = {k: v.tolist() for k, v in read_tensors(path).items()}
+        assert tensors == {"a": [1, 2, 3], "b": [1, 3], "c": 2}
     for holder in ("state_dict", "model_state_dict"):
         path = save_zip(tmp_path / "a", {"epoch": 1, holder: state})
         assert set(read_tensors(path)) == set(state)

@@ -29,8 +29,8 @@ def test_a_file_instead_of_a_folder_and_the_reverse(tmp_path):
 @pytest.mark.parametrize("share", [0.5, 0.99, 0])
 def test_a_truncated_zip(tmp_path, share):
     make_zip(tmp_path / "M.zip", folded())
-    whole = (tmp_path / "M.zip").read_bytes()
-    (tmp_path / "M.zip").write_bytes(whole[: int(len(whole) * share)])
+    content = (tmp_path / "M.zip").read_bytes()
+    (tmp_path / "M.zip").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(WeightsError, match="M.zip: is not a complete zip file"):
         unpack_first(make_card(), tmp_path)
 

@@ -100,10 +100,10 @@ def test_the_crop_is_recovered(axes, seed):
     small = np.random.default_rng(seed).permutation(np.prod(n)).reshape(1, 1, *n)
     large = cropped(doubled(small), crop)
     assert may_be_doubled(n, large.shape[2:], 1)
-    found = crop_of_doubled(small, large)
-    assert np.array_equal(cropped(doubled(small), found), large)
+    recovered = crop_of_doubled(small, large)
+    assert np.array_equal(cropped(doubled(small), recovered), large)
     if min(n) > 1:  # of one plane, doubled, either may be missing
-        assert found == crop
+        assert recovered == crop
 
 
 @pytest.mark.parametrize(

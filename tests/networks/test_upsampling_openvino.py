@@ -99,8 +99,8 @@ def test_rewritten_convolutions_equal_scipys_of_the_upsampled_map(place, way, se
         assert not {"Tile", "Split", "Interpolate"} & set(kinds(rewritten))
     else:
         assert rewritten is model
-    found = ov.Core().compile_model(rewritten, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
-    for output, kernel in zip(found.values(), kernels, strict=True):
+    results = ov.Core().compile_model(rewritten, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(images)
+    for output, kernel in zip(results.values(), kernels, strict=True):
         assert_convolved(output, place.joined(images), kernel)
 
 
@@ -119,17 +119,17 @@ def test_a_stage_gives_the_same_output_and_its_model_is_not_changed():
     before = kinds(model)
     images = random(1, 3, 4, 5, 3, seed=4), random(1, 2, 8, 9, 6, seed=5)
     expected = run(model, *images)
-    found = run(without_upsampling(model, 1), *images)
+    output = run(without_upsampling(model, 1), *images)
     assert kinds(model) == before
-    np.testing.assert_allclose(found, expected, atol=1e-4)  # of values up to 40
+    np.testing.assert_allclose(output, expected, atol=1e-4)  # of values up to 40
 
 
 def test_the_small_map_and_the_crop_are_found():
     small = parameter(1, 2, 3, 4, 2)
     crop = ((1, 0), (0, 1), (1, 1))
-    found = upsampled(cut(by_copies(small), crop).output(0))
-    assert found.small.get_node().get_name() == small.get_name()
-    assert found.crop == crop
+    upsampling = upsampled(cut(by_copies(small), crop).output(0))
+    assert upsampling.small.get_node().get_name() == small.get_name()
+    assert upsampling.crop == crop
 
 
 def depthwise(value):
@@ -193,6 +193,6 @@ def test_an_upsampled_map_with_other_uses_is_kept():
     model = ov.Model([ops.result(same(large, K)), ops.result(ops.relu(large))], [small])
     rewritten = without_upsampling(model, 1)
     image = random(1, 3, 6, 4, seed=6)
-    found = ov.Core().compile_model(rewritten, "CPU")(image)
-    assert_convolved(found[0], doubled(image), K)
-    np.testing.assert_array_equal(found[1], np.maximum(doubled(image), 0))
+    results = ov.Core().compile_model(rewritten, "CPU")(image)
+    assert_convolved(results[0], doubled(image), K)
+    np.testing.assert_array_equal(results[1], np.maximum(doubled(image), 0))

@@ -1,7 +1,9 @@
 """Files of the repository that must agree with each other."""
 
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 import yaml
@@ -19,12 +21,14 @@ RULE_FILES = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob(
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/profile.v9+.yaml"))
 
 
-def project():
+def project_metadata():
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("env", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda p: p.stem)
-def test_conda_environments_have_the_versions_of_the_lock_file(env):
+@pytest.mark.parametrize(
+    "env", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_conda_environments_pin_the_versions_of_the_lock_file(env):
     dependencies = yaml.safe_load(env.read_text())["dependencies"]
     from_pip = next((d["pip"] for d in dependencies if isinstance(d, dict)), [])
     from_conda = [d for d in dependencies if isinstance(d, str) and d != "pip"]
@@ -35,13 +39,13 @@ def test_conda_environments_have_the_versions_of_the_lock_file(env):
 
 
 def test_all_files_state_the_same_version():
-    assert project()["version"] == lesionflow.__version__
+    assert project_metadata()["version"] == lesionflow.__version__
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
     assert citation["version"] == lesionflow.__version__
     assert f"[{lesionflow.__version__}]" in (REPOSITORY / "CHANGELOG.md").read_text()
 
 
-def test_every_rule_has_its_script_its_code_digest_and_all_directives():
+def test_every_rule_has_its_script_code_digest_and_directives():
     rules = re.findall(r"^rule (\w+):\n(.*?)(?=^rule |\Z)", RULE_FILES, re.S | re.M)
     assert len(rules) >= 13
     for name, body in rules:
@@ -49,9 +53,17 @@ def test_every_rule_has_its_script_its_code_digest_and_all_directives():
             continue
         assert f'script:\n        "../scripts/{name}.py"' in body, name
         assert f'code=code_digest("{name}")' in body, name
-        results = () if name == "check_model" else ("output", "benchmark")  # check_model prints
-        for directive in ("input", "log", "conda", "params", *results):
+        result_directives = (
+            () if name == "check_model" else ("output", "benchmark")
+        )  # check_model prints
+        for directive in ("input", "log", "conda", "params", *result_directives):
             assert f"    {directive}:\n" in body, (name, directive)
+
+
+def test_no_step_has_the_name_of_a_package():
+    """With scripts/ on PYTHONPATH, Python would import the step in place of the package."""
+    names = {path.stem for path in (REPOSITORY / "scripts").iterdir()} - {"lesionflow"}
+    assert not names & {*sys.stdlib_module_names, *packages_distributions()}
 
 
 def test_profiles_rerun_by_content_and_keep_going():
@@ -65,7 +77,7 @@ def test_profiles_rerun_by_content_and_keep_going():
 
 def test_contributing_explains_every_dependency():
     page = (REPOSITORY / "CONTRIBUTING.md").read_text()
-    for dependency in project()["dependencies"]:
+    for dependency in project_metadata()["dependencies"]:
         name = re.match(r"[a-z0-9-]+", dependency)[0]
         assert re.search(rf"^\| {re.escape(name)} \| ", page, re.M), name
 

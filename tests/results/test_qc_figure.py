@@ -131,9 +131,9 @@ def test_an_image_without_positive_values_is_black(value):
 def test_a_ring_is_drawn_on_slices_within_3_mm_of_its_lesion(voxel, spacing_z, panels):
     image, brain, lesions = scan([voxel], value=0)
     figure = draw_lesions(image, brain, lesions, [row(1)], (1, 1, spacing_z), "")
-    found = [of_colour(overview(figure, n), KEPT, within=40) for n in range(12)]
-    assert [n for n, (rows, _) in enumerate(found) if len(rows)] == panels
-    for rows, columns in (found[n] for n in panels):
+    contours = [of_colour(overview(figure, n), KEPT, within=40) for n in range(12)]
+    assert [n for n, (rows, _) in enumerate(contours) if len(rows)] == panels
+    for rows, columns in (contours[n] for n in panels):
         assert (rows.min() + rows.max() + 1) / 2 == pytest.approx(
             240 - 4.8 * (voxel[1] + 0.5), abs=1
         )

@@ -24,67 +24,69 @@ RULES = default("postprocess", outside_brain=0.25)
 FOLDER = "sub-1/anat"
 
 
-def box(*starts, value=1, kind=np.uint8):
-    data = np.zeros(SHAPE, kind)
+def boxes(*starts, value=1, dtype=np.uint8):
+    """An image with boxes of 2 x 2 x 2 voxels that start at these voxels."""
+    data = np.zeros(SHAPE, dtype)
     for start in starts:
         data[tuple(slice(s, s + 2) for s in start)] = value
     return data
 
 
-def run_compare(folder, truth, found=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
-    """Compare two predicted lesions of 8 mm3 with a reference image; return what was written."""
-    save(folder / "p.nii.gz", box(*found, value=0.8, kind=np.float32), np.eye(4))
+def run_compare(folder, reference, predicted=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
+    """Compare predicted lesions of 8 mm3 with a reference image; return the table and the sidecar."""
+    save(folder / "p.nii.gz", boxes(*predicted, value=0.8, dtype=np.float32), np.eye(4))
     save(folder / "m.nii.gz", np.ones(SHAPE, np.uint8), np.eye(4))
     stem = folder / f"results/tiny/{FOLDER}/{scan}_desc-truth_comparison"
-    one = job(
+    compare_job = job(
         folder,
         "compare",
-        {"probability": folder / "p.nii.gz", "mask": folder / "m.nii.gz", "truth": truth},
-        {"table": f"{stem}.tsv", "facts": f"{stem}.json"},
+        {"probability": folder / "p.nii.gz", "mask": folder / "m.nii.gz", "reference": reference},
+        {"table": f"{stem}.tsv", "sidecar": f"{stem}.json"},
         affine="strict",
         output=OUTPUT,
         postprocess=RULES,
     )
-    compare.main(one)
+    compare.main(compare_job)
     assert (folder / "compare.log").read_text().endswith("DONE\n")
     table = pd.read_csv(f"{stem}.tsv", sep="\t")
     return table, json.loads(stem.with_suffix(".json").read_text())
 
 
-def test_compare_counts(tmp_path):
-    truth = save_scan(tmp_path / "t.nii.gz", box((2, 2, 2), (2, 8, 8)))
-    table, facts = run_compare(tmp_path, truth)
+def test_compare_counts_lesions_and_lists_the_reference_lesions(tmp_path):
+    reference = save_scan(tmp_path / "t.nii.gz", boxes((2, 2, 2), (2, 8, 8)))
+    table, sidecar = run_compare(tmp_path, reference)
     row = table[table.card].iloc[0]
     assert row[["lesions", "found", "count", "true_detections"]].tolist() == [2, 1, 2, 1]
-    assert facts["status"] == "ok"
-    assert [one["found"] for one in facts["lesions"]] == [True, False]
-    assert facts["valdo"]["cmb"]["valdo_f1"] == 0.5
+    assert sidecar["status"] == "ok"
+    assert [lesion["found"] for lesion in sidecar["lesions"]] == [True, False]
+    assert sidecar["valdo"]["cmb"]["valdo_f1"] == 0.5
 
 
-@pytest.mark.parametrize("kind", ["missing", "half", "cut"])
-def test_an_unusable_reference_image_is_reported_and_does_not_fail(tmp_path, kind):
+@pytest.mark.parametrize("problem", ["missing", "not-integer", "truncated"])
+def test_unusable_reference_image_is_reported_and_is_no_failure(tmp_path, problem):
     path = tmp_path / "t.nii.gz"
-    if kind == "half":
-        save_scan(path, box((2, 2, 2), kind=np.float32, value=0.5))
-    if kind == "cut":
+    if problem == "not-integer":
+        save_scan(path, boxes((2, 2, 2), dtype=np.float32, value=0.5))
+    if problem == "truncated":
         save_scan(path, np.random.default_rng(0).integers(0, 9, SHAPE).astype(np.uint8))
         path.write_bytes(path.read_bytes()[:900])
-    table, facts = run_compare(tmp_path, path)
+    table, sidecar = run_compare(tmp_path, path)
     assert len(table) == 0
-    assert facts["status"] == "truth-unusable"
-    assert str(path) in facts["reason"]
+    assert sidecar["status"] == "truth-unusable"
+    assert str(path) in sidecar["reason"]
 
 
-def record(scan, truth=("ok", ""), problems=None):
-    parts = {"scan": scan, "subject": "1", "session": "", "run": "", "folder": FOLDER}
-    parts |= {"files": {"truth": "t"}, "content": {"truth": "c"}, "finder": None}
-    return {**parts, "problems": problems or {}, "truth": list(truth)}
+def record(scan, reference=("ok", ""), problems=None):
+    """A scan of the plan; ``reference`` is the status and reason of its reference image."""
+    scan_record = {"scan": scan, "subject": "1", "session": "", "run": "", "folder": FOLDER}
+    scan_record |= {"files": {"truth": "t"}, "content": {"truth": "c"}, "finder": None}
+    return {**scan_record, "problems": problems or {}, "truth": list(reference)}
 
 
 def run_evaluate(folder, plan):
-    plain, truths = split_references(plan)
-    (folder / "plan.json").write_text(json.dumps(plain))
-    (folder / "truths.json").write_text(json.dumps(truths))
+    plan_without_references, references = split_references(plan)
+    (folder / "plan.json").write_text(json.dumps(plan_without_references))
+    (folder / "references.json").write_text(json.dumps(references))
     results, logs = folder / "results", folder / "logs"
     outputs = {
         "evaluation": results / "evaluation.csv",
@@ -94,10 +96,10 @@ def run_evaluate(folder, plan):
         "page": results / "evaluation.html",
     }
     logs.mkdir(exist_ok=True)
-    one = job(
+    evaluate_job = job(
         logs,
         "evaluate",
-        {"plan": folder / "plan.json", "truths": folder / "truths.json"},
+        {"plan": folder / "plan.json", "references": folder / "references.json"},
         outputs,
         models={
             "tiny": {
@@ -110,22 +112,22 @@ def run_evaluate(folder, plan):
         },
         cards={"tiny": {"version": "v0", "postprocess": RULES}},
     )
-    evaluate.main(one)
+    evaluate.main(evaluate_job)
     table = pd.read_csv(outputs["evaluation"], dtype=str, keep_default_na=False)
     return table.set_index("scan"), pd.read_csv(outputs["thresholds"])
 
 
-def test_every_scan_has_a_row(tmp_path):
-    good = save_scan(tmp_path / "t.nii.gz", box((2, 2, 2), (2, 8, 8)))
-    bad = save_scan(tmp_path / "u.nii.gz", box((2, 2, 2), kind=np.float32, value=0.5))
-    nothing = save_scan(tmp_path / "n.nii.gz", box())
-    run_compare(tmp_path, good, scan="sub-1")
-    run_compare(tmp_path, bad, scan="sub-2")
-    run_compare(tmp_path, nothing, found=(), scan="sub-3")
+def test_every_scan_has_a_row_whatever_its_status(tmp_path):
+    usable = save_scan(tmp_path / "t.nii.gz", boxes((2, 2, 2), (2, 8, 8)))
+    not_integer = save_scan(tmp_path / "u.nii.gz", boxes((2, 2, 2), dtype=np.float32, value=0.5))
+    empty = save_scan(tmp_path / "n.nii.gz", boxes())
+    run_compare(tmp_path, usable, scan="sub-1")
+    run_compare(tmp_path, not_integer, scan="sub-2")
+    run_compare(tmp_path, empty, predicted=(), scan="sub-3")
     plan = [record("sub-1"), record("sub-2"), record("sub-3")]
-    plan.append(record("sub-4", truth=("missing-input", "no file for truth")))
+    plan.append(record("sub-4", reference=("missing-input", "no file for truth")))
     plan.append(record("sub-5", problems={"tiny": ["excluded", "by include and exclude"]}))
-    plan.append(record("sub-6", truth=("unreadable", "t is empty (0 bytes)")))
+    plan.append(record("sub-6", reference=("unreadable", "t is empty (0 bytes)")))
     plan.append(record("sub-7"))
     table, thresholds = run_evaluate(tmp_path, plan)
     assert list(table.columns) == names(evaluation_columns.EVALUATION)[1:]
@@ -141,7 +143,7 @@ def test_every_scan_has_a_row(tmp_path):
     assert (table.reason != "").to_list() == [False, True, False, True, True, True, True]
     assert table.truth.tolist() == ["lesions", "unusable", "empty", "missing", "", "unusable", ""]
     assert table.found.tolist() == ["1", "", "0", "", "", "", ""]
-    # SHiVAi calls a scan without anything perfect; here it has no figure
+    # without reference and predicted lesions, SHiVAi's metrics are 1 and lesionflow's are undefined
     assert table.loc["sub-3", ["dice", "f1", "shivai_dice", "valdo_f1"]].tolist() == [
         *("", "", "1.0", "")
     ]
@@ -160,7 +162,7 @@ def test_every_scan_has_a_row(tmp_path):
     )
 
 
-def test_without_usable_reference_images_rows_have_reasons(tmp_path):
+def test_without_a_usable_reference_image_each_row_has_a_reason(tmp_path):
     run_compare(tmp_path, tmp_path / "none.nii.gz")
     table, thresholds = run_evaluate(tmp_path, [record("sub-1")])
     assert table.status.tolist() == ["truth-unusable"]

@@ -1,4 +1,4 @@
-"""Steps find_brain and mask: the shipped network on a simulated head, from the file to the model's grid."""
+"""Steps find_brain and mask: the shipped network on a simulated head, from the file to the model grid."""
 
 import json
 
@@ -39,43 +39,45 @@ def head():
     return simulated_head(11, 0, 2.0)
 
 
-def find(folder, path, card, folds):
-    out = {"probability": folder / "found.nii"}
+def run_find_brain(folder, path, card, folds):
+    outputs = {"probability": folder / "brain_probability.nii"}
     params = {"affine": "strict", "echo": None, "card": card}
-    find_brain.main(job(folder, "find_brain", {"image": path, "folds": folds}, out, **params))
-    return out["probability"]
+    files = {"image": path, "folds": folds}
+    find_brain.main(job(folder, "find_brain", files, outputs, **params))
+    return outputs["probability"]
 
 
 @pytest.mark.parametrize("sequence, code", [("swi", "LPS"), ("t1", "PSR"), ("flair", "RAI")])
-def test_the_brain_of_a_head_that_it_never_saw(tmp_path, head, card, folds, sequence, code):
+def test_brain_mask_of_an_unseen_head_covers_the_brain(tmp_path, head, card, folds, sequence, code):
     scan = simulated_scan(head, 1, sequence, (1.0, 1.0, 3.0), code)
     path = tmp_path / "scan.nii.gz"
     nib.save(scan.image, path)
-    found = find(tmp_path, path, card, folds)
-    outputs = {"image": tmp_path / "resampled.nii", "facts": tmp_path / "resample.json"}
+    probability = run_find_brain(tmp_path, path, card, folds)
+    outputs = {"image": tmp_path / "resampled.nii", "sidecar": tmp_path / "resample.json"}
     params = {"space": default("input", spacing_mm=[2, 2, 2]), "filled": False}
     params |= {"affine": "strict", "echo": None}
-    given = {"image": path, "own": path, "reference": path}
-    resample.main(job(tmp_path, "resample", given, outputs, **params))
-    files = {"image": [str(outputs["image"])], "scans": [str(path)], "found": found}
-    out = {"mask": tmp_path / "mask.nii", "facts": tmp_path / "mask.json"}
+    files = {"image": path, "source": path, "reference": path}
+    resample.main(job(tmp_path, "resample", files, outputs, **params))
+    files = {"image": [str(outputs["image"])], "scans": [str(path)], "probability": probability}
+    outputs = {"mask": tmp_path / "mask.nii", "sidecar": tmp_path / "mask.json"}
     finder = {"name": "brainmask", "version": "1", "threshold": 0.5}
     params = {"affine": "strict", "echo": None, "finder": finder}
-    mask.main(job(tmp_path, "mask", files, out, **params))
-    image = nib.load(out["mask"])
+    mask.main(job(tmp_path, "mask", files, outputs, **params))
+    image = nib.load(outputs["mask"])
     brain = np.asanyarray(image.dataobj) > 0
-    index = np.argwhere(brain)
-    own = nib.affines.apply_affine(np.linalg.inv(scan.image.affine) @ image.affine, index)
-    own = np.clip(np.rint(own).astype(int), 0, np.array(scan.brain.shape) - 1)
-    assert scan.brain[tuple(own.T)].mean() > 0.9  # the template's brain has the CSF with it
-    facts = json.loads((tmp_path / "mask.json").read_text())
-    true = scan.brain.sum() * 3.0 / 1000
-    assert 0.65 * true < facts["brain_volume_ml"] < 1.05 * true
-    assert facts["mask_source"] == "brainmask 1"
-    assert facts["brain_at_edge"] < 0.02
+    model_index = np.argwhere(brain)
+    index_map = np.linalg.inv(scan.image.affine) @ image.affine
+    scan_index = np.rint(nib.affines.apply_affine(index_map, model_index)).astype(int)
+    scan_index = np.clip(scan_index, 0, np.array(scan.brain.shape) - 1)
+    assert scan.brain[tuple(scan_index.T)].mean() > 0.9
+    sidecar = json.loads((tmp_path / "mask.json").read_text())
+    reference_ml = scan.brain.sum() * 3.0 / 1000  # the reference includes the CSF
+    assert 0.65 * reference_ml < sidecar["brain_volume_ml"] < 1.05 * reference_ml
+    assert sidecar["mask_source"] == "brainmask 1"
+    assert sidecar["brain_at_edge"] < 0.02
 
 
-def test_what_is_empty_is_told_with_its_name(tmp_path, card, folds):
+def test_error_for_an_empty_image_names_the_file(tmp_path, card, folds):
     path = save_scan(tmp_path / "dark.nii.gz", 0 * noise((20, 20, 20)), np.diag([8, 8, 8, 1]))
     with pytest.raises(ScanError, match="dark.nii.gz: .*nothing to divide by"):
-        find(tmp_path, path, card, folds)
+        run_find_brain(tmp_path, path, card, folds)

@@ -1,4 +1,4 @@
-"""Step import_fold: from a zip, or from beside the card, to a fold that predicts."""
+"""Step import_fold: weights from a zip archive, or beside the card, imported as folds."""
 
 import zipfile
 from dataclasses import asdict
@@ -14,7 +14,8 @@ from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.cards.load_card import load_card
 from lesionflow.networks.inference.fold_runner import predict
-from lesionflow.networks.weights.locate import check_available, content_digest
+from lesionflow.networks.weights.availability import check_available
+from lesionflow.networks.weights.locate import content_digest
 from support.paths import REPOSITORY
 from support.stand_ins import save_function
 from support.steps import step
@@ -27,7 +28,7 @@ SHAPE = (6, 7, 9)
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    """A zip of two folds and the card of it, as authors would publish them."""
+    """A zip archive of two folds and its card, as authors would publish them."""
     folder = tmp_path_factory.mktemp("published")
     folds = []
     with zipfile.ZipFile(folder / "any.zip", "w") as archive:
@@ -55,7 +56,7 @@ def published(tmp_path_factory):
 
 @pytest.fixture
 def models(tmp_path, published):
-    """A folder of models with the zip in it, under a name of the browser's choosing."""
+    """A models folder with the archive under another name, as a browser may save it."""
     (tmp_path / "models").mkdir()
     (tmp_path / "models/download.zip").write_bytes((published / "any.zip").read_bytes())
     return tmp_path / "models"
@@ -67,7 +68,7 @@ def make_job(models, card, fold):
     return SimpleNamespace(
         rule="import_fold",
         input=[],
-        output=SimpleNamespace(facts=str(output)),
+        output=SimpleNamespace(fold=str(output)),
         params=SimpleNamespace(card=asdict(fold_spec(card, fold)), code=""),
         wildcards=SimpleNamespace(model=card["name"], fold=str(fold)),
         threads=1,
@@ -75,44 +76,46 @@ def make_job(models, card, fold):
     )
 
 
-def test_folds_of_a_zip_are_imported_one_by_one(models, published):
+def test_folds_of_an_archive_are_imported_one_by_one(models, published):
     card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
     check_available(fold_specs(card), models)
     import_fold.main(make_job(models, card, 1))
     import_fold.main(make_job(models, card, 2))
     image = np.random.default_rng(0).random((*SHAPE, 1), np.float32)
     for fold, factor in ((1, 1.0), (2, 0.5)):
-        found, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
-        np.testing.assert_array_equal(found, image * np.float32(factor))
-        known = json_sidecar.read(models / f"toy/fold-{fold}/fold.json")
-        assert (known["fold"], known["md5"]) == (fold, card["folds"][fold - 1]["md5"])
-        assert known["archive_sha256"] == card["source"]["sha256"]
+        prediction, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
+        np.testing.assert_array_equal(prediction, image * np.float32(factor))
+        fold_json = json_sidecar.read(models / f"toy/fold-{fold}/fold.json")
+        assert (fold_json["fold"], fold_json["md5"]) == (fold, card["folds"][fold - 1]["md5"])
+        assert fold_json["archive_sha256"] == card["source"]["sha256"]
     assert sorted(p.name for p in models.iterdir()) == ["download.zip", "toy"]
     assert sorted(p.name for p in (models / "toy").iterdir()) == ["fold-1", "fold-2"]
     (models / "download.zip").unlink()
-    check_available(fold_specs(card), models)  # the zip may go once its folds are imported
+    check_available(
+        fold_specs(card), models
+    )  # the archive is not needed once its folds are imported
 
 
-def test_a_users_network_beside_its_card(tmp_path, published):
-    written = yaml.safe_load((published / "toy.yaml").read_text())
-    written |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
-    (published / "own.yaml").write_text(yaml.safe_dump(written))
+def test_weights_beside_the_card_are_imported_and_left_in_place(tmp_path, published):
+    content = yaml.safe_load((published / "toy.yaml").read_text())
+    content |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
+    (published / "own.yaml").write_text(yaml.safe_dump(content))
     card = load_card(published / "own.yaml", REPOSITORY / "config/models")
     import_fold.main(make_job(tmp_path / "models", card, 1))
-    known = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
-    assert known["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
-    assert len(known["weights_sha256"]) == 64
+    fold_json = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
+    assert fold_json["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
+    assert len(fold_json["weights_sha256"]) == 64
     assert (published / "M/fold_b.tf_inference/saved_model.pb").is_file()
 
 
-@pytest.mark.parametrize("missing", ["zip", "md5", "sha256"])
-def test_missing_or_wrong_weights_stop_the_run_and_leave_no_fold(
-    models, published, missing, monkeypatch
+@pytest.mark.parametrize("problem", ["zip", "md5", "sha256"])
+def test_missing_or_wrong_weights_raise_an_error_and_leave_no_fold(
+    models, published, problem, monkeypatch
 ):
     card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
-    if missing == "zip":
+    if problem == "zip":
         (models / "download.zip").unlink()
-    elif missing == "md5":
+    elif problem == "md5":
         card["folds"][0]["md5"] = "0" * 32
     else:
         card["source"]["sha256"] = "0" * 64

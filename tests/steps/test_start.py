@@ -1,4 +1,4 @@
-"""Steps do not import at their start what takes longer than they run: they import it where they need it."""
+"""Slow imports of the steps: a step imports a slow package only in the function that needs it."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from support.heavy_imports import HEAVY
 from support.paths import REPOSITORY
 
-START = {  # slow imports of each step at its start
+SLOW_IMPORTS = {  # slow packages that each script imports when it is loaded
     "resample": [],
     "mask": ["scipy.ndimage"],
     "crop": [],
@@ -20,7 +20,7 @@ START = {  # slow imports of each step at its start
     "count": ["pandas", "scipy.ndimage"],
     "draw": ["pandas"],
 }
-IMPORTED = """
+IMPORT_STEP = """
 import importlib.util, json, sys
 sys.path.insert(0, {folder!r})
 spec = importlib.util.spec_from_file_location("step", {script!r})
@@ -29,7 +29,7 @@ print(json.dumps([name for name in {heavy!r} if name in sys.modules]))
 """
 
 
-DRAW = """
+DRAW_FIGURES = """
 import sys
 sys.path.insert(0, {folder!r})
 import numpy as np
@@ -43,16 +43,18 @@ print([name for name in {heavy!r} if name in sys.modules])
 """
 
 
-@pytest.mark.parametrize("step", START)
-def test_slow_imports_of_a_step_at_its_start(step):
+@pytest.mark.parametrize("step", SLOW_IMPORTS)
+def test_loading_a_step_imports_no_other_slow_packages(step):
     scripts = REPOSITORY / "scripts"
-    code = IMPORTED.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(ran.stdout) == START[step]
+    code = IMPORT_STEP.format(folder=str(scripts), script=str(scripts / f"{step}.py"), heavy=HEAVY)
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert json.loads(process.stdout) == SLOW_IMPORTS[step]
 
 
-def test_a_figure_is_drawn_without_slow_imports(tmp_path):
-    code = DRAW.format(folder=str(REPOSITORY / "scripts"), heavy=HEAVY)
+def test_drawing_a_figure_imports_no_slow_packages(tmp_path):
+    code = DRAW_FIGURES.format(folder=str(REPOSITORY / "scripts"), heavy=HEAVY)
     command = [sys.executable, "-c", code, str(tmp_path / "partial")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert ran.stdout == "[]\n"
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout == "[]\n"

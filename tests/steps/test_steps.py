@@ -1,4 +1,4 @@
-"""Each step's main on one small scan, with a job as Snakemake would give it."""
+"""The ``main`` of each step on one small scan, with a stand-in for Snakemake's job object."""
 
 import json
 
@@ -42,163 +42,168 @@ def run_resample(folder, scan, **params):
         job(
             folder,
             "resample",
-            {"image": scan, "own": scan, "reference": scan},
-            {"image": folder / "resampled.nii", "facts": folder / "source.json"},
+            {"image": scan, "source": scan, "reference": scan},
+            {"image": folder / "resampled.nii", "sidecar": folder / "source.json"},
             **params,
         )
     )
     return nib.load(folder / "resampled.nii")
 
 
-def test_resample_writes_the_models_grid_and_says_what_it_read(tmp_path, scan):
+def test_resample_writes_the_model_grid_and_the_digest_of_its_input(tmp_path, scan):
     image = run_resample(tmp_path, scan)
     assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
     assert image.shape == (27, 29, 26)  # 30 x 0.9, 32 x 0.9, 14 x 1.8 mm, rounded up
-    facts = json.loads((tmp_path / "source.json").read_text())
-    assert facts["nonfinite_voxels"] == 0
-    assert len(facts["input_sha256"]) == 64
+    sidecar = json.loads((tmp_path / "source.json").read_text())
+    assert sidecar["nonfinite_voxels"] == 0
+    assert len(sidecar["input_sha256"]) == 64
     assert (tmp_path / "resample.log").read_text().endswith("DONE\n")
 
 
-def test_a_step_that_fails_says_so_in_its_log_and_leaves_nothing(tmp_path):
-    flat = save_scan(tmp_path / "flat.nii", np.full((5, 5, 5), 3.0, np.float32))
+def test_failed_step_logs_its_failure_and_leaves_no_output(tmp_path):
+    constant = save_scan(tmp_path / "constant.nii", np.full((5, 5, 5), 3.0, np.float32))
     with pytest.raises(ScanError, match="every voxel is 3"):
-        run_resample(tmp_path, flat)
+        run_resample(tmp_path, constant)
     assert "FAILED: " in (tmp_path / "resample.log").read_text().splitlines()[-1]
     assert not (tmp_path / "resampled.nii").exists()
 
 
-def test_two_channels_that_do_not_meet_are_an_error_with_the_numbers(tmp_path, scan):
-    away = AFFINE.copy()
-    away[0, 3] += 900
-    other = save_scan(tmp_path / "other.nii", blobs([]), away)
-    files = {"image": other, "own": other, "reference": scan}
-    outputs = {"image": tmp_path / "a.nii", "facts": tmp_path / "a.json"}
+def test_error_for_channels_that_do_not_overlap_states_their_extents(tmp_path, scan):
+    shifted = AFFINE.copy()
+    shifted[0, 3] += 900
+    other = save_scan(tmp_path / "other.nii", blobs([]), shifted)
+    files = {"image": other, "source": other, "reference": scan}
+    outputs = {"image": tmp_path / "a.nii", "sidecar": tmp_path / "a.json"}
     params = {"affine": "strict", "echo": None, "space": default("input"), "filled": False}
     with pytest.raises(ScanError, match="do not overlap.*914"):
         resample.main(job(tmp_path, "resample", files, outputs, **params))
 
 
-def test_from_mask_to_picture(tmp_path, scan):
+def test_steps_from_mask_to_figure(tmp_path, scan):
     run_resample(tmp_path, scan)
     brain = np.zeros((30, 32, 14), np.uint8)
     brain[2:-2, 2:-2, 1:-1] = 1
-    given = save_scan(tmp_path / "mask.nii.gz", brain, AFFINE)
-    outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
-    files = {"image": [str(tmp_path / "resampled.nii")], "scans": [str(scan)], "mask": given}
+    provided_mask = save_scan(tmp_path / "mask.nii.gz", brain, AFFINE)
+    outputs = {"mask": tmp_path / "brain.nii", "sidecar": tmp_path / "mask.json"}
+    files = {"image": [str(tmp_path / "resampled.nii")], "scans": [str(scan)]}
+    files["mask"] = provided_mask
     mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, finder=None))
-    facts = json.loads((tmp_path / "mask.json").read_text())
-    expected = brain.sum() * 0.9 * 0.9 * 1.8 / 1000
-    assert facts["brain_volume_ml"] == pytest.approx(expected, rel=0.06)
+    sidecar = json.loads((tmp_path / "mask.json").read_text())
+    expected_ml = brain.sum() * 0.9 * 0.9 * 1.8 / 1000
+    assert sidecar["brain_volume_ml"] == pytest.approx(expected_ml, rel=0.06)
 
-    outputs = {name: tmp_path / f"cropped-{name}.nii" for name in ("image", "mask")}
-    outputs["facts"] = tmp_path / "crop.json"
+    cropped = {name: tmp_path / f"cropped-{name}.nii" for name in ("image", "mask")}
+    cropped["sidecar"] = tmp_path / "crop.json"
     files = {"images": [str(tmp_path / "resampled.nii")], "mask": tmp_path / "brain.nii"}
-    crop.main(job(tmp_path, "crop", files, outputs, space=default("input", shape=[32, 34, 30])))
-    assert nib.load(outputs["mask"]).shape == (32, 34, 30)
+    crop.main(job(tmp_path, "crop", files, cropped, space=default("input", shape=[32, 34, 30])))
+    assert nib.load(cropped["mask"]).shape == (32, 34, 30)
     assert json.loads((tmp_path / "crop.json").read_text()) == {"brain_outside_box": 0}
 
-    files = {"image": outputs["image"], "mask": outputs["mask"]}
-    preproc = {"image": tmp_path / "preproc.nii.gz", "facts": tmp_path / "normalize.json"}
+    files = {"image": cropped["image"], "mask": cropped["mask"]}
+    normalized = {"image": tmp_path / "preproc.nii.gz", "sidecar": tmp_path / "normalize.json"}
     steps = CARD["input"]["normalize"]
     normalize.main(
-        job(tmp_path, "normalize", files, preproc, channels=["swi"], steps=steps, mask=None)
+        job(tmp_path, "normalize", files, normalized, channels=["swi"], steps=steps, mask=None)
     )
-    seen = nib.load(preproc["image"])
-    assert seen.get_fdata().max() == 1
+    network_input = nib.load(normalized["image"])
+    assert network_input.get_fdata().max() == 1
 
-    folds, facts = [], []
+    folds, sidecars = [], []
     for number, factor in enumerate((1.0, 0.9), start=1):
         folds.append(str(tmp_path / f"fold{number}.nii.gz"))
-        facts.append(str(tmp_path / f"fold{number}.json"))
-        inside = nib.load(outputs["mask"]).get_fdata()
-        save(folds[-1], (seen.get_fdata() * factor * inside).astype(np.float32), seen.affine)
-        how = {"backend": "b", "device": "cpu", "precision": "float32", "weights_sha256": "0" * 64}
-        (tmp_path / f"fold{number}.json").write_text(json.dumps(how))
-    mean = {
+        sidecars.append(str(tmp_path / f"fold{number}.json"))
+        cropped_brain = nib.load(cropped["mask"]).get_fdata()
+        probability = network_input.get_fdata() * factor * cropped_brain
+        save(folds[-1], probability.astype(np.float32), network_input.affine)
+        metadata = {"backend": "b", "device": "cpu", "precision": "float32"}
+        metadata["weights_sha256"] = "0" * 64
+        (tmp_path / f"fold{number}.json").write_text(json.dumps(metadata))
+    averaged = {
         "probability": tmp_path / "mean.nii.gz",
         "spread": tmp_path / "std.nii.gz",
-        "facts": tmp_path / "average.json",
+        "sidecar": tmp_path / "average.json",
     }
-    files = {"folds": folds, "facts": facts, "mask": outputs["mask"], "scan": scan}
+    files = {"folds": folds, "sidecars": sidecars, "mask": cropped["mask"], "scan": scan}
     params = {"labels": {1: "cmb"}, "activation": "sigmoid", "cleaned": False}
     params |= {"affine": "strict", "echo": None, "space": default("input")}
-    average_folds.main(job(tmp_path, "average_folds", files, mean, n_folds=2, **params))
-    assert nib.load(mean["probability"]).get_fdata().max() == pytest.approx(0.95, abs=1e-5)
+    average_folds.main(job(tmp_path, "average_folds", files, averaged, n_folds=2, **params))
+    assert nib.load(averaged["probability"]).get_fdata().max() == pytest.approx(0.95, abs=1e-5)
     with pytest.raises(ValueError, match="3 folds"):
-        average_folds.main(job(tmp_path, "average_folds", files, mean, n_folds=3, **params))
+        average_folds.main(job(tmp_path, "average_folds", files, averaged, n_folds=3, **params))
 
-    labels = {"labels": tmp_path / "threshold.nii.gz"}
-    files = {"probability": mean["probability"]}
-    threshold.main(job(tmp_path, "threshold", files, labels, activation="sigmoid", threshold=0.85))
-    second = {"input_sha256": "2" * 64, "nonfinite_voxels": 9}  # of a channel after the reference
-    (tmp_path / "second.json").write_text(json.dumps(second))
+    thresholded = {"labels": tmp_path / "threshold.nii.gz"}
+    files = {"probability": averaged["probability"]}
+    params = {"activation": "sigmoid", "threshold": 0.85}
+    threshold.main(job(tmp_path, "threshold", files, thresholded, **params))
+    second_channel = {"input_sha256": "2" * 64, "nonfinite_voxels": 9}
+    (tmp_path / "second.json").write_text(json.dumps(second_channel))
     counted = {
         "lesions": tmp_path / "lesions.nii.gz",
         "labels": tmp_path / "dseg.nii.gz",
-        "facts": tmp_path / "dseg.json",
+        "sidecar": tmp_path / "dseg.json",
         "table": tmp_path / "lesions.tsv",
         "volumes": tmp_path / "volumes.tsv",
     }
     files = {
-        "labels": labels["labels"],
-        "probability": mean["probability"],
+        "labels": thresholded["labels"],
+        "probability": averaged["probability"],
         "folds": folds,
-        "mask": outputs["mask"],
+        "mask": cropped["mask"],
         "scan": scan,
-        "facts": [str(tmp_path / n) for n in ("mask.json", "crop.json", "average.json")],
-        "channel_facts": [
+        "sidecars": [str(tmp_path / n) for n in ("mask.json", "crop.json", "average.json")],
+        "channel_sidecars": [
             str(tmp_path / n) for n in ("source.json", "second.json", "normalize.json")
         ],
     }
     params = {"affine": "strict", "echo": None, "output": default("output", **CARD["output"])}
     params |= {"postprocess": default("postprocess", **CARD["postprocess"]), "version": "v0"}
     count.main(job(tmp_path, "count", files, counted, **params))
-    first = json.loads((tmp_path / "source.json").read_text())
-    told = json.loads(counted["facts"].read_text())
-    assert (told["input_sha256"], told["nonfinite_voxels"]) == (first["input_sha256"], 9)
+    reference_channel = json.loads((tmp_path / "source.json").read_text())
+    scan_sidecar = json.loads(counted["sidecar"].read_text())
+    assert scan_sidecar["input_sha256"] == reference_channel["input_sha256"]
+    assert scan_sidecar["nonfinite_voxels"] == 9  # the sum over the channels
     volumes = pd.read_csv(counted["volumes"], sep="\t")
     assert volumes["count"].tolist() == [2]
     table = pd.read_csv(counted["table"], sep="\t")
     assert table.fold_agreement.tolist() == [1.0, 1.0]
 
-    native = {n: tmp_path / f"orig-{n}.nii.gz" for n in ("probability", "lesions", "labels")}
+    restored = {n: tmp_path / f"orig-{n}.nii.gz" for n in ("probability", "lesions", "labels")}
     files = {
         "scan": scan,
-        "probability": mean["probability"],
+        "probability": averaged["probability"],
         "lesions": counted["lesions"],
         "table": counted["table"],
         "labels": counted["labels"],
     }
     params = {"affine": "strict", "echo": None, "labels": {1: "cmb"}, "activation": "sigmoid"}
-    restore.main(job(tmp_path, "restore", files, native, **params))
-    numbers = np.asanyarray(nib.load(native["lesions"]).dataobj)
+    restore.main(job(tmp_path, "restore", files, restored, **params))
+    lesion_map = np.asanyarray(nib.load(restored["lesions"]).dataobj)
     bright = np.asanyarray(nib.load(scan).dataobj) > 300
-    assert (numbers[bright] > 0).mean() > 0.9
+    assert (lesion_map[bright] > 0).mean() > 0.9
     for row in table.itertuples():
-        assert numbers[row.i, row.j, row.k] == row.lesion
+        assert lesion_map[row.i, row.j, row.k] == row.lesion
 
     files = {
-        "image": [str(preproc["image"])],
-        "mask": outputs["mask"],
+        "image": [str(normalized["image"])],
+        "mask": cropped["mask"],
         "lesions": counted["lesions"],
         "labels": counted["labels"],
         "table": counted["table"],
-        "facts": counted["facts"],
+        "sidecar": counted["sidecar"],
     }
     params = {"output": {"activation": "sigmoid", "labels": {1: "cmb"}}}
     draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}, **params))
     assert (tmp_path / "qc.png").stat().st_size > 5000
 
 
-def test_a_hole_in_any_channel_stops_the_scan(tmp_path, scan):
+def test_non_finite_voxels_of_any_channel_inside_the_brain_are_an_error(tmp_path, scan):
     run_resample(tmp_path, scan)
     brain = save_scan(tmp_path / "mask.nii.gz", np.ones((30, 32, 14), np.uint8), AFFINE)
-    other = blobs([])
-    other[15, 15, 7] = np.nan
-    other = save_scan(tmp_path / "other.nii.gz", other, AFFINE)
+    data = blobs([])
+    data[15, 15, 7] = np.nan
+    other = save_scan(tmp_path / "other.nii.gz", data, AFFINE)
     files = {"image": [str(tmp_path / "resampled.nii")], "mask": brain}
     files["scans"] = [str(scan), str(other)]
-    outputs = {"mask": tmp_path / "brain.nii", "facts": tmp_path / "mask.json"}
+    outputs = {"mask": tmp_path / "brain.nii", "sidecar": tmp_path / "mask.json"}
     with pytest.raises(ScanError, match="other.nii.gz: 1 voxels inside the brain"):
         mask.main(job(tmp_path, "mask", files, outputs, affine="strict", echo=None, finder=None))

@@ -45,7 +45,7 @@ def client(code, temporary, *words, executable=sys.executable, **options):
     """A process that runs a test's code, with its sockets in the folder ``temporary``."""
     start = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY / 'tests')!r}); import support\n"
-        "from lesionflow.workflow.processes import sockets; sockets.LONGEST = 200\n"
+        "from lesionflow.workflow.processes import sockets; sockets.MAX_FOLDER_LENGTH = 200\n"
     )
     return subprocess.Popen(
         [executable, "-c", start + code, *words],

@@ -1,4 +1,4 @@
-"""Figures that the benchmark reads from a run, its ratios, and its page."""
+"""Figures that the benchmark reads from the files of a run, ratios, and the page of results."""
 
 import time
 
@@ -14,7 +14,7 @@ def write(path, text):
     path.write_text(text)
 
 
-def test_step_seconds_are_summed_over_jobs_and_peak_memory_is_the_largest(tmp_path):
+def test_step_time_is_the_sum_over_jobs_and_peak_memory_the_maximum(tmp_path):
     for n, (seconds, peak) in enumerate([("1.5", "100.2"), ("2.5", "90"), ("0.2", "NA")]):
         write(tmp_path / f"benchmarks/crop/m/{n}.tsv", f"s\tmax_rss\n{seconds}\t{peak}\n")
     write(tmp_path / "benchmarks/predict_fold/m/1.tsv", "s\tmax_rss\n1\t20\n")
@@ -32,8 +32,8 @@ def test_step_seconds_are_summed_over_jobs_and_peak_memory_is_the_largest(tmp_pa
     assert steps["predict_fold"]["peak_mb"] == 950
 
 
-def test_largest_size_of_a_scan_is_recorded_while_files_are_written_and_removed(tmp_path):
-    work = tmp_path / "sub-02" / "work"  # a parent folder with the name of a scan is ignored
+def test_largest_size_of_a_scan_is_recorded_while_files_change(tmp_path):
+    work = tmp_path / "sub-02" / "work"  # a parent folder with the name of a scan does not count
     with benchmark_page.largest_sizes(work, ["sub-01", "sub-02"], interval_s=0.01) as largest:
         write(work / "m/sub-01/anat/a.nii", "x" * 3000)
         write(work / "m/sub-01/anat/b.nii", "x" * 2000)
@@ -46,7 +46,7 @@ def test_largest_size_of_a_scan_is_recorded_while_files_are_written_and_removed(
     assert benchmark_page.sizes(work, ["sub-01"]) == pytest.approx({"sub-01": 0.002})
 
 
-def test_difference_between_two_runs(tmp_path):
+def test_difference_counts_rows_that_differ_between_two_runs(tmp_path):
     for folder, value, x in (("first", 0.5, "1.0"), ("second", 0.25, "2.0")):
         path = tmp_path / folder / "results/m/a_probseg.nii.gz"
         path.parent.mkdir(parents=True)

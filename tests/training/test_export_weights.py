@@ -7,7 +7,7 @@ from lesionflow.training.export_weights import with_digests
 from support.paths import REPOSITORY
 
 
-def test_the_md5_of_new_weights_is_written_to_the_card():
+def test_md5_of_exported_weights_is_written_to_the_card():
     text = (REPOSITORY / "config/models/demo-cmb.yaml").read_text()
     card = yaml.safe_load(with_digests(text, {"fold-2.keras": "ab" * 16}))
     assert card["folds"][1]["md5"] == "ab" * 16 != card["folds"][0]["md5"]

@@ -6,16 +6,16 @@ from lesionflow.training.microbleed_scores import scores
 from support.spheres import spheres
 
 
-def test_scores_by_hand():
+def test_scores_equal_values_computed_by_hand():
     with_lesions = spheres(((10, 10, 10), 1.2), ((30, 30, 30), 3))
     without_lesions = spheres()
     probability = np.zeros((40, 40, 40))
     probability[30:32, 30, 30] = 0.9  # overlaps the large lesion
-    probability[20, 20, 20] = 0.9  # false positive
-    probability[10, 10, 10] = 0.5  # on the small lesion, but not above the threshold
-    false_positive = np.zeros((40, 40, 40))
-    false_positive[1:8, 1:8, 1:8] = 0.9
-    table = scores([probability, false_positive], [with_lesions, without_lesions])
+    probability[20, 20, 20] = 0.9  # no lesion here
+    probability[10, 10, 10] = 0.5  # not above the threshold
+    false = np.zeros((40, 40, 40))
+    false[1:8, 1:8, 1:8] = 0.9
+    table = scores([probability, false], [with_lesions, without_lesions])
     assert table["all"] == {
         "lesions": 2,
         "found": 1,
@@ -32,24 +32,24 @@ def test_scores_by_hand():
     assert table["by_diameter"]["3 to 5 mm"]["sensitivity"] is None
 
 
-def test_small_lesions_are_neither_missed_nor_false_positives():
+def test_small_lesions_count_neither_as_missed_nor_as_false_positives():
     example = spheres(((10, 10, 10), 0.8), ((30, 30, 30), 3))
     probability = np.zeros((40, 40, 40))
     probability[10, 10, 10] = probability[30, 30, 30] = 0.9
-    table = scores([probability], [example])
-    assert table["all"]["lesions"] == table["all"]["found"] == 1
-    assert table["all"]["false_positives"] == 0
+    metrics = scores([probability], [example])
+    assert metrics["all"]["lesions"] == metrics["all"]["found"] == 1
+    assert metrics["all"]["false_positives"] == 0
     assert scores([0 * probability], [example])["all"]["lesions"] == 1
 
 
-def test_the_place_of_a_false_positive_is_that_of_most_voxels():
+def test_place_of_a_false_positive_is_that_of_most_voxels():
     example = spheres(((10, 10, 10), 3))
     example.place[20:] = 2
     probability = np.zeros((40, 40, 40))
     probability[19:23, 5, 5] = 0.9
-    by_place = scores([probability], [example])["by_place"]
-    assert by_place["infratentorial"]["false_positives"] == 1
-    assert by_place["lobar"] == {**by_place["lobar"], "lesions": 1, "false_positives": 0}
+    metrics = scores([probability], [example])["by_place"]
+    assert metrics["infratentorial"]["false_positives"] == 1
+    assert metrics["lobar"] == {**metrics["lobar"], "lesions": 1, "false_positives": 0}
 
 
 def test_detections_outside_the_brain_are_ignored():

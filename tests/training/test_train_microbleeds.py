@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 
 from lesionflow.training import train_microbleeds
-from lesionflow.training.microbleed_examples import SHAPE
+from lesionflow.training.microbleed_examples import (
+    SHAPE,
+)
 from support.spheres import spheres
 
 
-def test_each_fold_holds_out_another_third():
+def test_each_example_is_held_out_in_one_fold():
     examples = list(range(9))
-    folds = [train_microbleeds.split_fold(examples, fold) for fold in (1, 2, 3)]
-    assert sorted(n for _, held_out in folds for n in held_out) == examples
-    assert all(sorted(training + held_out) == examples for training, held_out in folds)
+    splits = [train_microbleeds.split_fold(examples, fold) for fold in (1, 2, 3)]
+    assert sorted(n for _, held_out in splits for n in held_out) == examples
+    assert all(sorted(training + held_out) == examples for training, held_out in splits)
 
 
-def test_patches_depend_on_the_seed_and_cover_lesions():
+def test_patches_depend_only_on_the_seed_and_contain_lesions():
     example = spheres(((80, 100, 90), 3), shape=SHAPE)
     first, masks = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
     again, _ = next(train_microbleeds.patches([example], np.random.default_rng(4), 12))
@@ -25,13 +27,13 @@ def test_patches_depend_on_the_seed_and_cover_lesions():
     assert first.min() >= 0 and first.max() <= 1
 
 
-def test_each_false_positive_has_its_voxel_of_highest_probability():
+def test_peaks_of_false_positives_are_sorted_by_probability():
     example = spheres(((10, 10, 10), 3))
     probability = np.zeros((1, 40, 40, 40, 1), np.float32)
     probability[0, 12, 10, 10] = 0.99  # on the lesion
     probability[0, 20, 20, 20:23, 0] = 0.4, 0.6, 0.5
     probability[0, 30, 30, 30] = 0.9
-    probability[0, 5, 30, 30] = 0.3  # not above the threshold
+    probability[0, 5, 30, 30] = 0.3  # not above
 
     class Model:
         def predict_on_batch(self, image):
@@ -44,7 +46,7 @@ def test_each_false_positive_has_its_voxel_of_highest_probability():
 
 
 @pytest.mark.slow
-def test_the_lesion_loss_is_zero_for_the_reference():
+def test_lesion_loss_is_zero_for_the_reference():
     reference = np.zeros((1, 16, 16, 16, 1), np.float32)
     reference[0, 8, 8, 8] = 1
     loss = train_microbleeds.lesion_loss

@@ -10,4 +10,4 @@ def test_a_successful_run_removes_partial_tables_and_no_other_file(tmp_path, mon
         (tmp_path / f"results/{name}.partial.csv").touch()
     partial_tables.remove()
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["mine.partial.csv"]
-    partial_tables.remove()  # and where there is none
+    partial_tables.remove()  # without any partial table

@@ -8,7 +8,7 @@ from support.card_files import put, write_card
 from support.paths import REPOSITORY
 
 
-def test_labels_that_give_two_columns_one_name_are_refused(tmp_path):
+def test_labels_that_result_in_duplicate_column_names_raise(tmp_path):
     path = write_card(
         tmp_path, put("output", {"labels": {1: "a", 2: "a_soft"}, "soft_volumes": True})
     )

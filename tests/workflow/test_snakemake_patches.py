@@ -1,4 +1,4 @@
-"""Patches of Snakemake: nothing that it does changes, and each is used by the release that is installed."""
+"""Patches of Snakemake: its behaviour stays the same, and the installed release uses each of them."""
 
 import asyncio
 import atexit
@@ -26,8 +26,8 @@ from support import SCRIPTS
 
 @pytest.fixture
 def unpatched(monkeypatch):
-    """``parse_uri`` and ``get_function_params`` as Snakemake has them; all is patched until the test ends."""
-    importlib.import_module("snakemake.cli")  # which imports all of Snakemake
+    """Original ``parse_uri`` and ``get_function_params``; all patches are applied until the test ends."""
+    importlib.import_module("snakemake.cli")  # imports all of Snakemake
     functions = snakemake.sourcecache.parse_uri, snakemake.common.get_function_params
     scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     for owner, name in (
@@ -49,14 +49,14 @@ def unpatched(monkeypatch):
     gc.set_threshold(*thresholds)
 
 
-def test_a_uri_is_parsed_as_before_and_once(unpatched):
+def test_uris_are_parsed_as_without_the_patch_and_once(unpatched):
     parse_uri = unpatched[0]
     for uri in ("/data/repository/scripts/mask.py", "scripts/mask.py", "https://a.org/b.py?c=1"):
         assert snakemake.sourcecache.parse_uri(uri)._asdict() == parse_uri(uri)._asdict()
     assert snakemake.sourcecache.parse_uri("/a.py") is snakemake.sourcecache.parse_uri("/a.py")
 
 
-def test_snakemake_parses_the_paths_of_scripts_with_it(unpatched):
+def test_snakemake_uses_the_cached_parser_for_paths_of_scripts(unpatched):
     before = snakemake.sourcecache.parse_uri.cache_info()
     snakemake.sourcecache.LocalSourceFile("/data/scripts/of this test.py").get_cache_path()
     after = snakemake.sourcecache.parse_uri.cache_info()
@@ -72,7 +72,7 @@ def test_snakemake_parses_the_paths_of_scripts_with_it(unpatched):
         max,
     ],
 )
-def test_parameters_of_a_function_are_those_of_before(unpatched, function):
+def test_parameters_of_functions_are_those_without_the_patch(unpatched, function):
     get_function_params = unpatched[1]
     if function is max:  # has no signature: the same error at every call
         for _ in range(2):
@@ -85,7 +85,7 @@ def test_parameters_of_a_function_are_those_of_before(unpatched, function):
 
 @pytest.fixture
 def hashed(unpatched, tmp_path, monkeypatch):
-    """A file, a function that returns Snakemake's checksum of it, and the names of the files that were read."""
+    """A file, a function that returns Snakemake's checksum of it, and the list of files that were hashed."""
     path, read, digest = tmp_path / "scan.nii", [], hashlib.file_digest
     path.write_text("first")
 
@@ -108,16 +108,16 @@ def sha256(content):
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
-def test_a_file_is_hashed_once_while_it_stays_the_same(hashed):
+def test_an_unchanged_file_is_hashed_once(hashed):
     path, checksum, read = hashed
     assert [checksum(100) for _ in range(3)] == 3 * [sha256("first")]
     assert read == [str(path)]
-    assert checksum(3) is None  # larger than what was asked for
+    assert checksum(3) is None  # the file is larger than the limit
     assert checksum(100, algorithm="md5").startswith("md5:")
     assert checksum(100) == sha256("first")
 
 
-def test_the_checksum_of_a_file_in_remote_storage_is_never_cached(unpatched, tmp_path, monkeypatch):
+def test_checksums_of_files_in_remote_storage_are_not_cached(unpatched, tmp_path, monkeypatch):
     """The local copy may be older."""
     (tmp_path / "scan.nii").write_text("copy")
     remote = iter(["sha256:1", "sha256:2"])
@@ -133,25 +133,25 @@ def test_the_checksum_of_a_file_in_remote_storage_is_never_cached(unpatched, tmp
     assert [asyncio.run(file.checksum(100)) for _ in "12"] == ["sha256:1", "sha256:2"]
 
 
-@pytest.mark.parametrize("how", ["written", "written, mtime restored", "replaced", "removed"])
-def test_a_changed_file_is_hashed_again(hashed, how):
+@pytest.mark.parametrize("change", ["written", "written, mtime restored", "replaced", "removed"])
+def test_a_changed_file_is_hashed_again(hashed, change):
     path, checksum, _ = hashed
     checksum(100)
     time.sleep(0.05)  # file systems count time in steps of some milliseconds
     times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    if how == "removed":
+    if change == "removed":
         path.unlink()
         assert checksum(100) is None
         path.write_text("again")
         assert checksum(100) == sha256("again")
         return
-    if how == "replaced":
+    if change == "replaced":
         new = path.with_name("new")
         new.write_text("other")
         new.replace(path)
     else:
         path.write_text("other")
-    if how == "written, mtime restored":
+    if change == "written, mtime restored":
         os.utime(path, ns=times)
     assert checksum(100) == sha256("other")
 
@@ -170,8 +170,8 @@ selector = JobScheduler.job_selector
 
 
 def job_selector(self, jobs):
-    with open("looks", "a") as looks:
-        print(len(jobs), file=looks)
+    with open("evaluations", "a") as evaluations:
+        print(len(jobs), file=evaluations)
     return selector(self, jobs)
 
 
@@ -200,23 +200,24 @@ onsuccess:
 
 
 def many_jobs(folder, *args):
-    """How many jobs are ready at each look of Snakemake for jobs, in a run of 20 small ones."""
+    """Number of ready jobs at each evaluation by the scheduler, in a run of 20 small jobs."""
     (folder / "Snakefile").write_text(MANY_JOBS)
     command = [sys.executable, "-m", "snakemake", "--scheduler", "greedy", *args]
     subprocess.run([*command, "--config", f"scripts={SCRIPTS}"], cwd=folder, check=True, timeout=90)
     assert len(list(folder.glob("*.txt"))) == 20
-    return [int(line) for line in (folder / "looks").read_text().split()]
+    return [int(line) for line in (folder / "evaluations").read_text().split()]
 
 
 @pytest.mark.slow
-def test_snakemake_looks_for_jobs_when_one_has_ended_and_inspects_functions_once(tmp_path):
-    assert len(many_jobs(tmp_path, "--cores", "2")) <= 20 + 2  # some 60 with a timer for each look
+def test_ready_jobs_are_evaluated_at_the_end_of_a_job_and_functions_inspected_once(tmp_path):
+    ready = many_jobs(tmp_path, "--cores", "2")
+    assert len(ready) <= 20 + 2  # about 60 with a timer for each evaluation
     assert max(json.loads((tmp_path / "caches.json").read_text())) > 0
 
 
 @pytest.mark.slow
-def test_jobs_held_back_by_the_rate_limit_start_when_it_allows_them(tmp_path):
-    """No running job is left whose end would make Snakemake look: only a timer does."""
+def test_jobs_delayed_by_the_rate_limit_start_when_it_allows_them(tmp_path):
+    """No running job is left whose end would trigger an evaluation: only a timer does."""
     ready = many_jobs(tmp_path, "--cores", "20", "--max-jobs-per-timespan", "5/1s")
     assert {20, 15, 10, 5} <= set(ready)  # five of them start at a time
 
@@ -230,11 +231,11 @@ def test_jobs_held_back_by_the_rate_limit_start_when_it_allows_them(tmp_path):
         pytest.param(SimpleNamespace(timespan=1, get_free_jobs=lambda: 9), 10, True, id="other"),
     ],
 )
-def test_a_timer_is_set_where_the_rate_limit_is_reached(unpatched, limit, delay, set_again):
+def test_a_timer_is_set_when_the_rate_limit_is_reached(unpatched, limit, delay, set_again):
     scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
-    ended = threading.Semaphore(0)
-    waiting = SimpleNamespace(job_rate_limiter=limit, _open_jobs=ended)
-    scheduler._schedule_reevalutation(waiting, delay)
+    open_jobs = threading.Semaphore(0)
+    job_scheduler = SimpleNamespace(job_rate_limiter=limit, _open_jobs=open_jobs)
+    scheduler._schedule_reevalutation(job_scheduler, delay)
     timers = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
     for timer in timers:
         timer.cancel()
@@ -242,7 +243,7 @@ def test_a_timer_is_set_where_the_rate_limit_is_reached(unpatched, limit, delay,
     assert [timer.interval for timer in timers] == [delay] * set_again
 
 
-def test_another_release_without_these_names_is_left_alone(unpatched, monkeypatch):
+def test_a_release_without_the_patched_functions_is_not_changed(unpatched, monkeypatch):
     scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     monkeypatch.delattr(snakemake.rules, "get_function_params")
     monkeypatch.delattr(snakemake.io._IOFile, "checksum")

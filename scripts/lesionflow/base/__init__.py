@@ -1,1 +1,1 @@
-"""What every other package builds on: errors, paths, atomic writes, digests, the job log."""
+"""Basics of all other packages: errors, paths of files, atomic writes, digests, the job log."""

@@ -1,4 +1,4 @@
-"""Digests of code and files, so that reruns follow content."""
+"""Digests of code and files: a step runs again if one of them has changed."""
 
 import ast
 import hashlib
@@ -19,38 +19,38 @@ def sha256_file(path: str | Path) -> str:
 
 
 def sources(script: Path, root: Path | None = None) -> tuple[Path, ...]:
-    """The files that decide what a script does, sorted: itself, the modules it imports, and their data files.
+    """The files that determine what a script does, sorted: itself, the modules it imports, and their data files.
 
-    Imports are followed through packages of any depth: absolute and relative ones, inside functions as well,
-    and ``importlib.import_module`` of a literal name. The ``__init__.py`` of every package on the way counts,
-    since Python runs it. Only modules below ``root`` count: installed packages have their versions in the
-    environment. A data file counts where a module names it by a literal path beside the module, such as
-    ``"templates/page.html"``; a folder named so counts with all that is in it.
+    Imports are followed through packages of any depth: absolute and relative ones, those inside functions,
+    and ``importlib.import_module`` of a literal name. The ``__init__.py`` of each package on the path is included,
+    since Python runs it. Modules outside ``root`` are not: the environment fixes the versions of installed
+    packages. A data file is included if a module names it by a literal path relative to the module, such as
+    ``"templates/page.html"``; a folder named in this way is included with all its files.
 
     Parameters
     ----------
     script
         A Python file.
     root
-        Folder that top-level modules are imported from; by default that of the script.
+        Folder from which top-level modules are imported; by default that of the script.
     """
     root = (script.parent if root is None else root).resolve()
-    found: set[Path] = set()
-    waiting = [script.resolve()]
-    while waiting:
-        source = waiting.pop()
-        if source in found:
+    visited: set[Path] = set()
+    queue = [script.resolve()]
+    while queue:
+        source = queue.pop()
+        if source in visited:
             continue
-        found.add(source)
+        visited.add(source)
         if source.suffix == ".py":
-            waiting += _used(source, root, source.read_bytes())
-    return tuple(sorted(found))
+            queue += _direct_sources(source, root, source.read_bytes())
+    return tuple(sorted(visited))
 
 
 def code_digest(script: Path, root: Path | None = None) -> str:
-    """Digest of what a script does: 16 hexadecimal digits over its ``sources``.
+    """Digest of the ``sources`` of a script, 16 hexadecimal digits.
 
-    Comments, docstrings and formatting do not count: code is written anew from its syntax tree.
+    Comments, docstrings and formatting do not change it: code is generated anew from its syntax tree.
     """
     texts = [
         _code(source.read_bytes()) if source.suffix == ".py" else sha256_file(source)
@@ -62,19 +62,19 @@ def code_digest(script: Path, root: Path | None = None) -> str:
 def code_digests(folder: Path, store: Path) -> dict[str, str]:
     """``code_digest`` of every script directly in a folder, by the script's name.
 
-    Kept in the file ``store`` as long as the content of all files below the folder stays the same: every
-    call of Snakemake and every cluster job asks for them, and parsing all modules takes a second.
+    They are stored in the file ``store`` and computed again if any file below the folder has changed: every
+    call of Snakemake and every cluster job needs them, and parsing all modules takes a second.
     """
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != store and "__pycache__" not in path.parts:
             content.update(f"{path.relative_to(folder)}\0{sha256_file(path)}\0".encode())
     try:
-        kept = json.loads(store.read_text(encoding="utf-8"))
-        if kept["content"] == content.hexdigest():
-            return kept["digests"]
+        stored = json.loads(store.read_text(encoding="utf-8"))
+        if stored["content"] == content.hexdigest():
+            return stored["digests"]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # none yet, or another version's
+        pass  # not written yet, or by another version
     digests = {script.stem: code_digest(script) for script in sorted(folder.glob("*.py"))}
     with write_atomically(store) as partial:
         text = json.dumps({"content": content.hexdigest(), "digests": digests})
@@ -82,7 +82,7 @@ def code_digests(folder: Path, store: Path) -> dict[str, str]:
     return digests
 
 
-@cache  # most modules serve several steps
+@cache  # several steps import the same modules
 def _code(text: bytes) -> str:
     """The code of a module without comments and docstrings."""
     tree = ast.parse(text)
@@ -93,20 +93,20 @@ def _code(text: bytes) -> str:
 
 
 @cache
-def _used(source: Path, root: Path, text: bytes) -> tuple[Path, ...]:
-    """The files below ``root`` that a module uses by itself."""
+def _direct_sources(source: Path, root: Path, text: bytes) -> tuple[Path, ...]:
+    """The files below ``root`` that a module imports or names directly."""
     tree = ast.parse(text, str(source))
-    found: dict[Path, None] = {}
-    for name in _imported(tree, _package(source, root)):
-        found.update(dict.fromkeys(_files_of(name, root)))
+    files: dict[Path, None] = {}
+    for name in _imported_names(tree, _package(source, root)):
+        files.update(dict.fromkeys(_module_files(name, root)))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.update(dict.fromkeys(_data_files(source, node.value)))
-    return tuple(found)
+            files.update(dict.fromkeys(_data_files(source, node.value)))
+    return tuple(files)
 
 
-def _imported(tree: ast.Module, package: list[str]) -> Iterator[str]:
-    """Dotted names that a module imports; of ``from a import b`` both ``a`` and ``a.b``."""
+def _imported_names(tree: ast.Module, package: list[str]) -> Iterator[str]:
+    """Dotted names that a module imports; for ``from a import b`` both ``a`` and ``a.b``."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -126,20 +126,20 @@ def _name(function: ast.expr) -> str:
 
 
 def _package(source: Path, root: Path) -> list[str]:
-    """Names of the packages that a module lies in, outermost first."""
+    """Names of the packages that contain a module, outermost first."""
     folder = source.parent
     return list(folder.relative_to(root).parts) if folder.is_relative_to(root) else []
 
 
-def _files_of(name: str, root: Path) -> Iterator[Path]:
-    """The files below ``root`` that importing a dotted name runs: its packages' ``__init__.py`` and its own."""
+def _module_files(name: str, root: Path) -> Iterator[Path]:
+    """The files below ``root`` that run when a dotted name is imported: ``__init__.py`` of packages, and the module."""
     *packages, last = name.split(".")
     folder = root
     for package in packages:
         folder = folder / package
         if (folder / "__init__.py").is_file():
             yield folder / "__init__.py"
-    if last == "*":  # of a package, the modules that it may name in __all__
+    if last == "*":  # a package may name any of its modules in __all__
         yield from sorted(folder.glob("*.py"))
     for path in (folder / last / "__init__.py", folder / f"{last}.py"):
         if path.is_file():
@@ -148,7 +148,7 @@ def _files_of(name: str, root: Path) -> Iterator[Path]:
 
 
 def _data_files(source: Path, text: str) -> Iterator[Path]:
-    """Data files beside a module that a literal in it names."""
+    """Data files whose path relative to a module is the literal ``text``."""
     if not text or len(text) > 200 or "\0" in text or text.startswith(("/", ".")):
         return
     path = source.parent / text

@@ -1,19 +1,19 @@
-"""Errors that the user can mend: one class for each thing that may be wrong.
+"""Errors that the user can fix, one class per cause.
 
 Any other exception is a bug of lesionflow or of a library and keeps its traceback.
 """
 
 
 class LesionflowError(Exception):
-    """What the user can mend. The message is one line: which file or key, what was expected, what to do."""
+    """An error that the user can fix. Its message is one line: the file or key, the expected value, the remedy."""
 
 
 class ConfigError(LesionflowError):
-    """A config that cannot be run: the key, the value and what is allowed."""
+    """A config that cannot be run. The message names the key, its value and the allowed values."""
 
 
 class CardError(LesionflowError):
-    """A model card that cannot be used: the card, the key, the value and what is allowed."""
+    """A model card that cannot be used. The message names the card, the key, its value and the allowed values."""
 
 
 class CohortError(LesionflowError):
@@ -21,7 +21,7 @@ class CohortError(LesionflowError):
 
 
 class WeightsError(LesionflowError):
-    """Weights that are missing, or not those of the card: the file, what was expected, what was found."""
+    """Weights that are missing or not those of the card: the file, its expected and its actual content."""
 
 
 class ScanError(LesionflowError):
@@ -32,7 +32,7 @@ class ScanError(LesionflowError):
     reason
         The message.
     status
-        What the cohort table calls it (``results.columns.STATUS``).
+        The status of the scan in the cohort table (``results.columns.STATUS``).
     """
 
     def __init__(self, reason: str, status: str = "unreadable"):
@@ -40,5 +40,5 @@ class ScanError(LesionflowError):
         self.status = status
 
     def __reduce__(self):
-        """Keep the status where the error comes from another process."""
+        """Keep the status when the error is passed between processes."""
         return type(self), (str(self), self.status)

@@ -18,11 +18,11 @@ DONE = "DONE"
 
 @contextmanager
 def logged(snakemake: Any) -> Iterator[None]:
-    """Write the log records of a job to its log, and close the log with how the job ended.
+    """Write the log records of a job to its log, with the outcome of the job as the last line.
 
-    The last line is ``DONE``, or ``FAILED: `` and the reason in one line. An error that the user can mend is its
-    own reason; the reason of any other names its class as well. The traceback stands before it. A log with neither
-    line belongs to a job that was killed.
+    The last line is ``DONE``, or ``FAILED: `` and the reason in one line, after the traceback. The reason is the
+    message of a ``LesionflowError``; for other errors the name of the class comes before the message. A log without
+    such a line is that of a job that was killed.
 
     Only records of this thread are written: jobs that share a process run in threads of it. CPU time is that of
     the process while the job ran.
@@ -35,19 +35,19 @@ def logged(snakemake: Any) -> Iterator[None]:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    begun_s = _cpu_s()
+    start_s = _cpu_s()
     try:
         yield
         peak_mb = getrusage(RUSAGE_SELF).ru_maxrss / 1000
-        cpu_s = _cpu_s() - begun_s
+        cpu_s = _cpu_s() - start_s
         logging.info(
             "process %d, peak memory %.0f MB, %.2f s of CPU time", os.getpid(), peak_mb, cpu_s
         )
         _close(handler, DONE)
     except BaseException as error:
-        reason, kind = " ".join(str(error).split()), type(error).__name__
+        reason, class_name = " ".join(str(error).split()), type(error).__name__
         if not isinstance(error, LesionflowError):
-            reason = f"{kind}: {reason}" if reason else kind
+            reason = f"{class_name}: {reason}" if reason else class_name
         _close(handler, traceback.format_exc() + FAILED + reason)
         raise
     finally:
@@ -56,8 +56,8 @@ def logged(snakemake: Any) -> Iterator[None]:
 
 
 def _cpu_s() -> float:
-    used = getrusage(RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    usage = getrusage(RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _close(handler: logging.FileHandler, text: str) -> None:
@@ -67,7 +67,7 @@ def _close(handler: logging.FileHandler, text: str) -> None:
 
 
 def outcome(log: Path) -> str | None:
-    """How the job that wrote ``log`` ended: None where it ended well or never began, else the reason."""
+    """Why the job that wrote ``log`` failed; None if it succeeded or did not start."""
     if not log.is_file():
         return None
     lines = log.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()

@@ -1,4 +1,4 @@
-"""JSON sidecars: what a step has measured of a scan, in a small file beside its image."""
+"""JSON sidecars: small files beside an image with the measurements of a step."""
 
 import json
 from pathlib import Path
@@ -8,11 +8,11 @@ from lesionflow.base.atomic_write import write_atomically
 
 
 def write(path: str | Path, values: dict[str, Any]) -> None:
-    """Write values as JSON, keys in their order; NaN is an error."""
+    """Write values as JSON, with the keys in their order; NaN raises ValueError."""
     with write_atomically(path) as partial:
         partial.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The values of a file that ``write`` has written."""
+    """Read a file written by ``write``."""
     return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Which channels of a network's output are labels: one rule for all who read probability maps.
+"""The channels of a network's output that are labels.
 
 With softmax the first channel is the background and the labels follow it; with sigmoid all channels are labels.
 """
@@ -10,5 +10,5 @@ def background_channels(activation: str) -> int:
 
 
 def decides_by_argmax(activation: str, n_labels: int) -> bool:
-    """Whether a voxel has its most probable label: with softmax over several labels; else a threshold decides."""
+    """Whether each voxel gets its most probable label, as with softmax over several labels; else by a threshold."""
     return activation == "softmax" and n_labels > 1

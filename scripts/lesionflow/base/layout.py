@@ -1,8 +1,8 @@
-"""Where the files of a run are: results, logs, and what Snakemake and the steps keep under ``work/``.
+"""Paths of all files of a run: results, logs, and intermediate files under ``work/``.
 
-Patterns hold Snakemake's path variables (``<results>``, ``<logs>``, ``<benchmarks>``, ``<scan>``) and the wildcards of the
-rules (``{model}``, ``{folder}``, ``{scan}``, ``{channel}``, ``{fold}``, ``{kind}``). The rules use them as they are; ``path`` fills
-them in elsewhere.
+Patterns contain Snakemake's path variables (``<results>``, ``<logs>``, ``<benchmarks>``, ``<scan>``) and the
+wildcards of the rules (``{model}``, ``{folder}``, ``{scan}``, ``{channel}``, ``{fold}``, ``{kind}``). The rules use
+the patterns directly; other code fills them in with ``path``.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
 LABEL_NAMES = "<results>/{model}/dseg.tsv"
-IMPORTED_FOLD = "{model}/fold-{fold}/fold.json"  # below the config's models_dir
+IMPORTED_FOLD = "{model}/fold-{fold}"  # folder below the config's models_dir
 IMPORT_REQUEST = "work/imports/{model}/fold-{fold}.json"
 
 # The cohort.
@@ -61,9 +61,9 @@ EVALUATION_PAGE = "<results>/evaluation.html"
 PARTIAL_COHORT = "<results>/cohort.partial.csv"  # of a run that failed
 PARTIAL_EVALUATION = "<results>/evaluation.partial.csv"
 
-# What a run keeps for itself and for the next one.
+# Files that a run and the next one read.
 PLAN = Path("work/cohort.json")
-REFERENCES = Path("work/truth.json")  # apart from the plan, which must not change with a reference
+REFERENCES = Path("work/truth.json")  # not in the plan, which must not change with a reference
 HEADERS = Path("work/headers.json")
 CODE_DIGESTS = Path("work/code.json")
 
@@ -84,7 +84,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "draw": "draw/<scan>",
     "compare": "compare/<scan>",
     "describe": "describe/{model}",
-    "tabulate": "tabulate",
+    "aggregate": "aggregate",
     "report": "report",
     "evaluate": "evaluate",
     "check_model": "check_model",
@@ -107,12 +107,12 @@ def intermediate(name: str, kept: bool) -> str:
 
 
 def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: str | int) -> Path:
-    """The path that a pattern stands for.
+    """Fill in a pattern.
 
     Parameters
     ----------
     pattern
-        One of this module.
+        A pattern of this module.
     results, logs
         Folders of the run.
     wildcards

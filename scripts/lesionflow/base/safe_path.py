@@ -1,10 +1,10 @@
-"""Paths that came from elsewhere."""
+"""Check of paths in archives, which may come from anywhere."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path in an archive stays in the folder that it is unpacked to, on any system."""
+    """Whether a path in an archive is inside the folder that it is unpacked to, on any operating system."""
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
     rooted = path.is_absolute() or windows.drive or windows.root

@@ -1,1 +1,1 @@
-"""Which scans there are, which files each has, what their headers show, and the plan of a run."""
+"""The scans of a cohort, their files and headers, and the plan of a run."""

@@ -17,7 +17,7 @@ from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.file_types import MATLAB
-from lesionflow.imaging.nifti import BROKEN, CHUNK, chosen_affine, spatial_shape
+from lesionflow.imaging.nifti import CHUNK, READ_ERRORS, header_affine, spatial_shape
 
 MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
 LONGEST_HEADER = 544
@@ -82,7 +82,7 @@ def inspect(
     except ScanError as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
         return Finding(error.status, reason, content)
-    except BROKEN as error:
+    except READ_ERRORS as error:
         return Finding("unreadable", f"{path} cannot be read: {error}", "")
     return Finding("ok", "", content)
 
@@ -131,7 +131,7 @@ def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int |
         length = uncompressed_size(path) if compressed else size
     if length < expected:
         raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
-    chosen_affine(header, spatial_shape(shape, echo)[0], policy)
+    header_affine(header, spatial_shape(shape, echo)[0], policy)
 
 
 def uncompressed_size(path: Path) -> int:
@@ -147,7 +147,7 @@ def uncompressed_size(path: Path) -> int:
         with igzip.open(path) as file:
             while chunk := file.read(CHUNK):
                 total += len(chunk)
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise ScanError(f"{path} is truncated or damaged: {error}") from error
     return total
 

@@ -1,4 +1,4 @@
-"""Plan of a run: every scan of the cohort, its files, and what keeps it from being run."""
+"""Plan of a run: every scan of the cohort, its files, and the problems that prevent its run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -45,8 +45,8 @@ def plan_run(
         - ``finder``: name, version, number of folds and threshold of the card that computes the brain mask
           of this scan; None if none is computed;
         - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
-        - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses and
-          which keeps no scan from being run; empty strings if it was not checked.
+        - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses: a scan
+          is run without it; empty strings if it was not checked.
 
     Raises
     ------
@@ -64,16 +64,16 @@ def plan_run(
         list(references),
         (*NIFTI, MATLAB) if reads_matlab else NIFTI,
     )
-    chosen = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
+    names = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
     return [
-        _record(scan, scan.name in chosen, settings, cards, headers, brain_mask_card)
+        _record(scan, scan.name in names, settings, cards, headers, brain_mask_card)
         for scan in scans
     ]
 
 
 def _record(
     scan: Scan,
-    chosen: bool,
+    is_selected: bool,
     settings: Mapping[str, Any],
     cards: Mapping[str, Card],
     headers: HeaderCache,
@@ -91,11 +91,11 @@ def _record(
         "finder": None,
         "truth": ["", ""],
     }
-    if not chosen:
-        record["problems"] = {m: ["excluded", "by include and exclude"] for m in cards}
+    if not is_selected:
+        record["problems"] = {model: ["excluded", "by include and exclude"] for model in cards}
         return record
     if scan.problem:
-        record["problems"] = {m: ["unreadable", scan.problem] for m in cards}
+        record["problems"] = {model: ["unreadable", scan.problem] for model in cards}
         return record
     has_mask = settings["brain_mask"] == "auto" and "mask" in scan.files
     if has_mask or settings["brain_mask"] == "provided":
@@ -148,7 +148,7 @@ def _missing_geometry(paths: list[str]) -> str:
 
 
 def split_references(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
-    """The records without the reference segmentations, and what the records say of these by scan.
+    """The records without the reference segmentations, and the entries of these by scan.
 
     They are stored in two files because the plan of the pipeline must not change with a reference
     segmentation.

@@ -11,12 +11,12 @@ class Scan:
     Attributes
     ----------
     subject, session, run
-        As in the cohort, without ``sub-``, ``ses-`` and ``run-``; empty if there is none.
+        Labels in the cohort, without ``sub-``, ``ses-`` and ``run-``; empty if there is none.
     files
         Paths of every candidate by channel (or mask, regions, truth). If there are several, the user
         has to choose.
     problem
-        Why its folders could not be listed; empty if they could.
+        Why its folders could not be listed; empty if there is no problem.
     """
 
     subject: str
@@ -27,7 +27,7 @@ class Scan:
 
     @property
     def name(self) -> str:
-        """``sub-01``, ``sub-01_ses-2``, ``sub-01_ses-2_run-1``."""
+        """Unique name of the scan, such as ``sub-01``, ``sub-01_ses-2`` or ``sub-01_ses-2_run-1``."""
         parts = {"sub": self.subject, "ses": self.session, "run": self.run}
         return "_".join(f"{key}-{label(value)}" for key, value in parts.items() if value)
 

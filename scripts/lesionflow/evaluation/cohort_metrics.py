@@ -5,16 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from lesionflow.evaluation.lesion_matching import DETECTION_COUNTS
 from lesionflow.evaluation.scan_metrics import Array, detection, ratio
 from lesionflow.imaging.overlap import dice
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
 
 RESAMPLES, SEED = 2000, 2021
-LIMITS = (2.5, 97.5)  # of a 95 % interval, in percent
-COUNTED = ["lesions", "found", "count", "true_detections", "voxels", "truth_voxels", "voxels_both"]
-FIGURES = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
-CLASSES_MM = {
+PERCENTILES = (2.5, 97.5)  # bounds of the 95 % interval
+METRICS = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
+SIZE_CLASSES_MM = {
     "under 2 mm": (0.0, 2.0),
     "2 to 3 mm": (2.0, 3.0),
     "3 to 5 mm": (3.0, 5.0),
@@ -23,17 +23,17 @@ CLASSES_MM = {
 }
 
 
-def resampled(scans: int, resamples: int = RESAMPLES, seed: int = SEED) -> Array:
-    """How often each scan is drawn in each resample with replacement: (resamples, scans)."""
+def bootstrap_weights(scans: int, resamples: int = RESAMPLES, seed: int = SEED) -> Array:
+    """How often each scan is drawn in each bootstrap resample: array (resamples, scans)."""
     return np.random.default_rng(seed).multinomial(scans, np.full(scans, 1 / scans), size=resamples)
 
 
-def pooled(sums: Mapping[str, Array], scans: Array) -> dict[str, Array]:
-    """The figures of sums over scans, any shape; ``mean_dice`` is the mean over scans that have one."""
-    false = sums["count"] - sums["true_detections"]
+def pooled_metrics(sums: Mapping[str, Array], scans: Array) -> dict[str, Array]:
+    """Metrics from sums over scans, arrays of one shape; ``mean_dice`` is the mean over the scans with a Dice."""
+    false_positives = sums["count"] - sums["true_detections"]
     return {
         **detection(sums["lesions"], sums["found"], sums["count"], sums["true_detections"]),
-        "false_positives_a_scan": ratio(false, scans),
+        "false_positives_a_scan": ratio(false_positives, scans),
         "mean_dice": ratio(sums["dice"], sums["dice_scans"]),
     }
 
@@ -42,28 +42,31 @@ def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
     """evaluation_thresholds.csv: one row per model, label, threshold and minimum size.
 
     Intervals are from the percentile bootstrap over scans (Efron and Tibshirani 1993, chapter 13): the
-    2.5th and 97.5th percentile over resamples of whole scans. A resample in which a figure is not
-    defined is left out of that figure's interval and counted. A single scan has no interval.
+    2.5th and 97.5th percentile over resamples of scans. Resamples in which a metric is undefined are left
+    out of the interval of that metric, and counted. A single scan has no interval.
 
     Parameters
     ----------
     sweeps
-        Of ``scan_metrics.evaluation_tables``.
+        From ``scan_metrics.evaluation_tables``.
     """
-    wanted = names(evaluation_columns.THRESHOLDS)
+    columns = names(evaluation_columns.THRESHOLDS)
     if sweeps.empty:
-        return pd.DataFrame(columns=wanted)
-    parts = []
-    for (model, label), own in sweeps.groupby(["model", "label"], sort=False):
+        return pd.DataFrame(columns=columns)
+    tables = []
+    for (model, label), counts in sweeps.groupby(["model", "label"], sort=False):
         keys = ["threshold", "min_volume_mm3"]
-        voxels = own[["voxels_both", "voxels", "truth_voxels"]].to_numpy().T
-        one = dice(*voxels)
-        own = own.assign(dice=np.nan_to_num(one), dice_scans=np.isfinite(one).astype(int))
-        summed = [*COUNTED, "dice", "dice_scans"]
-        cube = {key: _by_scan(own, keys, key) for key in summed}
-        rows = own.drop_duplicates(keys)[[*keys, "card"]].sort_values(keys, ignore_index=True)
-        scans = len(cube["lesions"])
-        total = {key: values.sum(axis=0) for key, values in cube.items()}
+        voxels = counts[["voxels_both", "voxels", "truth_voxels"]].to_numpy().T
+        scan_dice = dice(*voxels)
+        counts = counts.assign(
+            dice=np.nan_to_num(scan_dice), dice_scans=np.isfinite(scan_dice).astype(int)
+        )
+        by_scan = {
+            key: _by_scan(counts, keys, key) for key in [*DETECTION_COUNTS, "dice", "dice_scans"]
+        }
+        rows = counts.drop_duplicates(keys)[[*keys, "card"]].sort_values(keys, ignore_index=True)
+        scans = len(by_scan["lesions"])
+        total = {key: values.sum(axis=0) for key, values in by_scan.items()}
         table = rows.assign(
             model=str(model),
             label=str(label),
@@ -75,47 +78,49 @@ def threshold_table(sweeps: pd.DataFrame) -> pd.DataFrame:
             true_detections=total["true_detections"],
             false_positives=total["count"] - total["true_detections"],
             scans_with_dice=total["dice_scans"],
-            **pooled(total, np.full(len(rows), scans)),
+            **pooled_metrics(total, np.full(len(rows), scans)),
         )
-        table = table.assign(**intervals(cube, scans))
-        parts.append(table.assign(best=best_row(table)))
-    return pd.concat(parts, ignore_index=True)[wanted]
+        table = table.assign(**intervals(by_scan, scans))
+        tables.append(table.assign(best=best_row(table)))
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
-def _by_scan(own: pd.DataFrame, keys: list[str], value: str) -> Array:
-    """Values (scan, row), rows in the order of ``keys``; every scan has every row."""
-    ordered = own.sort_values(["scan", *keys])
-    return ordered[value].to_numpy().reshape(own.scan.nunique(), -1)
+def _by_scan(counts: pd.DataFrame, keys: list[str], column: str) -> Array:
+    """Values (scan, row) of a column, rows in the order of ``keys``; every scan has every row."""
+    ordered = counts.sort_values(["scan", *keys])
+    return ordered[column].to_numpy().reshape(counts.scan.nunique(), -1)
 
 
-def intervals(cube: Mapping[str, Array], scans: int) -> dict[str, Array]:
-    """``FIGURE_low``, ``FIGURE_high`` and ``FIGURE_undefined`` for arrays (scan, row) of sums."""
-    rows = cube["lesions"].shape[1]
+def intervals(by_scan: Mapping[str, Array], scans: int) -> dict[str, Array]:
+    """``METRIC_low``, ``METRIC_high`` and ``METRIC_undefined`` (row) from counts (scan, row)."""
+    n_rows = by_scan["lesions"].shape[1]
     if scans < 2:
-        nothing = np.full(rows, np.nan)
+        undefined = np.full(n_rows, np.nan)
         return {
-            f"{name}_{end}": nothing for name in FIGURES for end in ("low", "high", "undefined")
+            f"{name}_{bound}": undefined
+            for name in METRICS
+            for bound in ("low", "high", "undefined")
         }
-    weights = resampled(scans)
-    sums = {key: weights @ values for key, values in cube.items()}
-    found: dict[str, Array] = {}
-    for name, values in pooled(sums, np.full((len(weights), rows), scans)).items():
-        low, high, undefined = limits(values)
-        found |= {f"{name}_low": low, f"{name}_high": high, f"{name}_undefined": undefined}
-    return found
+    weights = bootstrap_weights(scans)
+    sums = {key: weights @ values for key, values in by_scan.items()}
+    columns: dict[str, Array] = {}
+    for name, values in pooled_metrics(sums, np.full((len(weights), n_rows), scans)).items():
+        low, high, n_undefined = percentile_interval(values)
+        columns |= {f"{name}_low": low, f"{name}_high": high, f"{name}_undefined": n_undefined}
+    return columns
 
 
-def limits(values: Array) -> tuple[Array, Array, Array]:
-    """Ends of the 95 % intervals of values (resample, row) and the number of undefined ones."""
-    undefined = np.isnan(values).sum(axis=0)
-    ends = np.full((2, values.shape[1]), np.nan)
-    some = undefined < len(values)
-    ends[:, some] = np.nanpercentile(values[:, some], LIMITS, axis=0)
-    return ends[0], ends[1], undefined
+def percentile_interval(values: Array) -> tuple[Array, Array, Array]:
+    """Lower and upper bounds of the 95 % intervals of values (resample, row), and numbers of undefined values."""
+    n_undefined = np.isnan(values).sum(axis=0)
+    bounds = np.full((2, values.shape[1]), np.nan)
+    defined = n_undefined < len(values)
+    bounds[:, defined] = np.nanpercentile(values[:, defined], PERCENTILES, axis=0)
+    return bounds[0], bounds[1], n_undefined
 
 
 def best_row(table: pd.DataFrame) -> Array:
-    """Bool: the row with the highest F1; of equal ones the higher threshold, then the smaller size."""
+    """Mask of the row with the highest F1; in a tie the higher threshold, then the smaller minimum size."""
     best = np.zeros(len(table), bool)
     if table.f1.notna().any():
         ranked = table.assign(f1=table.f1.round(9)).sort_values(
@@ -125,24 +130,30 @@ def best_row(table: pd.DataFrame) -> Array:
     return best
 
 
-def by_size(lesions: pd.DataFrame) -> pd.DataFrame:
-    """Sensitivity by the reference lesions' equivalent diameter: ``size, lesions, found, sensitivity, low, high``.
+def sensitivity_by_size(lesions: pd.DataFrame) -> pd.DataFrame:
+    """Sensitivity by the equivalent diameter of the reference lesions, at the card's operating point.
 
     Parameters
     ----------
     lesions
-        True lesions of one model and label (see ``scan_metrics.evaluation_tables``), at the card's operating
-        point; intervals as in ``threshold_table``, over the scans that have any.
+        Reference lesions of one model and label, from ``scan_metrics.evaluation_tables``.
+
+    Returns
+    -------
+    DataFrame
+        ``size, lesions, found, sensitivity, low, high``, one row per class of size. Intervals as in
+        ``threshold_table``, over the scans with reference lesions.
     """
     rows = []
     scans = sorted(set(lesions.scan))
-    for name, (low, high) in CLASSES_MM.items():
-        own = lesions[(lesions.diameter_mm >= low) & (lesions.diameter_mm < high)]
-        per_scan = own.groupby("scan").found.agg(["size", "sum"]).reindex(scans, fill_value=0)
-        hits, ends = int(own.found.sum()), [np.nan, np.nan]
+    for name, (low, high) in SIZE_CLASSES_MM.items():
+        in_class = lesions[(lesions.diameter_mm >= low) & (lesions.diameter_mm < high)]
+        per_scan = in_class.groupby("scan").found.agg(["size", "sum"]).reindex(scans, fill_value=0)
+        detected, bounds = int(in_class.found.sum()), [np.nan, np.nan]
         if len(scans) > 1:
-            sums = resampled(len(scans)) @ per_scan.to_numpy(float)
-            ends = [float(end[0]) for end in limits(ratio(sums[:, 1], sums[:, 0])[:, None])[:2]]
-        share = hits / len(own) if len(own) else np.nan
-        rows.append([name, len(own), hits, share, *ends])
+            sums = bootstrap_weights(len(scans)) @ per_scan.to_numpy(float)
+            resampled = ratio(sums[:, 1], sums[:, 0])[:, None]
+            bounds = [float(bound[0]) for bound in percentile_interval(resampled)[:2]]
+        sensitivity = detected / len(in_class) if len(in_class) else np.nan
+        rows.append([name, len(in_class), detected, sensitivity, *bounds])
     return pd.DataFrame(rows, columns=["size", "lesions", "found", "sensitivity", "low", "high"])

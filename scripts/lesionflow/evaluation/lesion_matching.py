@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from nibabel.affines import apply_affine
-from scipy import ndimage
 
 from lesionflow.base.label_channels import background_channels, decides_by_argmax
 from lesionflow.evaluation.reference_lesions import (
@@ -16,19 +15,17 @@ from lesionflow.evaluation.reference_lesions import (
     nearest_reference_voxels,
     voxel_correspondence,
 )
-from lesionflow.imaging.connected_components import label_lesions
+from lesionflow.imaging.connected_components import bounding_boxes, label_lesions
 from lesionflow.imaging.grids import Grid, bounding_box
 from lesionflow.results.lesion_filters import apply_filters
 from lesionflow.results.lesions import label_map, peak
 
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 SIZES_MM3 = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
-COUNTED = [
+DETECTION_COUNTS = ["lesions", "found", "count", "true_detections"]
+COUNT_COLUMNS = [
     "label",
-    "lesions",
-    "found",
-    "count",
-    "true_detections",
+    *DETECTION_COUNTS,
     "outside_truth",
     "volume_mm3",
     "truth_volume_mm3",
@@ -40,16 +37,26 @@ COUNTED = [
 
 @dataclass(frozen=True)
 class Match:
-    """Connected components of a label map, and their overlap with the reference lesions.
+    """Predicted lesions of a label map, and their overlap with the reference lesions.
 
-    ``table`` has one row per predicted lesion, in the order of their numbers: ``label`` (position among
-    the card's labels, from 1), ``volume_mm3``, ``outside_brain``, ``probability`` (sum over its voxels),
-    ``voxels`` (on the reference grid; a lesion to which no reference voxel is nearest has the voxel at
-    its peak), ``outside_truth`` (whether it lies entirely outside of the reference's field of view).
-    ``pairs`` has one row per pair of lesions that share voxels: ``predicted``, ``true``, ``voxels``.
+    Attributes
+    ----------
+    lesion_map : array (x, y, z)
+        Lesion numbers, from 1 across all labels.
+    affine : array (4, 4)
+        Of ``lesion_map``, to RAS+ mm.
+    table
+        One row per predicted lesion, in the order of their numbers: ``label`` (index among the card's
+        labels, from 1), ``volume_mm3``, ``outside_brain`` (share of its voxels), ``probability`` (sum over
+        its voxels), ``voxels`` (on the reference grid; a lesion to which no reference voxel corresponds
+        has the voxel at its peak), ``outside_truth`` (whether it lies entirely outside of the
+        reference's field of view), ``lesion`` (its number).
+    pairs
+        One row per predicted and reference lesion of one label that share voxels: ``predicted`` and
+        ``reference`` (lesion numbers), ``voxels`` (shared, on the reference grid).
     """
 
-    numbers: np.ndarray
+    lesion_map: np.ndarray
     affine: np.ndarray
     table: pd.DataFrame
     pairs: pd.DataFrame
@@ -62,10 +69,10 @@ def match(
     grid: Grid,
     box: tuple[slice, ...],
     connectivity: int,
-    truth: ReferenceLesions,
+    reference: ReferenceLesions,
     correspondence: VoxelCorrespondence,
 ) -> Match:
-    """Number the lesions of a label map as in segmentation, and pair them with the reference lesions.
+    """Label the lesions of a label map as the segmentation does, and match them with the reference lesions.
 
     Parameters
     ----------
@@ -76,126 +83,133 @@ def match(
     brain : array (x, y, z), bool
         Within the box.
     grid, box
-        The model's grid, and a box in it that contains every labelled voxel.
+        The model grid, and a box in it that contains every labelled voxel.
     connectivity
-        The card's connectivity.
-    truth, correspondence
-        See ``reference_lesions``.
+        The card's connectivity: 6, 18 or 26.
+    reference, correspondence
+        See the module ``reference_lesions``.
     """
     start = np.array([axis.start for axis in box])
     affine = grid.affine.copy()
     affine[:3, 3] = apply_affine(grid.affine, start)
-    numbers = label_lesions(labels, connectivity, affine)
-    places = np.nonzero(numbers)
-    own = numbers[places]
-    count = int(own.max()) if len(own) else 0
-    size = np.bincount(own, minlength=count + 1)[1:]
+    lesion_map = label_lesions(labels, connectivity, affine)
+    indices = np.nonzero(lesion_map)
+    lesion = lesion_map[indices]
+    count = int(lesion.max()) if len(lesion) else 0
+    size = np.bincount(lesion, minlength=count + 1)[1:]
     label = np.zeros(count + 1, np.int64)
-    label[own] = labels[places]
+    label[lesion] = labels[indices]
+    outside_brain = np.bincount(lesion, ~brain[indices], count + 1)[1:] / np.maximum(size, 1)
+    voxel_probability = probability[(*indices, label[lesion] - 1)]
     table = pd.DataFrame(
         {
             "label": label[1:],
             "volume_mm3": size * grid.voxel_mm3,
-            "outside_brain": np.bincount(own, ~brain[places], count + 1)[1:] / np.maximum(size, 1),
-            "probability": np.bincount(own, probability[(*places, label[own] - 1)], count + 1)[1:],
+            "outside_brain": outside_brain,
+            "probability": np.bincount(lesion, voxel_probability, count + 1)[1:],
         }
     )
-    predicted = np.zeros(len(correspondence.model), np.int32)
-    known = np.flatnonzero(correspondence.model >= 0)
-    at = np.stack(np.unravel_index(correspondence.model[known], grid.shape)) - start[:, None]
-    inside = ((at >= 0) & (at < np.array(numbers.shape)[:, None])).all(axis=0)
-    predicted[known[inside]] = numbers[tuple(at[:, inside])]
+    predicted = np.zeros(len(correspondence.model_index), np.int32)
+    on_grid = np.flatnonzero(correspondence.model_index >= 0)
+    model_index = np.stack(np.unravel_index(correspondence.model_index[on_grid], grid.shape))
+    box_index = model_index - start[:, None]
+    in_box = ((box_index >= 0) & (box_index < np.array(lesion_map.shape)[:, None])).all(axis=0)
+    predicted[on_grid[in_box]] = lesion_map[tuple(box_index[:, in_box])]
 
     voxels = np.bincount(predicted, minlength=count + 1)[1:]
-    hidden = np.flatnonzero(voxels == 0) + 1
-    boxes = ndimage.find_objects(numbers)
+    # lesions to which no reference voxel corresponds get the one at their peak
+    unmapped = np.flatnonzero(voxels == 0) + 1
+    boxes = bounding_boxes(lesion_map)
     peaks = np.array(
-        [_peak_mm(int(n), boxes[n - 1], numbers, label, probability, affine) for n in hidden]
+        [_peak_mm(int(n), boxes[int(n)], lesion_map, label, probability, affine) for n in unmapped]
     )
-    at_peak = nearest_reference_voxels(truth, peaks)
-    seen, taken = hidden[at_peak >= 0], at_peak[at_peak >= 0]
-    # the single voxel of such a lesion counts towards Dice only if no other lesion has it
-    free = (
-        ~np.isin(taken, correspondence.truth[predicted > 0])
-        & ~pd.Series(taken).duplicated().to_numpy()
+    at_peak = nearest_reference_voxels(reference, peaks)
+    with_voxel, peak_voxel = unmapped[at_peak >= 0], at_peak[at_peak >= 0]
+    # such a voxel counts towards Dice only if no other lesion has it
+    unshared = (
+        ~np.isin(peak_voxel, correspondence.reference_index[predicted > 0])
+        & ~pd.Series(peak_voxel).duplicated().to_numpy()
     )
-    voxels[seen - 1] = free
+    voxels[with_voxel - 1] = unshared
     table["voxels"] = voxels
-    table["outside_truth"] = np.isin(np.arange(1, count + 1), hidden[at_peak < 0])
-    both = (predicted > 0) & (correspondence.number > 0)
+    table["outside_truth"] = np.isin(np.arange(1, count + 1), unmapped[at_peak < 0])
+    overlap = (predicted > 0) & (correspondence.lesion > 0)
+    reference_at_peak = reference.lesion_map.ravel()[peak_voxel]
     pairs = pd.DataFrame(
         {
-            "predicted": np.concatenate([predicted[both], seen]),
-            "true": np.concatenate([correspondence.number[both], truth.numbers.ravel()[taken]]),
-            "voxels": np.concatenate([np.ones(int(both.sum()), np.int64), free]),
+            "predicted": np.concatenate([predicted[overlap], with_voxel]),
+            "reference": np.concatenate([correspondence.lesion[overlap], reference_at_peak]),
+            "voxels": np.concatenate([np.ones(int(overlap.sum()), np.int64), unshared]),
         }
     )
-    pairs = pairs[label[pairs.predicted] == truth.label[pairs.true]]
-    pairs = pairs.groupby(["predicted", "true"], as_index=False).voxels.sum()
+    pairs = pairs[label[pairs.predicted] == reference.label[pairs.reference]]
+    pairs = pairs.groupby(["predicted", "reference"], as_index=False).voxels.sum()
     table["lesion"] = np.arange(1, len(table) + 1)  # the filters need it
-    return Match(numbers, affine, table, pairs)
+    return Match(lesion_map, affine, table, pairs)
 
 
 def _peak_mm(
     number: int,
     box: tuple[slice, ...],
-    numbers: np.ndarray,
+    lesion_map: np.ndarray,
     label: np.ndarray,
     probability: np.ndarray,
     affine: np.ndarray,
 ) -> np.ndarray:
-    voxels = np.argwhere(numbers[box] == number) + [axis.start for axis in box]
-    xyz = apply_affine(affine, voxels)
-    values = probability[(*voxels.T, label[number] - 1)]
-    return xyz[peak(values, xyz, xyz.mean(axis=0))]
+    """World position (3,) in mm of the voxel with the highest probability of a lesion."""
+    indices = np.argwhere(lesion_map[box] == number) + [axis.start for axis in box]
+    xyz_mm = apply_affine(affine, indices)
+    values = probability[(*indices.T, label[number] - 1)]
+    return xyz_mm[peak(values, xyz_mm, xyz_mm.mean(axis=0))]
 
 
-def counted(
-    found: Match, truth: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
+def label_counts(
+    lesion_match: Match, reference: ReferenceLesions, rules: Mapping[str, Any], n_labels: int
 ) -> pd.DataFrame:
-    """Counts per label after the filters of ``rules``, one row per label.
+    """Counts of reference and predicted lesions after the filters of ``rules``, one row per label.
 
     Returns
     -------
     DataFrame
-        ``label`` (from 1), ``lesions`` (reference lesions) and how many were ``found``, ``count``
+        ``label`` (from 1), ``lesions`` (reference lesions) and how many were ``found`` (detected), ``count``
         (predicted lesions), how many are ``true_detections`` or ``outside_truth``, ``volume_mm3`` and
         ``truth_volume_mm3``, and voxels on the reference grid: ``voxels``, ``truth_voxels``, ``voxels_both``.
     """
-    kept = apply_filters(found.table, dict(rules)).kept.to_numpy(bool)
-    pairs = found.pairs[kept[found.pairs.predicted - 1]]
+    table = lesion_match.table
+    kept = apply_filters(table, dict(rules)).kept.to_numpy(bool)
+    pairs = lesion_match.pairs[kept[lesion_match.pairs.predicted - 1]]
     rows = []
     for label in range(1, n_labels + 1):
-        own, true = kept & (found.table.label == label).to_numpy(), truth.label == label
-        mine = pairs[true[pairs.true]]
+        predicted, is_reference = kept & (table.label == label).to_numpy(), reference.label == label
+        label_pairs = pairs[is_reference[pairs.reference]]
         rows.append(
             {
                 "label": label,
-                "lesions": int(true.sum()),
-                "found": mine.true.nunique(),
-                "count": int(own.sum()),
-                "true_detections": mine.predicted.nunique(),
-                "outside_truth": int(found.table.outside_truth[own].sum()),
-                "volume_mm3": float(found.table.volume_mm3[own].sum()),
-                "truth_volume_mm3": float(truth.volume_mm3[true].sum()),
-                "voxels": int(found.table.voxels[own].sum()),
-                "truth_voxels": int(truth.voxels[true].sum()),
-                "voxels_both": int(mine.voxels.sum()),
+                "lesions": int(is_reference.sum()),
+                "found": label_pairs.reference.nunique(),
+                "count": int(predicted.sum()),
+                "true_detections": label_pairs.predicted.nunique(),
+                "outside_truth": int(table.outside_truth[predicted].sum()),
+                "volume_mm3": float(table.volume_mm3[predicted].sum()),
+                "truth_volume_mm3": float(reference.volume_mm3[is_reference].sum()),
+                "voxels": int(table.voxels[predicted].sum()),
+                "truth_voxels": int(reference.voxels[is_reference].sum()),
+                "voxels_both": int(label_pairs.voxels.sum()),
             }
         )
-    return pd.DataFrame(rows, columns=COUNTED)
+    return pd.DataFrame(rows, columns=COUNT_COLUMNS)
 
 
 def sweep(
     probability: np.ndarray,
     brain: np.ndarray,
     grid: Grid,
-    truth: ReferenceLesions,
+    reference: ReferenceLesions,
     output: Mapping[str, Any],
     rules: Mapping[str, Any],
     thresholds: Sequence[float] = THRESHOLDS,
     sizes_mm3: Sequence[float] = SIZES_MM3,
-    name: str = "the truth",
+    name: str = "the reference",
 ) -> tuple[pd.DataFrame, Match]:
     """Counts at every threshold and minimum size, and the match at the card's threshold.
 
@@ -207,18 +221,20 @@ def sweep(
         Mean over the folds, as ``average_folds`` writes it.
     brain : array (x, y, z), bool
     grid
-        The model's grid.
-    truth
+        The model grid.
+    reference
         From ``reference_lesions.reference_lesions``.
     output, rules
-        The card's ``output`` and ``postprocess``; the card's threshold and size are included.
+        The card's ``output`` and ``postprocess``.
+    thresholds, sizes_mm3
+        Thresholds and minimum sizes; the card's are added.
     name
         Name of the reference image in error messages.
 
     Returns
     -------
     DataFrame
-        The columns of ``counted``, and ``threshold``, ``min_volume_mm3`` and ``card`` (whether both
+        The columns of ``label_counts``, and ``threshold``, ``min_volume_mm3`` and ``card`` (whether both
         are the card's).
     Match
         At the card's threshold, all sizes.
@@ -228,40 +244,41 @@ def sweep(
     ScanError
         See ``reference_lesions.voxel_correspondence``.
     """
-    activation, own = output["activation"], rules["threshold"]
-    argmax = decides_by_argmax(activation, probability.shape[3] - background_channels(activation))
-    tried = [own] if argmax else sorted({*thresholds, own})
+    activation, card_threshold = output["activation"], rules["threshold"]
+    first = background_channels(activation)
+    argmax = decides_by_argmax(activation, probability.shape[3] - first)
+    thresholds = [card_threshold] if argmax else sorted({*thresholds, card_threshold})
     sizes = sorted({*sizes_mm3, float(rules["min_volume_mm3"])})
-    lowest = label_map(probability, activation, tried[0])
-    box = bounding_box(lowest > 0)
-    correspondence = voxel_correspondence(truth, grid, lowest > 0, name)
-    inside, first = probability[box], background_channels(activation)
-    parts, above, rows, found, at_card = [], -1, pd.DataFrame(), None, None
-    for threshold in tried:
-        labels = label_map(inside, activation, threshold)
-        if above != (above := int(np.count_nonzero(labels))):
+    largest_map = label_map(probability, activation, thresholds[0])
+    box = bounding_box(largest_map > 0)
+    correspondence = voxel_correspondence(reference, grid, largest_map > 0, name)
+    cropped, tables = probability[box], []
+    n_labelled, counts, current, at_card = -1, pd.DataFrame(), None, None
+    for threshold in thresholds:
+        labels = label_map(cropped, activation, threshold)
+        if n_labelled != (n_labelled := int(np.count_nonzero(labels))):
             # a higher threshold only removes voxels, so an equal count means an equal map
-            found = match(
+            current = match(
                 labels,
-                inside[..., first:],
+                cropped[..., first:],
                 brain[box],
                 grid,
                 box,
                 rules["connectivity"],
-                truth,
+                reference,
                 correspondence,
             )
-            rows = pd.concat(
+            counts = pd.concat(
                 [
-                    counted(
-                        found, truth, {**rules, "min_volume_mm3": size}, len(output["labels"])
+                    label_counts(
+                        current, reference, {**rules, "min_volume_mm3": size}, len(output["labels"])
                     ).assign(min_volume_mm3=size)
                     for size in sizes
                 ],
                 ignore_index=True,
             )
-        at_card = found if threshold == own else at_card
-        card = (rows.min_volume_mm3 == rules["min_volume_mm3"]) & (threshold == own)
-        parts.append(rows.assign(threshold=np.nan if argmax else threshold, card=card))
+        at_card = current if threshold == card_threshold else at_card
+        card = (counts.min_volume_mm3 == rules["min_volume_mm3"]) & (threshold == card_threshold)
+        tables.append(counts.assign(threshold=np.nan if argmax else threshold, card=card))
     assert at_card is not None
-    return pd.concat(parts, ignore_index=True), at_card
+    return pd.concat(tables, ignore_index=True), at_card

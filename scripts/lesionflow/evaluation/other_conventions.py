@@ -1,4 +1,4 @@
-"""Metrics of the same match by the conventions of SHiVAi and the VALDO challenge."""
+"""Metrics by the conventions of SHiVAi and of the VALDO challenge."""
 
 from typing import Any
 
@@ -10,78 +10,86 @@ from lesionflow.evaluation.lesion_matching import Match
 from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.connected_components import centroids_mm
 
-VALDO_MM = 5.0  # see CONVENTIONS: the challenge's own distance is not known here
+VALDO_MM = 5.0  # lesionflow's choice: the challenge's own distance is not known, see CONVENTIONS
 
 CONVENTIONS = {
     "SHiVAi": (
-        "A true lesion is hit when one voxel of it is predicted, as here. Where nothing is to be found and "
-        "nothing was found all four figures of the scan are 1; where no lesion is hit otherwise all are 0. "
-        "Precision has the true lesions hit, not the predictions that hit, over themselves and the false "
-        "positives. Dice is the F1 of the voxels. Figures are means over scans. From SHiVAi's code "
-        "(pboutinaud/SHiVAi, shivai/utils/metrics.py)."
+        "A reference lesion is detected if at least one of its voxels is predicted, as above. For a scan without "
+        "reference and predicted lesions all four metrics are 1; for other scans they are 0 if none is detected. "
+        "Precision is TP / (TP + FP), where TP is the number of detected reference lesions instead of the number of "
+        "predicted lesions that overlap one. Dice is the F1 of the voxels. Metrics are averaged over scans. Source: "
+        "SHiVAi's code (pboutinaud/SHiVAi, shivai/utils/metrics.py)."
     ),
     "VALDO": (
-        "Of the challenge's task on microbleeds (MICCAI 2021): each predicted element goes to the true "
-        "element whose centre of mass is nearest, if it is nearer than a distance; of several the nearest is "
-        "a true positive and the others are false. F1 counts true elements without one as missed. Dice is "
-        "the mean over the matched true elements, each against all predictions that went to it; 0 where none "
-        "is matched. The count difference is absolute; so is the volume difference, in which predicted voxels "
-        "weigh as much as their probability. F1 and Dice are not defined for a scan without true elements, "
-        "whatever was predicted, and 0 where nothing was predicted. From the challenge's code "
-        "(WhereIsValdo/valdo-eval-2021), which takes the distance as an argument, in voxels; which one the "
-        f"ranking used was not found, and {VALDO_MM:g} mm is lesionflow's choice. The code binarizes from 0.5 "
-        "on and filters nothing; here the card's threshold and filters hold."
+        "Microbleed task of the VALDO challenge (MICCAI 2021). Each predicted lesion is assigned to the reference "
+        "lesion with the nearest centre of mass, if that is closer than a maximum distance. Of several predictions "
+        "assigned to one reference lesion, the nearest is a true positive and the others are false positives, as are "
+        "predictions that are not assigned; a reference lesion without a prediction is a false negative. Dice is the "
+        "mean over the matched reference lesions, each compared with all predictions assigned to it, and 0 if none "
+        "is matched. The count difference and the volume difference are absolute; in the predicted volume each voxel "
+        "is weighted by its probability. F1 and Dice are undefined for a scan without reference lesions, even if "
+        "lesions were predicted, and 0 if nothing was predicted. Source: the challenge's code "
+        "(WhereIsValdo/valdo-eval-2021), which takes the maximum distance as an argument, in voxels. We did not find "
+        f"the distance used for the ranking; lesionflow uses {VALDO_MM:g} mm. The challenge's code thresholds "
+        "probabilities at 0.5 (inclusive) and applies no filters; here the card's threshold and filters apply."
     ),
 }
 
 
-def shivai(rows: pd.DataFrame) -> pd.DataFrame:
-    """SHiVAi's figures of each scan.
+def shivai(counts: pd.DataFrame) -> pd.DataFrame:
+    """Metrics of each scan by SHiVAi's convention.
 
     Parameters
     ----------
-    rows
-        Of ``lesion_matching.counted``, at one operating point.
+    counts
+        From ``lesion_matching.label_counts``, at one operating point.
 
     Returns
     -------
     DataFrame
-        ``shivai_sensitivity, shivai_precision, shivai_f1, shivai_dice``, same index. Rules of
+        ``shivai_sensitivity, shivai_precision, shivai_f1, shivai_dice``, with the index of ``counts``. Rules of
         ``image_metrics`` in SHiVAi (see ``CONVENTIONS``).
     """
-    false = rows["count"] - rows.true_detections
-    missed = rows.lesions - rows.found
-    extra = rows.voxels + rows.truth_voxels - rows.voxels_both
-    hit, silent = rows.found, (rows.lesions == 0) & (rows["count"] == 0)
+    detected = counts.found
+    false_positives = counts["count"] - counts.true_detections
+    missed = counts.lesions - detected
+    union = counts.voxels + counts.truth_voxels - counts.voxels_both
+    no_lesions = (counts.lesions == 0) & (counts["count"] == 0)
 
-    def share(part: pd.Series, whole: pd.Series, right: pd.Series) -> pd.Series:
-        return (part / whole.where(whole > 0)).where(part > 0, 0.0).where(~right, 1.0).astype(float)
+    def ratio(numerator: pd.Series, denominator: pd.Series, both_empty: pd.Series) -> pd.Series:
+        values = numerator / denominator.where(denominator > 0)
+        return values.where(numerator > 0, 0.0).where(~both_empty, 1.0).astype(float)
 
+    f1_denominator = 2 * detected + missed + false_positives
     return pd.DataFrame(
         {
-            "shivai_sensitivity": share(hit, hit + missed, silent),
-            "shivai_precision": share(hit, hit + false, silent),
-            "shivai_f1": share(2 * hit, 2 * hit + missed + false, silent),
-            "shivai_dice": share(2 * rows.voxels_both, extra + rows.voxels_both, extra == 0),
+            "shivai_sensitivity": ratio(detected, detected + missed, no_lesions),
+            "shivai_precision": ratio(detected, detected + false_positives, no_lesions),
+            "shivai_f1": ratio(2 * detected, f1_denominator, no_lesions),
+            "shivai_dice": ratio(2 * counts.voxels_both, union + counts.voxels_both, union == 0),
         }
     )
 
 
 def valdo(
-    found: Match, kept: np.ndarray, truth: ReferenceLesions, voxel_mm3: float, label: int
+    lesion_match: Match,
+    kept: np.ndarray,
+    reference: ReferenceLesions,
+    voxel_mm3: float,
+    label: int,
 ) -> dict:
-    """The VALDO challenge's four figures of one scan and label (see ``CONVENTIONS``).
+    """The four metrics of the VALDO challenge of one scan and label (see ``CONVENTIONS``).
 
     Parameters
     ----------
-    found, truth
-        The match at the card's threshold, and what it was matched with.
+    lesion_match, reference
+        The match at the card's threshold, and the reference lesions in it.
     kept : array (n,), bool
-        Which predicted lesions the filters kept.
+        Whether each predicted lesion passes the filters.
     voxel_mm3
-        Of the model's grid.
+        Voxel volume of the model grid.
     label
-        Place among the card's labels, from 1.
+        Index among the card's labels, from 1.
 
     Returns
     -------
@@ -89,32 +97,37 @@ def valdo(
         ``valdo_f1, valdo_dice, valdo_count_difference, valdo_volume_difference_mm3``; None where
         not defined.
     """
-    own = np.flatnonzero(kept & (found.table.label == label).to_numpy())
-    true = np.flatnonzero(truth.label == label)
-    mass = float(found.table.probability.to_numpy()[own].sum()) * voxel_mm3
-    figures: dict[str, Any] = {
+    table = lesion_match.table
+    predicted = np.flatnonzero(kept & (table.label == label).to_numpy())  # lesion numbers less 1
+    references = np.flatnonzero(reference.label == label)  # lesion numbers
+    predicted_mm3 = float(table.probability.to_numpy()[predicted].sum()) * voxel_mm3
+    reference_mm3 = float(reference.volume_mm3[references].sum())
+    metrics: dict[str, Any] = {
         "valdo_f1": None,
         "valdo_dice": None,
-        "valdo_count_difference": abs(len(own) - len(true)),
-        "valdo_volume_difference_mm3": abs(mass - float(truth.volume_mm3[true].sum())),
+        "valdo_count_difference": abs(len(predicted) - len(references)),
+        "valdo_volume_difference_mm3": abs(predicted_mm3 - reference_mm3),
     }
-    if not len(true):
-        return figures
-    if not len(own):
-        return figures | {"valdo_f1": 0.0, "valdo_dice": 0.0}
-    at = centroids_mm(found.numbers, found.affine, len(found.table))[own]
-    there = centroids_mm(truth.numbers, truth.grid.affine, len(truth.label) - 1)[true - 1]
-    away = cdist(at, there)
-    goes_to = np.where(away.min(axis=1) < VALDO_MM, away.argmin(axis=1), -1)
-    matched = np.unique(goes_to[goes_to >= 0])
-    false = len(own) - len(matched)  # one prediction of a matched element is right
-    missed = len(true) - len(matched)
-    shared = found.pairs.set_index(["predicted", "true"]).voxels
-    voxels = found.table.voxels.to_numpy()
+    if not len(references):
+        return metrics
+    if not len(predicted):
+        return metrics | {"valdo_f1": 0.0, "valdo_dice": 0.0}
+    distance = cdist(
+        centroids_mm(lesion_match.lesion_map, lesion_match.affine, len(table))[predicted],
+        centroids_mm(reference.lesion_map, reference.grid.affine, len(reference.label) - 1)[
+            references - 1
+        ],
+    )
+    assigned = np.where(distance.min(axis=1) < VALDO_MM, distance.argmin(axis=1), -1)
+    matched = np.unique(assigned[assigned >= 0])
+    false_positives = len(predicted) - len(matched)  # one prediction of each matched lesion is true
+    missed = len(references) - len(matched)
+    overlap = lesion_match.pairs.set_index(["predicted", "reference"]).voxels
+    voxels = table.voxels.to_numpy()
     dices = []
-    for number in matched:
-        mine = own[goes_to == number]
-        both = sum(int(shared.get((n + 1, true[number]), 0)) for n in mine)
-        dices.append(2 * both / (int(voxels[mine].sum()) + int(truth.voxels[true[number]])))
-    f1 = 2 * len(matched) / (2 * len(matched) + false + missed)
-    return figures | {"valdo_f1": f1, "valdo_dice": float(np.mean(dices)) if dices else 0.0}
+    for index in matched:
+        number, predictions = references[index], predicted[assigned == index]
+        both = sum(int(overlap.get((n + 1, number), 0)) for n in predictions)
+        dices.append(2 * both / (int(voxels[predictions].sum()) + int(reference.voxels[number])))
+    f1 = 2 * len(matched) / (2 * len(matched) + false_positives + missed)
+    return metrics | {"valdo_f1": f1, "valdo_dice": float(np.mean(dices)) if dices else 0.0}

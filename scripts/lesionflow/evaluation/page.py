@@ -1,4 +1,4 @@
-"""The page of the evaluation: tables and plots of each label, other conventions, definitions, scans."""
+"""HTML page of the evaluation: tables and plots of each label, other conventions, definitions, scans."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,20 +6,20 @@ from typing import Any
 
 import pandas as pd
 
-from lesionflow.evaluation.cohort_metrics import RESAMPLES, by_size
+from lesionflow.evaluation.cohort_metrics import METRICS, RESAMPLES, sensitivity_by_size
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
 from lesionflow.results.html_page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-# Headings of the tables by column.
-OPERATING_POINT = {
+# Columns of the tables and their headings.
+POINT_COLUMNS = {
     "name": "",
     "threshold": "threshold",
-    "min_volume_mm3": "smallest\nsize (mm³)",
+    "min_volume_mm3": "minimum\nsize (mm³)",
     "lesions": "reference\nlesions",
-    "found": "found",
+    "found": "detected",
     "count": "predicted",
     "false_positives": "false\npositives",
     "sensitivity": "sensitivity",
@@ -28,8 +28,7 @@ OPERATING_POINT = {
     "false_positives_a_scan": "false positives\nper scan",
     "mean_dice": "mean Dice",
 }
-WITH_INTERVAL = ("sensitivity", "precision", "f1", "false_positives_a_scan", "mean_dice")
-CONVENTION = {
+CONVENTION_COLUMNS = {
     "name": "",
     "sensitivity": "sensitivity",
     "precision": "precision",
@@ -38,22 +37,26 @@ CONVENTION = {
     "count_difference": "count difference",
     "volume_difference_mm3": "volume difference (mm³)",
 }
-LABEL = {"label": "label", **{key: OPERATING_POINT[key] for key in list(OPERATING_POINT)[3:]}}
-SCAN = {
+LABEL_COLUMNS = {"label": "label", **{key: POINT_COLUMNS[key] for key in list(POINT_COLUMNS)[3:]}}
+SCAN_COLUMNS = {
     "scan": "scan",
     "model": "model",
     "label": "label",
     "status": "status",
     "truth_count": "reference",
     "count": "predicted",
-    "found": "found",
+    "found": "detected",
     "false_positives": "false\npositives",
     "dice": "Dice",
     "truth_volume_mm3": "reference mm³",
     "volume_mm3": "predicted mm³",
     "reason": "reason",
 }
-NUMBERS = [*list(OPERATING_POINT)[1:], *list(CONVENTION)[1:], *list(SCAN)[4:-1]]  # right-aligned
+NUMERIC_COLUMNS = [  # right-aligned
+    *list(POINT_COLUMNS)[1:],
+    *list(CONVENTION_COLUMNS)[1:],
+    *list(SCAN_COLUMNS)[4:-1],
+]
 
 
 def evaluation_page(
@@ -67,9 +70,9 @@ def evaluation_page(
     Parameters
     ----------
     evaluation, lesions
-        Of ``scan_metrics.evaluation_tables``.
+        From ``scan_metrics.evaluation_tables``.
     thresholds
-        Of ``cohort_metrics.threshold_table``.
+        From ``cohort_metrics.threshold_table``.
     models
         ``version`` and ``postprocess`` of each model by name.
     """
@@ -79,14 +82,14 @@ def evaluation_page(
             str(model),
             models[str(model)]["version"],
             evaluated[evaluated.model == model],
-            of_model,
+            model_thresholds,
             lesions[lesions.model == model],
         )
-        for model, of_model in thresholds.groupby("model", sort=False)
+        for model, model_thresholds in thresholds.groupby("model", sort=False)
     ]
-    neighbours = {model: card["postprocess"]["connectivity"] for model, card in models.items()}
+    connectivity = {model: card["postprocess"]["connectivity"] for model, card in models.items()}
     scan_rows: list[dict[str, Any]] = [
-        {"bad": row["status"] != "ok", **{key: cell(row[key]) for key in SCAN}}
+        {"bad": row["status"] != "ok", **{key: cell(row[key]) for key in SCAN_COLUMNS}}
         for row in evaluation.to_dict("records")
     ]
     return render(
@@ -95,13 +98,13 @@ def evaluation_page(
         evaluated=evaluated.scan.nunique(),
         scans=evaluation.scan.nunique(),
         models=model_sections,
-        label_columns=LABEL,
-        point_columns=OPERATING_POINT,
-        convention_columns=CONVENTION,
-        scan_columns=SCAN,
+        label_columns=LABEL_COLUMNS,
+        point_columns=POINT_COLUMNS,
+        convention_columns=CONVENTION_COLUMNS,
+        scan_columns=SCAN_COLUMNS,
         scan_rows=scan_rows,
-        numbers=NUMBERS,
-        connectivity="; ".join(f"{model}: {n} neighbours" for model, n in neighbours.items()),
+        numbers=NUMERIC_COLUMNS,
+        connectivity="; ".join(f"{model}: {n} neighbours" for model, n in connectivity.items()),
         resamples=RESAMPLES,
         conventions=CONVENTIONS,
     )
@@ -116,9 +119,9 @@ def _model_section(
 ) -> dict[str, Any]:
     sections = [
         _label_section(
-            evaluated[evaluated.label == label], of_label, lesions[lesions.label == label]
+            evaluated[evaluated.label == label], label_thresholds, lesions[lesions.label == label]
         )
-        for label, of_label in thresholds.groupby("label", sort=False)
+        for label, label_thresholds in thresholds.groupby("label", sort=False)
     ]
     at_card = thresholds[thresholds.card].to_dict("records")
     return {
@@ -135,37 +138,38 @@ def _model_section(
 def _label_section(
     evaluated: pd.DataFrame, thresholds: pd.DataFrame, lesions: pd.DataFrame
 ) -> dict[str, Any]:
-    without_lesion = evaluated.truth_count == 0
-    both_without = without_lesion & (evaluated["count"] == 0)
+    without_reference = evaluated.truth_count == 0
+    without_both = without_reference & (evaluated["count"] == 0)
     label = str(evaluated.label.iloc[0])
-    points = [_operating_point("the card's own", thresholds[thresholds.card].iloc[0])]
+    points = [_operating_point("model card", thresholds[thresholds.card].iloc[0])]
     if thresholds.best.any():
         best = thresholds[thresholds.best].iloc[0]
-        points.append(_operating_point("best by F1 on these scans", best))
+        points.append(_operating_point("highest F1 on these scans", best))
     dice = {label: evaluated.dice.dropna()}
     return {
         "label": label,
         "summary": (
-            f"Scans: {len(evaluated)}. Reference lesions: {int(evaluated.truth_count.sum())}. Scans without a reference "
-            f"lesion: {int(without_lesion.sum())}; {int(both_without.sum())} of them have no predicted lesion either."
+            f"Scans: {len(evaluated)}. Reference lesions: {int(evaluated.truth_count.sum())}. Scans without "
+            f"reference lesions: {int(without_reference.sum())}; {int(without_both.sum())} of them have no predicted "
+            "lesion either."
         ),
         "points": points,
-        "plot": as_image(draw_label(evaluated, thresholds, by_size(lesions), dice)),
+        "plot": as_image(draw_label(evaluated, thresholds, sensitivity_by_size(lesions), dice)),
         "conventions": _convention_rows(evaluated),
     }
 
 
 def _operating_point(name: str, row: pd.Series) -> dict[str, str]:
-    """Cells of a row of the thresholds table, with its intervals."""
-    cells = {key: cell(row[key]) for key in OPERATING_POINT if key != "name"}
-    for key in WITH_INTERVAL:
+    """Cells for one row of the thresholds table, with the confidence intervals."""
+    cells = {key: cell(row[key]) for key in POINT_COLUMNS if key != "name"}
+    for key in METRICS:
         if cells[key] and pd.notna(row[f"{key}_low"]):
             cells[key] += f"\n({cell(row[f'{key}_low'])} to {cell(row[f'{key}_high'])})"
     return {"name": name, **cells}
 
 
 def _convention_rows(evaluated: pd.DataFrame) -> list[dict[str, str]]:
-    """Means over scans by each convention, lesionflow's own first."""
+    """Means over scans by each convention, lesionflow's first."""
     means: dict[str, dict[str, Any]] = {
         "lesionflow": {
             **{key: evaluated[key].mean() for key in ("sensitivity", "precision", "f1", "dice")},
@@ -174,14 +178,17 @@ def _convention_rows(evaluated: pd.DataFrame) -> list[dict[str, str]]:
         }
     }
     for name in CONVENTIONS:
-        columns = {key: f"{name.lower()}_{key}" for key in CONVENTION}
+        columns = {key: f"{name.lower()}_{key}" for key in CONVENTION_COLUMNS}
         means[name] = {
             key: evaluated[column].mean()
             for key, column in columns.items()
             if column in evaluated.columns
         }
     return [
-        {"name": name, **{key: cell(values.get(key)) for key in CONVENTION if key != "name"}}
+        {
+            "name": name,
+            **{key: cell(values.get(key)) for key in CONVENTION_COLUMNS if key != "name"},
+        }
         for name, values in means.items()
     ]
 

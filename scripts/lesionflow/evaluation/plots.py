@@ -1,4 +1,4 @@
-"""Figures of the evaluation page, one per model and label."""
+"""Plots of the evaluation page, one figure per model and label."""
 
 import base64
 import io
@@ -10,25 +10,28 @@ import pandas as pd
 
 COLOURS = {"sensitivity": "#1e88e5", "precision": "#2e7d32", "f1": "#d84315"}
 NAMES = {"sensitivity": "sensitivity", "precision": "precision", "f1": "F1"}
-GREY, OWN = "#90a4ae", "#37474f"
-SEED = 5  # of the sideways scatter of points
+GREY, DARK = "#90a4ae", "#37474f"
+SEED = 5  # of the horizontal jitter of points
 
 
 def draw_label(
-    rows: pd.DataFrame, swept: pd.DataFrame, sizes: pd.DataFrame, dices: Mapping[str, Any]
+    evaluated: pd.DataFrame,
+    thresholds: pd.DataFrame,
+    sizes: pd.DataFrame,
+    dices: Mapping[str, Any],
 ) -> Any:
-    """Six panels: threshold, FROC, counts, volumes, Dice, size.
+    """Six panels: metrics by threshold, FROC curve, sensitivity by size, lesion counts, volumes, Dice.
 
     Parameters
     ----------
-    rows
+    evaluated
         evaluation.csv of one model and label, scans with status ok.
-    swept
-        evaluation_thresholds.csv of the same.
+    thresholds
+        evaluation_thresholds.csv of the same model and label.
     sizes
-        Of ``cohort_metrics.by_size``.
+        From ``cohort_metrics.sensitivity_by_size``.
     dices
-        By label of the model: the scans' Dice, missing ones left out.
+        Dice of the scans by label, without undefined values.
 
     Returns
     -------
@@ -40,11 +43,11 @@ def draw_label(
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     figure = Figure(figsize=(13.5, 8), layout=layout)
     panels = figure.subplots(2, 3)
-    _thresholds(panels[0, 0], swept)
-    _froc(panels[0, 1], swept)
-    _by_size(panels[0, 2], sizes)
-    _counts(panels[1, 0], rows)
-    _volumes(panels[1, 1], rows)
+    _thresholds(panels[0, 0], thresholds)
+    _froc(panels[0, 1], thresholds)
+    _sizes(panels[0, 2], sizes)
+    _counts(panels[1, 0], evaluated)
+    _volumes(panels[1, 1], evaluated)
     _dices(panels[1, 2], dices)
     for panel in panels.flat:
         panel.spines[["top", "right"]].set_visible(False)
@@ -53,12 +56,12 @@ def draw_label(
     return figure
 
 
-def draw_labels(rows: pd.DataFrame) -> Any:
-    """Two panels for a model with several labels: Dice and relative volume error, one column per label.
+def draw_labels(evaluated: pd.DataFrame) -> Any:
+    """Two panels for a model with several labels: Dice and relative volume error by label.
 
     Parameters
     ----------
-    rows
+    evaluated
         evaluation.csv of one model, scans with status ok.
 
     Returns
@@ -67,19 +70,18 @@ def draw_labels(rows: pd.DataFrame) -> Any:
     """
     from matplotlib.figure import Figure
 
-    labels = rows.label.unique()
+    labels = {str(label): rows for label, rows in evaluated.groupby("label", sort=False)}
     figure = Figure(figsize=(max(6.0, 2.5 + 0.4 * len(labels)), 8.5), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True)
-    kept = {str(label): own for label, own in rows.groupby("label", sort=False)}
-    _dices(above, {label: own.dice.dropna() for label, own in kept.items()})
-    errors = {label: own.volume_error_relative.dropna() for label, own in kept.items()}
-    _points(below, list(errors.values()))
-    below.axhline(0, color=GREY, lw=1)
-    texts = [f"{label} ({len(own)})" for label, own in errors.items()]
-    below.set_xticks(np.arange(len(texts)), texts, rotation=60, ha="right", fontsize=8)
-    below.set_ylabel("(predicted - true) / true volume")
-    below.set_title("Volume error, a point a scan")
-    for panel in (above, below):
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    _dices(upper, {label: rows.dice.dropna() for label, rows in labels.items()})
+    errors = {label: rows.volume_error_relative.dropna() for label, rows in labels.items()}
+    _points(lower, list(errors.values()))
+    lower.axhline(0, color=GREY, lw=1)
+    ticks = [f"{label} ({len(values)})" for label, values in errors.items()]
+    lower.set_xticks(np.arange(len(ticks)), ticks, rotation=60, ha="right", fontsize=8)
+    lower.set_ylabel("(predicted - reference) / reference")
+    lower.set_title("Relative volume error per scan")
+    for panel in (upper, lower):
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(color="#eceff1")
         panel.set_axisbelow(True)
@@ -87,97 +89,100 @@ def draw_labels(rows: pd.DataFrame) -> Any:
 
 
 def as_image(figure: Any) -> str:
-    """A figure as an SVG in a ``data:`` address, the same bytes for the same figure."""
+    """A figure as an SVG image in a ``data:`` URL; equal figures give equal bytes."""
     import matplotlib
 
-    kept = io.BytesIO()
+    buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "evaluation", "svg.fonttype": "path"}):
-        figure.savefig(kept, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(kept.getvalue()).decode("ascii")
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _thresholds(panel: Any, swept: pd.DataFrame) -> None:
-    """Figures by threshold at the card's size, or by size where the argmax decides."""
-    card = swept[swept.card].iloc[0]
-    argmax = swept.threshold.isna().all()
+def _thresholds(panel: Any, thresholds: pd.DataFrame) -> None:
+    """Metrics by threshold at the card's minimum size, or by minimum size if there is no threshold (argmax)."""
+    card = thresholds[thresholds.card].iloc[0]
+    argmax = thresholds.threshold.isna().all()
     key = "min_volume_mm3" if argmax else "threshold"
-    own = swept if argmax else swept[swept.min_volume_mm3 == card.min_volume_mm3]
+    at_size = thresholds.min_volume_mm3 == card.min_volume_mm3
+    rows = thresholds if argmax else thresholds[at_size]
     for name, colour in COLOURS.items():
         panel.fill_between(
-            own[key], own[f"{name}_low"], own[f"{name}_high"], color=colour, alpha=0.15, lw=0
+            rows[key], rows[f"{name}_low"], rows[f"{name}_high"], color=colour, alpha=0.15, lw=0
         )
-        panel.plot(own[key], own[name], "o-", color=colour, ms=3, lw=1.5, label=NAMES[name])
-    panel.axvline(card[key], color=OWN, lw=1, ls="--")
+        panel.plot(rows[key], rows[name], "o-", color=colour, ms=3, lw=1.5, label=NAMES[name])
+    panel.axvline(card[key], color=DARK, lw=1, ls="--", label="model card")
     panel.set_ylim(-0.03, 1.03)
-    panel.set_xlabel("smallest size (mm³)" if argmax else "threshold")
+    panel.set_xlabel("minimum lesion size (mm³)" if argmax else "threshold")
     panel.set_title(
-        "By smallest size" if argmax else "By threshold, at the card's size; dashed: its own"
+        "Metrics by minimum size" if argmax else "Metrics by threshold, at the card's minimum size"
     )
     panel.legend(loc="best", framealpha=0.6, fontsize=8)
 
 
-def _froc(panel: Any, swept: pd.DataFrame) -> None:
-    """Sensitivity against false positives a scan: a curve a smallest size."""
+def _froc(panel: Any, thresholds: pd.DataFrame) -> None:
+    """Free-response ROC: sensitivity by false positives per scan, one curve per minimum size."""
     from matplotlib import colormaps
 
-    sizes = sorted(swept.min_volume_mm3.unique())
-    argmax = swept.threshold.isna().all()
+    sizes = sorted(thresholds.min_volume_mm3.unique())
+    argmax = thresholds.threshold.isna().all()
     shades = colormaps["viridis"](np.linspace(0, 0.9, len(sizes)))
     if argmax:
-        panel.plot(swept.false_positives_a_scan, swept.sensitivity, "-", color=GREY, lw=1)
+        panel.plot(thresholds.false_positives_a_scan, thresholds.sensitivity, "-", color=GREY, lw=1)
     for size, shade in zip(sizes, shades, strict=True):
-        own = swept[swept.min_volume_mm3 == size].sort_values("threshold")
+        curve = thresholds[thresholds.min_volume_mm3 == size].sort_values("threshold")
         panel.plot(
-            own.false_positives_a_scan,
-            own.sensitivity,
+            curve.false_positives_a_scan,
+            curve.sensitivity,
             "o" if argmax else "o-",
             color=shade,
             ms=5 if argmax else 2.5,
             lw=1.2,
             label=f"{size:g} mm³",
         )
-    card = swept[swept.card].iloc[0]
+    card = thresholds[thresholds.card].iloc[0]
     panel.plot(
-        card.false_positives_a_scan, card.sensitivity, "o", mfc="none", mec=OWN, ms=11, mew=1.5
+        card.false_positives_a_scan, card.sensitivity, "o", mfc="none", mec=DARK, ms=11, mew=1.5
     )
     panel.set_xscale("symlog", linthresh=1, linscale=0.6)
     panel.xaxis.set_major_formatter("{x:g}")
-    panel.set_xlim(-0.05, max(1.0, 1.2 * swept.false_positives_a_scan.max()))
+    panel.set_xlim(-0.05, max(1.0, 1.2 * thresholds.false_positives_a_scan.max()))
     panel.set_ylim(-0.03, 1.03)
-    panel.set_xlabel("false positives a scan")
+    panel.set_xlabel("false positives per scan")
     panel.set_ylabel("sensitivity")
-    panel.set_title("FROC, by smallest size; circle: the card's own")
+    panel.set_title("FROC by minimum size (circle: model card)")
     panel.legend(loc="lower right", fontsize=8)
 
 
-def _by_size(panel: Any, sizes: pd.DataFrame) -> None:
-    places = np.arange(len(sizes))
-    panel.bar(places, sizes.sensitivity, color="#90caf9", width=0.7)
-    some = sizes.low.notna()
-    ends = np.abs(sizes[["low", "high"]].to_numpy().T - sizes.sensitivity.to_numpy())[:, some]
-    panel.errorbar(
-        places[some], sizes.sensitivity[some], ends, fmt="none", ecolor=OWN, capsize=3, lw=1
-    )
-    texts = [
+def _sizes(panel: Any, sizes: pd.DataFrame) -> None:
+    """Sensitivity by size of the reference lesions, with confidence intervals."""
+    x = np.arange(len(sizes))
+    panel.bar(x, sizes.sensitivity, color="#90caf9", width=0.7)
+    has_interval = sizes.low.notna()
+    bounds = sizes.loc[has_interval, ["low", "high"]].to_numpy().T
+    sensitivity = sizes.sensitivity[has_interval].to_numpy()
+    lengths = np.abs(bounds - sensitivity)
+    panel.errorbar(x[has_interval], sensitivity, lengths, fmt="none", ecolor=DARK, capsize=3, lw=1)
+    ticks = [
         f"{name.replace(' and more', ' +')}\n{found} of {lesions}"
         for name, found, lesions in zip(sizes["size"], sizes.found, sizes.lesions, strict=True)
     ]
-    panel.set_xticks(places, texts, fontsize=8)
+    panel.set_xticks(x, ticks, fontsize=8)
     panel.set_xlim(-0.5, len(sizes) - 0.5)
     panel.set_ylim(0, 1.03)
     panel.set_ylabel("sensitivity")
-    panel.set_title("By the true lesion's equivalent diameter")
+    panel.set_xlabel("equivalent diameter of the reference lesion")
+    panel.set_title("Sensitivity by lesion size")
 
 
-def _counts(panel: Any, rows: pd.DataFrame) -> None:
-    """Predicted against true counts; a point grows with the scans that share it."""
-    shared = rows.groupby(["truth_count", "count"]).size().reset_index(name="scans")
-    top = max(1, int(rows[["truth_count", "count"]].to_numpy(int).max()))
+def _counts(panel: Any, evaluated: pd.DataFrame) -> None:
+    """Number of predicted by number of reference lesions; larger points stand for several scans."""
+    points = evaluated.groupby(["truth_count", "count"]).size().reset_index(name="scans")
+    top = max(1, int(evaluated[["truth_count", "count"]].to_numpy(int).max()))
     panel.plot([0, top], [0, top], color=GREY, lw=1)
     panel.scatter(
-        shared.truth_count.astype(int),
-        shared["count"].astype(int),
-        s=25 * np.sqrt(shared.scans),
+        points.truth_count.astype(int),
+        points["count"].astype(int),
+        s=25 * np.sqrt(points.scans),
         color=COLOURS["sensitivity"],
         alpha=0.7,
         lw=0,
@@ -189,53 +194,52 @@ def _counts(panel: Any, rows: pd.DataFrame) -> None:
         axis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("reference lesions")
     panel.set_ylabel("predicted lesions")
-    panel.set_title("Counts, a point a scan (larger: several scans)")
+    panel.set_title("Lesions per scan (larger point: several scans)")
 
 
-def _volumes(panel: Any, rows: pd.DataFrame) -> None:
-    """Bland and Altman's plot: error against the mean of both."""
-    error = rows.volume_error_mm3.to_numpy(float)
-    middle = (rows.volume_mm3.to_numpy(float) + rows.truth_volume_mm3.to_numpy(float)) / 2
-    panel.scatter(middle, error, s=25, color=COLOURS["sensitivity"], alpha=0.7, lw=0)
+def _volumes(panel: Any, evaluated: pd.DataFrame) -> None:
+    """Bland-Altman plot of volumes: difference by mean, with the mean difference and limits of agreement."""
+    difference = evaluated.volume_error_mm3.to_numpy(float)
+    predicted, reference = evaluated.volume_mm3, evaluated.truth_volume_mm3
+    mean = (predicted.to_numpy(float) + reference.to_numpy(float)) / 2
+    panel.scatter(mean, difference, s=25, color=COLOURS["sensitivity"], alpha=0.7, lw=0)
     panel.axhline(0, color=GREY, lw=1)
-    lines = {"mean": error.mean()}
-    if len(error) > 1:
-        reach = 1.96 * error.std(ddof=1)
-        lines |= {"mean - 1.96 SD": lines["mean"] - reach, "mean + 1.96 SD": lines["mean"] + reach}
-    for name, at in lines.items():
-        panel.axhline(at, color=OWN, lw=1, ls="-" if name == "mean" else "--")
-    texts = [f"{name}: {at:.4g} mm³" for name, at in sorted(lines.items(), key=lambda one: -one[1])]
+    bias = difference.mean()
+    lines = {"mean": bias}
+    if len(difference) > 1:
+        limit = 1.96 * difference.std(ddof=1)
+        lines = {"mean + 1.96 SD": bias + limit, "mean": bias, "mean - 1.96 SD": bias - limit}
+    for name, y in lines.items():
+        panel.axhline(y, color=DARK, lw=1, ls="-" if name == "mean" else "--")
+    text = "\n".join(f"{name}: {y:.4g} mm³" for name, y in lines.items())
     panel.margins(x=0.05, y=0.3)
-    panel.text(
-        0.98, 0.98, "\n".join(texts), transform=panel.transAxes, ha="right", va="top", size=8
-    )
-    panel.set_xlabel("mean of true and predicted volume (mm³)")
-    panel.set_ylabel("predicted - true (mm³)")
-    panel.set_title("Volumes (Bland and Altman)")
+    panel.text(0.98, 0.98, text, transform=panel.transAxes, ha="right", va="top", size=8)
+    panel.set_xlabel("mean of reference and predicted volume (mm³)")
+    panel.set_ylabel("predicted - reference (mm³)")
+    panel.set_title("Lesion volume per scan (Bland-Altman)")
 
 
 def _dices(panel: Any, dices: Mapping[str, Any]) -> None:
-    values = [np.asarray(own, float) for own in dices.values()]
-    _points(panel, values)
-    texts = [f"{label}\n{len(own)} scans" for label, own in zip(dices, values, strict=True)]
-    panel.set_xticks(np.arange(len(values)), texts)
-    panel.set_xlim(-0.7, len(values) - 0.3)
+    """Dice of each scan, one column of points per label."""
+    columns = [np.asarray(values, float) for values in dices.values()]
+    _points(panel, columns)
+    ticks = [f"{label}\n{len(values)} scans" for label, values in dices.items()]
+    panel.set_xticks(np.arange(len(columns)), ticks)
+    panel.set_xlim(-0.7, len(columns) - 0.3)
     panel.set_ylim(-0.03, 1.03)
     panel.set_ylabel("Dice")
-    panel.set_title("Dice, a point a scan")
+    panel.set_title("Dice per scan")
 
 
-def _points(panel: Any, values: Sequence[Any]) -> None:
-    """A column of points for each list of values, with a box where there are more than four."""
+def _points(panel: Any, columns: Sequence[Any]) -> None:
+    """One column of jittered points per array, with a box plot if there are more than four values."""
     rng = np.random.default_rng(SEED)
-    for place, own in enumerate(values):
-        if len(own) > 4:
-            panel.boxplot(
-                [own], positions=[place], widths=0.5, showfliers=False, manage_ticks=False
-            )
+    for x, values in enumerate(columns):
+        if len(values) > 4:
+            panel.boxplot([values], positions=[x], widths=0.5, showfliers=False, manage_ticks=False)
         panel.scatter(
-            place + rng.uniform(-0.15, 0.15, len(own)),
-            own,
+            x + rng.uniform(-0.15, 0.15, len(values)),
+            values,
             s=18,
             color=COLOURS["sensitivity"],
             alpha=0.6,

@@ -1,4 +1,4 @@
-"""Summary of a scan's comparison with its reference lesions, beside the counts."""
+"""JSON sidecar of a scan's comparison with its reference lesions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,28 +7,32 @@ import numpy as np
 import pandas as pd
 
 from lesionflow.base.errors import ScanError
-from lesionflow.evaluation.lesion_matching import COUNTED, Match
+from lesionflow.evaluation.lesion_matching import COUNT_COLUMNS, Match
 from lesionflow.evaluation.other_conventions import valdo
 from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.grids import Grid, equivalent_diameter_mm
 from lesionflow.results.lesion_filters import apply_filters
 
-TABLE = pd.DataFrame(columns=[*COUNTED, "threshold", "min_volume_mm3", "card"])
+EMPTY_TABLE = pd.DataFrame(columns=[*COUNT_COLUMNS, "threshold", "min_volume_mm3", "card"])
 
 
 def comparison_summary(
-    matched: Match, truth: ReferenceLesions, grid: Grid, labels: list[str], rules: Mapping[str, Any]
+    lesion_match: Match,
+    reference: ReferenceLesions,
+    grid: Grid,
+    labels: list[str],
+    rules: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Summarize the comparison of a scan at the card's operating point.
 
     Parameters
     ----------
-    matched
+    lesion_match
         The match at the card's threshold.
-    truth, grid
-        The reference lesions, and the model's grid.
+    reference, grid
+        The reference lesions, and the model grid.
     labels
-        The card's labels, in order.
+        Names of the card's labels, in order.
     rules
         The card's ``postprocess``.
 
@@ -39,31 +43,32 @@ def comparison_summary(
         reference lesion: ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see
         ``other_conventions.valdo``).
     """
-    kept = apply_filters(matched.table, dict(rules)).kept.to_numpy(bool)
-    hit = set(matched.pairs.true[kept[matched.pairs.predicted - 1]])
-    diameters = equivalent_diameter_mm(truth.volume_mm3)
+    kept = apply_filters(lesion_match.table, dict(rules)).kept.to_numpy(bool)
+    pairs = lesion_match.pairs
+    detected = set(pairs.reference[kept[pairs.predicted - 1]])
+    diameters = equivalent_diameter_mm(reference.volume_mm3)
     return {
         "status": "ok",
         "reason": "",
-        "ignored_values": truth.ignored,
+        "ignored_values": reference.ignored,
         "lesions": [
             {
-                "label": labels[truth.label[n] - 1],
-                "volume_mm3": round(float(truth.volume_mm3[n]), 4),
+                "label": labels[reference.label[n] - 1],
+                "volume_mm3": round(float(reference.volume_mm3[n]), 4),
                 "diameter_mm": round(float(diameters[n]), 4),
-                "found": n in hit,
+                "found": n in detected,
             }
-            for n in np.arange(1, len(truth.label)).tolist()
+            for n in np.arange(1, len(reference.label)).tolist()
         ],
         "valdo": {
-            label: valdo(matched, kept, truth, grid.voxel_mm3, place)
-            for place, label in enumerate(labels, start=1)
+            label: valdo(lesion_match, kept, reference, grid.voxel_mm3, index)
+            for index, label in enumerate(labels, start=1)
         },
     }
 
 
-def unusable(error: ScanError) -> dict[str, Any]:
-    """The same summary for a reference image that cannot be used."""
+def unusable_summary(error: ScanError) -> dict[str, Any]:
+    """The summary for a reference image that cannot be used, in the form of ``comparison_summary``."""
     reason = " ".join(str(error).split())
     return {
         "status": "truth-unusable",

@@ -1,4 +1,4 @@
-"""Metrics of each scan against its reference lesions, from the counts of ``compare``."""
+"""Metrics of each scan, from the counts of ``compare``."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,42 +18,44 @@ from lesionflow.results.scan_status import NOT_STARTED, scan_status, scan_wildca
 Array = np.ndarray
 
 
-def ratio(part: Array, whole: Array) -> Array:
-    """``part / whole``, NaN where ``whole`` is 0."""
-    part, whole = np.asarray(part, float), np.asarray(whole, float)
-    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+def ratio(numerator: Array, denominator: Array) -> Array:
+    """``numerator / denominator``; NaN where the denominator is 0."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    undefined = np.full(denominator.shape, np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
-def detection(lesions: Array, found: Array, count: Array, right: Array) -> dict[str, Array]:
-    """Sensitivity, precision and F1 of numbers of lesions, missing where they are not defined.
+def detection(
+    lesions: Array, found: Array, count: Array, true_detections: Array
+) -> dict[str, Array]:
+    """Sensitivity, precision and F1 from numbers of lesions; NaN where they are undefined.
 
     Parameters
     ----------
     lesions, found : arrays
-        True lesions, and those of them that were found.
-    count, right : arrays, same shape
-        Predicted lesions, and those of them that overlap a true one.
+        Reference lesions, and how many of them are detected.
+    count, true_detections : arrays, same shape
+        Predicted lesions, and how many of them overlap a reference lesion.
 
     Returns
     -------
     dict
-        ``sensitivity`` = found / lesions; ``precision`` = right / count; ``f1``, their harmonic
-        mean, 0 where there are lesions, true or predicted, and none overlaps.
+        ``sensitivity`` = found / lesions; ``precision`` = true_detections / count; ``f1``, their
+        harmonic mean, 0 where there are lesions, reference or predicted, and none overlaps.
     """
-    sensitivity, precision = ratio(found, lesions), ratio(right, count)
-    both = np.nan_to_num(sensitivity) + np.nan_to_num(precision)
-    f1 = ratio(2 * np.nan_to_num(sensitivity) * np.nan_to_num(precision), both)
-    something = np.asarray(lesions, float) + np.asarray(count, float) > 0
-    f1 = np.where((both == 0) & something, 0.0, f1)
+    sensitivity, precision = ratio(found, lesions), ratio(true_detections, count)
+    total = np.nan_to_num(sensitivity) + np.nan_to_num(precision)
+    f1 = ratio(2 * np.nan_to_num(sensitivity) * np.nan_to_num(precision), total)
+    any_lesion = np.asarray(lesions, float) + np.asarray(count, float) > 0
+    f1 = np.where((total == 0) & any_lesion, 0.0, f1)
     return {"sensitivity": sensitivity, "precision": precision, "f1": f1}
 
 
-def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
-    """The figures of evaluation.csv for rows of ``lesion_matching.counted``, other conventions included."""
-    n = {key: rows[key].to_numpy() for key in rows.columns if key != "label"}
-    known = detection(n["lesions"], n["found"], n["count"], n["true_detections"])
-    error = n["volume_mm3"] - n["truth_volume_mm3"]
-    own = pd.DataFrame(
+def scan_metrics(counts: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of evaluation.csv for rows of ``lesion_matching.label_counts``, other conventions included."""
+    n = {key: counts[key].to_numpy() for key in counts.columns if key != "label"}
+    volume_error = n["volume_mm3"] - n["truth_volume_mm3"]
+    metrics = pd.DataFrame(
         {
             "truth_count": n["lesions"],
             "count": n["count"],
@@ -63,20 +65,20 @@ def scan_figures(rows: pd.DataFrame) -> pd.DataFrame:
             "true_detections": n["true_detections"],
             "false_positives": n["count"] - n["true_detections"],
             "outside_truth": n["outside_truth"],
-            **known,
+            **detection(n["lesions"], n["found"], n["count"], n["true_detections"]),
             "dice": dice(n["voxels_both"], n["voxels"], n["truth_voxels"]),
             "truth_volume_mm3": n["truth_volume_mm3"],
             "volume_mm3": n["volume_mm3"],
-            "volume_error_mm3": error,
-            "volume_error_relative": ratio(error, n["truth_volume_mm3"]),
+            "volume_error_mm3": volume_error,
+            "volume_error_relative": ratio(volume_error, n["truth_volume_mm3"]),
         },
-        index=rows.index,
+        index=counts.index,
     )
-    return own.join(other_conventions.shivai(rows))
+    return metrics.join(other_conventions.shivai(counts))
 
 
 def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tuple[Path, Path]:
-    """Paths of a scan's comparison: table and summary."""
+    """Paths of a scan's comparison: table and JSON sidecar."""
     wildcards = scan_wildcards(record, model)
     return (
         layout.path(layout.COMPARISON, results, **wildcards),
@@ -86,7 +88,7 @@ def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tu
 
 def evaluation_tables(
     plan: list[dict[str, Any]],
-    cards: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
     results: Path,
     logs: Path,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -95,9 +97,10 @@ def evaluation_tables(
     Parameters
     ----------
     plan
-        Of ``plan.plan_run``, with its ``truth``.
-    cards
-        By model: ``labels`` (names in their order), ``channels`` and number of ``folds``.
+        From ``plan.plan_run``, with the status of each reference image (``truth``).
+    models
+        By name, from ``columns.model_summary``: ``labels`` (names in order), ``channels``, number of
+        ``folds``, ...
     results, logs
         Folders of the run.
 
@@ -106,45 +109,46 @@ def evaluation_tables(
     evaluation : DataFrame
         evaluation.csv: one row per scan, model and label, whatever its status.
     sweeps : DataFrame
-        ``lesion_matching.sweep`` of every scan that could be evaluated, with ``scan``, ``model`` and the
-        label's name.
+        Tables of ``lesion_matching.sweep`` of all evaluated scans, with ``scan``, ``model`` and the name of
+        the label.
     lesions : DataFrame
         One row per reference lesion: ``scan, model, label, volume_mm3, diameter_mm, found``.
     """
     rows, sweeps, lesions = [], [pd.DataFrame()], []
     for record in plan:
-        for model, parts in cards.items():
-            status, reason, reference, known = _state(record, model, parts, results, logs)
-            head = {"scan": record["scan"], "model": model, "status": status, "reason": reason}
+        for model, summary in models.items():
+            status, reason, reference, sidecar = _state(record, model, summary, results, logs)
+            keys = {"scan": record["scan"], "model": model}
+            row = {**keys, "status": status, "reason": reason}
             if status != "ok":
-                rows += [{**head, "label": label, "truth": reference} for label in parts["labels"]]
+                rows += [{**row, "label": label, "truth": reference} for label in summary["labels"]]
                 continue
             table = pd.read_csv(comparison_files(results, record, model)[0], sep="\t")
-            table = table.assign(scan=record["scan"], model=model, place=table.label)
-            table["label"] = [parts["labels"][n - 1] for n in table.place]
+            table["label"] = [summary["labels"][n - 1] for n in table.label]
+            table = table.assign(**keys)
             sweeps.append(table)
-            lesions += [{"scan": record["scan"], "model": model, **one} for one in known["lesions"]]
+            lesions += [{**keys, **lesion} for lesion in sidecar["lesions"]]
             at_card = table[table.card].reset_index(drop=True)
-            found: list[dict[str, Any]] = scan_figures(at_card).to_dict("records")  # type: ignore
-            ignored = ";".join(map(str, known["ignored_values"]))
-            for label, figures in zip(at_card.label, found, strict=True):
-                state = "lesions" if figures["truth_count"] else "empty"
-                more = {"label": label, "truth": state, "ignored_values": ignored}
-                rows.append({**head, **more, **figures, **known["valdo"][label]})
+            metrics: list[dict[str, Any]] = scan_metrics(at_card).to_dict("records")  # type: ignore
+            ignored = ";".join(map(str, sidecar["ignored_values"]))
+            for label, values in zip(at_card.label, metrics, strict=True):
+                content = "lesions" if values["truth_count"] else "empty"
+                row |= {"label": label, "truth": content, "ignored_values": ignored}
+                rows.append({**row, **values, **sidecar["valdo"][label]})
     evaluation = pd.DataFrame(rows, columns=names(evaluation_columns.EVALUATION))
-    whole = dict.fromkeys(evaluation_columns.INTEGERS, "Int64")
-    truth_lesions = ["scan", "model", "label", "volume_mm3", "diameter_mm", "found"]
+    integers = dict.fromkeys(evaluation_columns.INTEGERS, "Int64")
+    lesion_columns = ["scan", "model", "label", "volume_mm3", "diameter_mm", "found"]
     return (
-        evaluation.astype(whole),
+        evaluation.astype(integers),
         pd.concat(sweeps, ignore_index=True),
-        pd.DataFrame(lesions, columns=truth_lesions),
+        pd.DataFrame(lesions, columns=lesion_columns),
     )
 
 
 def _state(
-    record: Mapping[str, Any], model: str, parts: Mapping[str, Any], results: Path, logs: Path
+    record: Mapping[str, Any], model: str, summary: Mapping[str, Any], results: Path, logs: Path
 ) -> tuple[str, str, str, dict[str, Any]]:
-    """Status, reason, state of the reference image, and the comparison if there is one."""
+    """Status, reason, state of the reference image, and sidecar of the comparison ({} if there is none)."""
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason, "", {}
@@ -154,18 +158,14 @@ def _state(
     if status != "ok":
         return "truth-unusable", reason, "unusable", {}
     log = layout.path(layout.log("compare"), logs=logs, **scan_wildcards(record, model))
-    if why := outcome(log):
-        return "failed:compare", why, "", {}
-    table, known = comparison_files(results, record, model)
-    if table.is_file() and known.is_file():
-        found = json_sidecar.read(known)
-        return (
-            found["status"],
-            found["reason"],
-            "" if found["status"] == "ok" else "unusable",
-            found,
-        )
-    status, reason = scan_status(record, model, parts, results, logs)
+    if failure := outcome(log):
+        return "failed:compare", failure, "", {}
+    table_path, sidecar_path = comparison_files(results, record, model)
+    if table_path.is_file() and sidecar_path.is_file():
+        sidecar = json_sidecar.read(sidecar_path)
+        state = "" if sidecar["status"] == "ok" else "unusable"
+        return sidecar["status"], sidecar["reason"], state, sidecar
+    status, reason = scan_status(record, model, summary, results, logs)
     if status == "ok":
         status, reason = "failed:compare", NOT_STARTED
     return status, reason, "", {}

@@ -1,6 +1,6 @@
 """Cropping, resizing and padding of a scan to the input box of a network.
 
-Every function returns the grid of its result, so that results are restored by affines alone.
+The grid of each result is computed with it, so that results are restored to the scan by affines alone.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ KEYS = (  # of a card's input that ``crop_and_pad`` uses
 def crop_and_pad(
     channels: np.ndarray, brain: np.ndarray, affine: np.ndarray, input_spec: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, Grid]:
-    """The channels and the brain mask of a scan in the input box of a network.
+    """Crop, resize and pad the channels and the brain mask of a scan to the input box of a network.
 
     In this order: slices are dropped, ``before_crop`` is applied, the image is cropped, its first two axes are
     resized, and it is padded.
@@ -39,8 +39,9 @@ def crop_and_pad(
     Parameters
     ----------
     channels : array (x, y, z, channel), float32
-        On the model grid over the whole field of view.
+        On the model grid over the full field of view.
     brain : array (x, y, z), bool
+        Brain mask.
     affine
         Of both.
     input_spec
@@ -51,7 +52,7 @@ def crop_and_pad(
     stack : array (x, y, z, channel), float32
         NaN in the padding: ``intensity.normalize`` leaves it out of its statistics and sets it to 0.
     mask : array (x, y, z), bool
-        Brain mask.
+        Brain mask in the box.
     grid
         Of both.
 
@@ -67,97 +68,102 @@ def crop_and_pad(
             f"the scan has {channels.shape[2]} slices, and the card drops {first} and {last} of them"
         )
     channels, brain = channels[:, :, first:end], brain[:, :, first:end]
-    whole = subgrid(affine, (0, 0, first), brain.shape)
+    full = subgrid(affine, (0, 0, first), brain.shape)
     if input_spec["before_crop"]:
         channels = normalize(channels, input_spec["before_crop"], brain)
-    box = _box(channels, brain, whole, input_spec)
-    stack = paste(channels, whole.affine, box, np.nan if input_spec["padding"] == "after" else 0)
-    inside = paste(brain, whole.affine, box)
+    box = _crop_box(channels, brain, full, input_spec)
+    stack = paste(channels, full.affine, box, np.nan if input_spec["padding"] == "after" else 0)
+    mask = paste(brain, full.affine, box)
     if input_spec["resize"] is not None:
         square = squared(box)
-        stack = resized(
+        stack = resize_planes(
             paste(stack, box.affine, square), input_spec["resize"], input_spec["resize_order"]
         )
-        fine = resized_grid(square, input_spec["resize"])
-        inside = resample(inside.astype(np.uint8), box.affine, fine, "nearest") > 0
-        box = fine
-    full = padded(box, **input_spec["pad"])
-    return paste(stack, box.affine, full, np.nan), paste(inside, box.affine, full), full
+        resized = resized_grid(square, input_spec["resize"])
+        mask = resample(mask.astype(np.uint8), box.affine, resized, "nearest") > 0
+        box = resized
+    input_box = padded(box, **input_spec["pad"])
+    stack = paste(stack, box.affine, input_box, np.nan)
+    return stack, paste(mask, box.affine, input_box), input_box
 
 
-def _box(
-    channels: np.ndarray, brain: np.ndarray, whole: Grid, input_spec: Mapping[str, Any]
+def _crop_box(
+    channels: np.ndarray, brain: np.ndarray, full: Grid, input_spec: Mapping[str, Any]
 ) -> Grid:
     match input_spec["crop"]:
         case "brain":
-            return crop_grid(brain, whole.affine, tuple(input_spec["shape"]))
+            return crop_grid(brain, full.affine, tuple(input_spec["shape"]))
         case "centre":
-            return centred(whole, tuple(input_spec["shape"]), input_spec["snap_start"])
+            return centred_box(full, tuple(input_spec["shape"]), input_spec["snap_start"])
         case "foreground":
-            return foreground(channels, whole.affine)
+            return foreground_box(channels, full.affine)
         case _:
-            return whole
+            return full
 
 
 def subgrid(affine: np.ndarray, start: tuple[int, ...], shape: tuple[int, ...]) -> Grid:
     """The grid of ``shape`` voxels that begins at voxel ``start`` of a grid with this affine."""
-    box = affine.copy()
-    box[:3, 3] = apply_affine(affine, start)
-    return Grid(box, (int(shape[0]), int(shape[1]), int(shape[2])))
+    box_affine = affine.copy()
+    box_affine[:3, 3] = apply_affine(affine, start)
+    return Grid(box_affine, (int(shape[0]), int(shape[1]), int(shape[2])))
 
 
-def centred(grid: Grid, shape: tuple[int, ...], snap_start: int = 0) -> Grid:
-    """Box of ``shape`` voxels on the middle of a grid.
+def centred_box(grid: Grid, shape: tuple[int, ...], snap_start: int = 0) -> Grid:
+    """Box of ``shape`` voxels at the centre of a grid.
 
-    Where an odd number of voxels is cut off or added, the first side loses or gets one less (SynthSeg,
-    Intel). A box that begins after the first voxel, but below ``snap_start``, begins at the first: in Intel's
-    topologies the offset is 0 where floor(0.2 * start) is, which is below 5.
+    If an odd number of voxels is cut off or added along an axis, one less is at its start (SynthSeg,
+    Intel). A start between 0 and ``snap_start`` becomes 0: in Intel's topologies the offset is 0 if
+    floor(0.2 * start) is 0, which is the case below 5.
     """
-    start = [int((have - want) / 2) for have, want in zip(grid.shape, shape, strict=True)]
-    return subgrid(grid.affine, tuple(0 if 0 < s < snap_start else s for s in start), shape)
+    starts = [int((n - side) / 2) for n, side in zip(grid.shape, shape, strict=True)]
+    starts = [0 if 0 < start < snap_start else start for start in starts]
+    return subgrid(grid.affine, tuple(starts), shape)
 
 
-def foreground(channels: np.ndarray, affine: np.ndarray) -> Grid:
-    """The smallest box with all voxels that are not 0 in any channel.
+def foreground_box(channels: np.ndarray, affine: np.ndarray) -> Grid:
+    """The smallest box around all voxels that are not 0 in at least one channel.
 
     Raises
     ------
     ScanError
         If every voxel is 0.
     """
-    seen = np.any(channels != 0, axis=3)
-    if not seen.any():
-        raise ScanError("every voxel is 0: there is no foreground to lay a box around")
-    box = bounding_box(seen)
+    foreground = np.any(channels != 0, axis=3)
+    if not foreground.any():
+        raise ScanError("every voxel is 0: there is no foreground to crop the image to")
+    box = bounding_box(foreground)
     return subgrid(affine, tuple(s.start for s in box), tuple(s.stop - s.start for s in box))
 
 
 def padded(grid: Grid, multiple_of: int = 1, at_least: int = 1) -> Grid:
-    """A grid with voxels around it until its sides are as input_spec; the first side gets one less."""
+    """A grid padded until each side is a multiple of ``multiple_of`` and has ``at_least`` voxels.
+
+    If an odd number of voxels is added along an axis, one less is at its start.
+    """
     sides = [-(-max(n, at_least) // multiple_of) * multiple_of for n in grid.shape]
-    before = tuple(-((s - n) // 2) for s, n in zip(sides, grid.shape, strict=True))
-    return subgrid(grid.affine, before, tuple(sides))
+    starts = tuple(-((side - n) // 2) for side, n in zip(sides, grid.shape, strict=True))
+    return subgrid(grid.affine, starts, tuple(sides))
 
 
 def squared(grid: Grid) -> Grid:
-    """A grid whose shorter one of the first two axes is made as long as the other."""
+    """A grid padded along the shorter one of its first two axes until both have the same length."""
     side = max(grid.shape[:2])
-    before = tuple(-((side - n) // 2) for n in grid.shape[:2])
-    return subgrid(grid.affine, (*before, 0), (side, side, grid.shape[2]))
+    starts = tuple(-((side - n) // 2) for n in grid.shape[:2])
+    return subgrid(grid.affine, (*starts, 0), (side, side, grid.shape[2]))
 
 
 def resized_grid(grid: Grid, sides: tuple[int, int]) -> Grid:
-    """The field of view of a grid with other numbers of voxels along its first two axes."""
+    """The grid of the same extent with ``sides`` voxels along its first two axes."""
     scale = np.diag([grid.shape[0] / sides[0], grid.shape[1] / sides[1], 1, 1])
-    scale[:2, 3] = (np.diag(scale)[:2] - 1) / 2  # the outer borders stay where they are
+    scale[:2, 3] = (np.diag(scale)[:2] - 1) / 2  # the outer edges keep their positions
     return Grid(grid.affine @ scale, (sides[0], sides[1], grid.shape[2]))
 
 
-def resized(stack: np.ndarray, sides: tuple[int, int], order: int) -> np.ndarray:
-    """Planes of a stack (x, y, z, channel) sampled at ``resized_grid``, by splines of this degree.
+def resize_planes(stack: np.ndarray, sides: tuple[int, int], order: int) -> np.ndarray:
+    """Resample the planes of a stack (x, y, z, channel) to ``resized_grid`` with splines of this order.
 
-    Zeros lie around; no blur goes before. Values stay between the lowest and highest of the stack, as
-    scikit-image's ``resize`` keeps them, which the 2-D U-Net was trained with.
+    Outside the planes values are 0, and there is no anti-aliasing filter. Values are clipped to the range of the
+    stack and 0, as in scikit-image's ``resize``, with which the 2-D U-Net was trained.
     """
     if stack.shape[:2] == tuple(sides):
         return stack
@@ -165,30 +171,30 @@ def resized(stack: np.ndarray, sides: tuple[int, int], order: int) -> np.ndarray
     from scipy import ndimage
 
     zoom = (sides[0] / stack.shape[0], sides[1] / stack.shape[1])
-    out = np.empty((*sides, *stack.shape[2:]), np.float32)
+    resized = np.empty((*sides, *stack.shape[2:]), np.float32)
     for z, c in np.ndindex(stack.shape[2:]):
         plane = stack[:, :, z, c]
-        out[:, :, z, c] = ndimage.zoom(
+        resized[:, :, z, c] = ndimage.zoom(
             plane, zoom, order=order, mode="grid-constant", grid_mode=True
         )
-    return out.clip(min(stack.min(), 0), max(stack.max(), 0))
+    return resized.clip(min(stack.min(), 0), max(stack.max(), 0))
 
 
 def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int]) -> Grid:
-    """Box of ``shape`` voxels around a brain, on the voxels of the grid that the brain lies on.
+    """Box of ``shape`` voxels around a brain, shifted by whole voxels from the grid of the mask.
 
-    The rule is SHiVAi's (its ``crop`` step): the box is centred on the centre of mass of the mask,
-    rounded up; where the top of the brain would be cut, the box moves up until five slices are
-    free above it. "Up" is the axis that runs to superior, whichever it is.
+    As in SHiVAi (its ``crop`` step): the box is centred on the centre of mass of the mask, rounded up;
+    if it would cut the top of the brain, it is moved up until there are five slices above the brain. "Up" is
+    the direction of the array axis closest to inferior-superior.
 
     Parameters
     ----------
     mask : array (x, y, z), bool
-        Brain, or the field of view where no brain is known. Its grid may be smaller than the box.
+        Brain mask, or the field of view if there is none. It may be smaller than the box.
     affine
-        Of the mask's grid.
+        Of ``mask``.
     shape
-        Of the box, in voxels.
+        Shape of the box in voxels.
 
     Raises
     ------
@@ -196,7 +202,7 @@ def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int])
         If the mask is empty.
     """
     if not mask.any():
-        raise ScanError("the brain mask is empty: no box can be centred on it")
+        raise ScanError("the brain mask is empty: the box cannot be centred on it")
     counts = [np.count_nonzero(mask, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
     centre = np.ceil([np.arange(len(n)) @ n / n.sum() for n in counts]).astype(int)
     start = centre - np.array(shape) // 2
@@ -211,6 +217,6 @@ def crop_grid(mask: np.ndarray, affine: np.ndarray, shape: tuple[int, int, int])
         top = int(np.flatnonzero(counts[up])[0])
         if top < start[up]:
             start[up] -= start[up] - 1 - top + 5
-    box = affine.copy()
-    box[:3, 3] = apply_affine(affine, start)
-    return Grid(box, shape)
+    box_affine = affine.copy()
+    box_affine[:3, 3] = apply_affine(affine, start)
+    return Grid(box_affine, shape)

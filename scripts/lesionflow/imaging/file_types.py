@@ -1,6 +1,4 @@
-"""Endings of the names of image files."""
+"""File name extensions of images."""
 
-MATLAB = ".mat"  # ending of MATLAB images
-
-
+MATLAB = ".mat"
 NIFTI = (".nii", ".nii.gz")

@@ -1,4 +1,4 @@
-"""Intensities as a network expects them: the steps of a card's ``input.normalize``, in order."""
+"""Normalisation of intensities for a network: the steps of a card's ``input.normalize``, in their order."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,59 +8,61 @@ import numpy as np
 
 from lesionflow.base.errors import ScanError
 
-Change = Callable[[np.ndarray], np.ndarray]  # of intensities in float64, each by itself
-Seen = Callable[..., np.ndarray]  # gets what a statistic is of: (voxel, channel), float64
+Transform = Callable[[np.ndarray], np.ndarray]  # voxelwise, of intensities in float64
+Values = Callable[..., np.ndarray]  # returns the (voxel, channel) float64 values of a statistic
 
 
-def _clip_below(low: float, seen: Seen) -> Change:
+def _clip_below(low: float, values: Values) -> Transform:
     return lambda x: np.maximum(x, low)
 
 
-def _clip_above(high: float, seen: Seen) -> Change:
+def _clip_above(high: float, values: Values) -> Transform:
     return lambda x: np.minimum(x, high)
 
 
-def _clip_percentiles(pair: list[float], seen: Seen) -> Change:
-    low, high = np.percentile(seen(), pair)
+def _clip_percentiles(percentiles: list[float], values: Values) -> Transform:
+    low, high = np.percentile(values(), percentiles)
     return lambda x: np.clip(x, low, high)
 
 
-def _divide_by(divisor: float, seen: Seen) -> Change:
+def _divide_by(divisor: float, values: Values) -> Transform:
     return lambda x: x / divisor
 
 
-def _divide_by_percentile(percentile: float, seen: Seen) -> Change:
-    value = np.percentile(seen(), percentile)
-    if not value > 0:
+def _divide_by_percentile(percentile: float, values: Values) -> Transform:
+    divisor = np.percentile(values(), percentile)
+    if not divisor > 0:
         raise ScanError(
-            f"percentile {percentile:g} of the intensities is {value:g}: nothing to divide by "
+            f"percentile {percentile:g} of the intensities is {divisor:g}: nothing to divide by "
             "(is the image empty inside the mask?)"
         )
-    return lambda x: x / value
+    return lambda x: x / divisor
 
 
-def _min_max(pair: list[float], seen: Seen) -> Change:
-    values = seen()
-    low, high = float(values.min()), float(values.max())
+def _min_max(limits: list[float], values: Values) -> Transform:
+    intensities = values()
+    low, high = float(intensities.min()), float(intensities.max())
     if not high > low:
         raise ScanError(f"every voxel is {low:g}: min_max cannot scale it")
-    return lambda x: pair[0] + (x - low) * ((pair[1] - pair[0]) / (high - low))
+    return lambda x: limits[0] + (x - low) * ((limits[1] - limits[0]) / (high - low))
 
 
-def _z_score(on: bool, seen: Seen) -> Change:
-    values = seen(in_order=True)  # the last digits of a sum go by it
-    mean, spread = values.mean(), float(values.std())
-    if not spread > 0:
-        raise ScanError(f"every voxel is {float(values.flat[0]):g}: its z-score is not defined")
-    return lambda x: (x - mean) / spread
+def _z_score(enabled: bool, values: Values) -> Transform:
+    intensities = values(in_order=True)  # the last digits of a sum depend on the order
+    mean, sd = intensities.mean(), float(intensities.std())
+    if not sd > 0:
+        raise ScanError(
+            f"every voxel is {float(intensities.flat[0]):g}: its z-score is not defined"
+        )
+    return lambda x: (x - mean) / sd
 
 
-def _zero_below_fraction_of_max(share: float, seen: Seen) -> Change:
-    limit = share * seen().max()
+def _zero_below_fraction_of_max(fraction: float, values: Values) -> Transform:
+    limit = fraction * values().max()
     return lambda x: np.where(x < limit, 0, x)
 
 
-OPERATIONS: dict[str, Callable[[Any, Seen], Change]] = {
+OPERATIONS: dict[str, Callable[[Any, Values], Transform]] = {
     "clip_below": _clip_below,
     "clip_above": _clip_above,
     "clip_percentiles": _clip_percentiles,
@@ -73,84 +75,94 @@ OPERATIONS: dict[str, Callable[[Any, Seen], Change]] = {
 
 
 def normalize(
-    channels: np.ndarray, steps: list[dict[str, Any]], brain: np.ndarray, only: int | None = None
+    channels: np.ndarray,
+    steps: list[dict[str, Any]],
+    brain: np.ndarray,
+    channel: int | None = None,
 ) -> np.ndarray:
-    """Channels after a card's normalisation.
+    """Channels after the normalisation of a card.
 
     Parameters
     ----------
     channels : array (x, y, z, channel)
-        Intensities of the cropped scan; NaN where the box reaches beyond it and zeros go in the end.
+        Intensities of the cropped scan; NaN in the padding, which becomes 0.
     steps
         One operation each, by its name in ``OPERATIONS``, e.g. ``{"divide_by_percentile": 99,
-        "within": "brain"}``. Statistics are taken over every voxel, or with ``within: brain`` over
-        those of the mask; over all channels together, or with ``per_channel: true`` one by one; never
-        over what is NaN.
-        Percentiles interpolate linearly (NumPy's default). Standard deviations have ddof 0.
+        "within": "brain"}``. Statistics are computed over all voxels, or with ``within: brain`` over
+        those of the mask; over all channels together, or with ``per_channel: true`` for each channel; always
+        without NaN. Percentiles are interpolated linearly (NumPy's default). Standard deviations have ddof 0.
     brain : array (x, y, z), bool
-    only
-        The one channel that is asked for; the others go into the statistics over all channels.
+        Brain mask.
+    channel
+        Index of the only channel to return; the others still enter the statistics over all channels.
 
     Returns
     -------
     array (x, y, z, channel), float32
-        In the order of ``channels`` in memory. Computed in float64.
+        In the memory order of ``channels``. Computed in float64.
 
     Raises
     ------
     ScanError
         If a step cannot be computed (empty mask, nothing to divide by).
     """
-    known = ~np.isnan(channels).any(axis=3)
-    each = range(channels.shape[3])
-    wanted = each if only is None else each[only : only + 1]
-    changes: list[list[Change]] = [[] for _ in each]  # of each channel, one after the other
+    not_padding = ~np.isnan(channels).any(axis=3)
+    all_channels = range(channels.shape[3])
+    returned = all_channels if channel is None else all_channels[channel : channel + 1]
+    transforms: list[list[Transform]] = [[] for _ in all_channels]  # of each channel, in order
     for n, step in enumerate(steps, start=1):
         name = next(key for key in step if key in OPERATIONS)
-        region = brain & known if step.get("within") == "brain" else known
+        region = brain & not_padding if step.get("within") == "brain" else not_padding
         if not region.any():
             raise ScanError(f"normalize: {name} within the brain, but the mask is empty")
-        apart = wanted if all(later.get("per_channel") for later in steps[n:]) else each
-        for part in [[c] for c in apart] if step.get("per_channel") else [each]:
-            seen = partial(_seen, channels, changes, part, region)
-            change = OPERATIONS[name](step[name], seen)
-            for c in part:
-                changes[c].append(change)
-    normal = np.empty_like(channels[..., : len(wanted)], np.float32)
+        # a channel that is not returned is needed only by a later statistic over all channels
+        independent = all(later.get("per_channel") for later in steps[n:])
+        per_channel = [[c] for c in (returned if independent else all_channels)]
+        for group in per_channel if step.get("per_channel") else [all_channels]:
+            values = partial(_values, channels, transforms, group, region)
+            transform = OPERATIONS[name](step[name], values)
+            for c in group:
+                transforms[c].append(transform)
+    normalized = np.empty_like(channels[..., : len(returned)], np.float32)
     slowest = int(np.argmax(np.abs(channels.strides[:3])))
-    for n, c in enumerate(wanted):
-        stored = channels[..., c], known, normal[..., n]
-        planes = (np.moveaxis(array, slowest, 0) for array in stored)
-        for plane, there, out in zip(*planes, strict=True):  # one stays in the processor's cache
-            out[...] = np.where(there, _changed(plane, changes[c]), 0)
-    return normal
+    for n, c in enumerate(returned):
+        arrays = channels[..., c], not_padding, normalized[..., n]
+        planes = (np.moveaxis(array, slowest, 0) for array in arrays)
+        for plane, inside, result in zip(*planes, strict=True):  # a plane fits into the cache
+            result[...] = np.where(inside, _apply(transforms[c], plane), 0)
+    return normalized
 
 
-def _seen(
+def _values(
     channels: np.ndarray,
-    changes: list[list[Change]],
-    part: Sequence[int],
+    transforms: list[list[Transform]],
+    group: Sequence[int],
     region: np.ndarray,
     in_order: bool = False,
 ) -> np.ndarray:
-    """Intensities of some channels in a region, as they are by now; ``in_order`` of indices, which takes longer."""
-    every = [channels[..., c] for c in part]
-    seen = [own[region] if in_order else own.T[region.T] for own in every]
-    return np.stack([_changed(own, changes[c]) for own, c in zip(seen, part, strict=True)], axis=-1)
+    """Intensities (voxel, channel) of some channels in a region, after the transforms so far.
+
+    With ``in_order`` voxels are in C order, which is slower.
+    """
+    images = [channels[..., c] for c in group]
+    values = [image[region] if in_order else image.T[region.T] for image in images]
+    transformed = [_apply(transforms[c], x) for c, x in zip(group, values, strict=True)]
+    return np.stack(transformed, axis=-1)
 
 
-def _changed(values: np.ndarray, changes: list[Change]) -> np.ndarray:
+def _apply(transforms: list[Transform], values: np.ndarray) -> np.ndarray:
     values = values.astype(np.float64)
-    for change in changes:
-        values = change(values)
+    for transform in transforms:
+        values = transform(values)
     return values
 
 
-def storable(image: np.ndarray) -> np.ndarray:
-    """A normalised image as it is stored and as the network sees it: without the digits that only noise has.
+def quantized(image: np.ndarray) -> np.ndarray:
+    """A normalized image rounded to about 20 bits, as it is stored and given to the network.
 
-    Multiples of 2**-20 of its range (of the power of two at or below its largest magnitude), so at most
-    5e-7 of the range away: float32 arithmetic in a network does as much. Files become a tenth smaller.
+    Values are multiples of 2**-20 of the largest magnitude (of the power of two at or below it), so that the
+    rounding error is at most 5e-7 of it, like that of float32 arithmetic in a network. Compressed files become a
+    tenth smaller.
 
     Parameters
     ----------
@@ -161,7 +173,7 @@ def storable(image: np.ndarray) -> np.ndarray:
     if not largest:
         return image
     step = np.float32(2.0 ** (np.floor(np.log2(largest)) - 20))
-    stored = image / step
-    np.round(stored, out=stored)
-    stored *= step
-    return stored
+    rounded = image / step
+    np.round(rounded, out=rounded)
+    rounded *= step
+    return rounded

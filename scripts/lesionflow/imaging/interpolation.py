@@ -1,34 +1,35 @@
-"""Windowed-sinc interpolation along the axes: what ITK computes, some hundred times faster.
+"""Interpolation axis by axis, with the values of ITK: windowed sinc, nearest neighbour and linear.
 
-ITK weighs 10 x 10 x 10 voxels for each voxel of the result. Where the axes of both grids run in the
-same directions (in whatever order, so nearly always), the weights are products of one factor an axis,
-and three matrix products do.
+ITK computes a weighted sum of 10 x 10 x 10 voxels for each voxel of a windowed sinc. If the axes of both
+grids are parallel (in any order, which is nearly always so), each weight is a product of one factor per axis,
+and three matrix products give the same result about a hundred times faster.
 """
 
 import numpy as np
 
-RADIUS = 5  # of ITK's window in voxels, as SimpleITK sets it
+RADIUS = 5  # of ITK's window, in voxels, as set by SimpleITK
+POSITION_ERROR = 1e-6  # bound of the rounding error of a position, in voxels
 
 
 def axis_aligned(matrix: np.ndarray, shape: tuple[int, ...], tolerance: float = 1e-3) -> bool:
     """Whether an index map (4, 4) only permutes, flips, scales and shifts axes.
 
-    What it turns may move no voxel of a grid of ``shape`` by more than ``tolerance`` voxels.
+    Rotations and shears that move no voxel of a grid of ``shape`` by more than ``tolerance`` voxels are allowed.
     """
     largest = np.abs(matrix[:3, :3]).argmax(axis=1)
     if sorted(largest) != [0, 1, 2]:
         return False
-    rest = np.abs(matrix[:3, :3]).copy()
-    rest[np.arange(3), largest] = 0
-    return bool((rest @ np.array(shape[:3]) <= tolerance).all())
+    off_axis = np.abs(matrix[:3, :3]).copy()
+    off_axis[np.arange(3), largest] = 0
+    return bool((off_axis @ np.array(shape[:3]) <= tolerance).all())
 
 
 def axis_weights(position: np.ndarray, size: int) -> np.ndarray:
-    """Weights (n, size), float32, of an axis' voxels for positions (n,) in voxels.
+    """Weights (n, size), float32, of the ``size`` voxels of an axis for positions (n,) in voxels.
 
-    A sinc under Welch's window ``1 - (x / 5)**2``, not normalised; the voxel at either end stands for
-    all beyond it; positions more than half a voxel outside weigh nothing. All as in ITK's
-    WindowedSincInterpolateImageFunction.
+    As in ITK's WindowedSincInterpolateImageFunction: a sinc under the Welch window ``1 - (x / 5)**2``, not
+    normalised. Beyond either end of the axis its last voxel is repeated; positions more than half a voxel
+    outside have no weights.
     """
     base = np.floor(position).astype(int)
     weights = np.zeros((len(position), size))
@@ -42,54 +43,49 @@ def axis_weights(position: np.ndarray, size: int) -> np.ndarray:
 
 
 def welch_sinc(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """``data`` (x, y, z) at the voxels of a grid of ``shape``, float32.
+    """Interpolate ``data`` (x, y, z) with a Welch-windowed sinc at the voxels of a grid of ``shape``; float32.
 
     Parameters
     ----------
     data
         Finite numbers.
     matrix : array (4, 4)
-        Voxel index of the result to voxel index of ``data``; must be ``axis_aligned``.
+        Affine from voxel indices of the result to those of ``data``; must be ``axis_aligned``.
     shape
         Of the result.
 
     Raises
     ------
     ValueError
-        If the map turns the axes.
+        If the index map rotates or shears the axes.
     """
     if not axis_aligned(matrix, shape):
-        raise ValueError("the index map turns the axes: its weights are no product over axes")
-    source = np.abs(matrix[:3, :3]).argmax(
-        axis=0
-    )  # axis of data that each axis of the result runs along
+        raise ValueError("the index map rotates the axes: its weights are not a product over axes")
+    source_axes = np.abs(matrix[:3, :3]).argmax(axis=0)  # axis of data along each axis of result
     result = data.astype(np.float32, copy=False)
     for axis in range(3):
-        along = int(source[axis])
-        others = np.array(
-            [(n - 1) / 2 for n in shape]
-        )  # what little the others turn, at the centre
-        others[axis] = 0
-        position = matrix[along, axis] * np.arange(shape[axis]) + matrix[along, 3]
-        position = position + matrix[along, :3] @ others
-        weights = axis_weights(position, data.shape[along])
-        result = np.moveaxis(np.tensordot(weights, result, (1, along)), 0, along)
-    return np.asfortranarray(result.transpose(source))  # the order that files have
-
-
-SURE = 1e-6  # voxels that a position may be off by
+        source_axis = int(source_axes[axis])
+        # a remaining rotation is that at the centre of the other axes
+        centre = np.array([(n - 1) / 2 for n in shape])
+        centre[axis] = 0
+        position = matrix[source_axis, axis] * np.arange(shape[axis]) + matrix[source_axis, 3]
+        position = position + matrix[source_axis, :3] @ centre
+        weights = axis_weights(position, data.shape[source_axis])
+        result = np.moveaxis(np.tensordot(weights, result, (1, source_axis)), 0, source_axis)
+    return np.asfortranarray(result.transpose(source_axes))  # the order in files
 
 
 def nearest(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The nearest voxels' values, 0 outside; None where the axes turn or a place is half-way between two.
+    """Nearest-neighbour interpolation, 0 outside the image; None if ITK has to compute it.
 
-    Which of two equally near voxels ITK takes depends on how its sums are rounded: ask ITK.
+    That is so if the axes are not parallel, or if a position is half-way between two voxels: which one ITK
+    takes depends on the rounding of its sums.
 
     Parameters
     ----------
     data : array (x, y, z)
     matrix : array (4, 4)
-        Voxel index of the result to voxel index of ``data``.
+        Affine from voxel indices of the result to those of ``data``.
     shape
         Of the result.
 
@@ -99,14 +95,14 @@ def nearest(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.
     """
     if not axis_aligned(matrix, shape):
         return None
-    result, source = _turned(data, matrix)
-    for axis, along in enumerate(source):
-        position, off = _positions(matrix, shape, axis, along)
+    result, source_axes = _transposed(data, matrix)
+    for axis, source_axis in enumerate(source_axes):
+        position, deviation = _positions(matrix, shape, axis, source_axis)
         index = np.floor(position + 0.5)
-        away = np.abs(position - index)
-        if (away + off > 0.5 - SURE).any():
+        distance = np.abs(position - index)
+        if (distance + deviation > 0.5 - POSITION_ERROR).any():
             return None
-        size = data.shape[along]
+        size = data.shape[source_axis]
         result = result.take(index.clip(0, size - 1).astype(int), axis=2 - axis)
         outside = [slice(None)] * 3
         outside[2 - axis] = (index < 0) | (index >= size)
@@ -115,12 +111,14 @@ def nearest(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.
 
 
 def linear(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Linear interpolation in float64, as ITK's; None where the axes turn.
+    """Linear interpolation in float64, as in ITK; None if the axes are not parallel.
+
+    Up to half a voxel outside the image, values are those of the voxel at the edge; farther out, 0.
 
     Parameters
     ----------
     data, matrix, shape
-        As for ``nearest``. Up to half a voxel outside, the voxel at the edge holds; 0 beyond.
+        As for ``nearest``.
 
     Returns
     -------
@@ -128,45 +126,50 @@ def linear(data: np.ndarray, matrix: np.ndarray, shape: tuple[int, ...]) -> np.n
     """
     if not axis_aligned(matrix, shape, 1e-5):
         return None
-    planes, source = _turned(data, matrix)
-    low, high, share, inside = [], [], [], []
-    for axis, along in enumerate(source):
-        position, _ = _positions(matrix, shape, axis, along)
-        size = data.shape[along]
-        within = np.flatnonzero((position >= -0.5) & (position < size - 0.5))  # in one piece
+    planes, source_axes = _transposed(data, matrix)
+    low, high, fraction, inside = [], [], [], []
+    for axis, source_axis in enumerate(source_axes):
+        position, _ = _positions(matrix, shape, axis, source_axis)
+        size = data.shape[source_axis]
+        within = np.flatnonzero((position >= -0.5) & (position < size - 0.5))  # contiguous
         inside.append(slice(within[0], within[-1] + 1) if len(within) else slice(0, 0))
         position = position[inside[axis]]
         base = np.floor(position)
         low.append(base.clip(0, size - 1).astype(int))
         high.append((base + 1).clip(0, size - 1).astype(int))
-        share.append(position - base)
+        fraction.append(position - base)
     result = np.zeros(shape[::-1], np.float32)
-    sampled = result[tuple(inside[::-1])]
-    for k in range(len(sampled)):  # a plane at a time: it stays in the processor's cache
-        plane = _between(planes[low[2][k]], planes[high[2][k]], share[2][k])
+    inner = result[tuple(inside[::-1])]
+    for k in range(len(inner)):  # one plane at a time: it fits into the processor's cache
+        plane = _lerp(planes[low[2][k]], planes[high[2][k]], fraction[2][k])
         if plane.any():
-            rows = _between(plane[low[1]], plane[high[1]], share[1][:, None])
-            sampled[k] = _between(rows.take(low[0], 1), rows.take(high[0], 1), share[0])
+            rows = _lerp(plane[low[1]], plane[high[1]], fraction[1][:, None])
+            inner[k] = _lerp(rows.take(low[0], 1), rows.take(high[0], 1), fraction[0])
     return result.T
 
 
-def _between(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
-    between = (other - one) * share  # in float64, as the share is
-    between += one
-    return between
+def _lerp(low: np.ndarray, high: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    """Linear interpolation between two arrays, in the precision of ``fraction`` (float64)."""
+    result = (high - low) * fraction
+    result += low
+    return result
 
 
-def _turned(data: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """``data`` (z, y, x) in the order of the result's axes, and the axis of data along each of them."""
-    source = np.abs(matrix[:3, :3]).argmax(axis=0)
-    return np.ascontiguousarray(data.transpose(source).T), source.tolist()
+def _transposed(data: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """``data`` with the axes of the result, as (z, y, x), and the axis of ``data`` along each axis of the result."""
+    source_axes = np.abs(matrix[:3, :3]).argmax(axis=0)
+    return np.ascontiguousarray(data.transpose(source_axes).T), source_axes.tolist()
 
 
 def _positions(
-    matrix: np.ndarray, shape: tuple[int, ...], axis: int, along: int
+    matrix: np.ndarray, shape: tuple[int, ...], axis: int, source_axis: int
 ) -> tuple[np.ndarray, float]:
-    """Positions along an axis of data for an axis of the result, and how far the others turn them at most."""
-    half = (np.array(shape) - 1) / 2
-    half[axis] = 0
-    position = matrix[along, axis] * np.arange(shape[axis]) + matrix[along, 3]
-    return position + matrix[along, :3] @ half, float(np.abs(matrix[along, :3]) @ half)
+    """Positions along an axis of ``data``, by index along an axis of the result, at the centre of its other axes.
+
+    The second value is the largest deviation of a position elsewhere, in voxels.
+    """
+    centre = (np.array(shape) - 1) / 2
+    centre[axis] = 0
+    position = matrix[source_axis, axis] * np.arange(shape[axis]) + matrix[source_axis, 3]
+    position = position + matrix[source_axis, :3] @ centre
+    return position, float(np.abs(matrix[source_axis, :3]) @ centre)

@@ -1,18 +1,18 @@
 """Columns of the evaluation's tables: their order, names and descriptions.
 
-They keep the names that users know (``truth``); descriptions say "reference" for the segmentation that predictions are
-compared with.
+Column names keep ``truth``, which users know; descriptions call the segmentation that predictions are compared with the
+reference.
 """
 
 from lesionflow.results.columns import STATUS, Column, column
 
-EVALUATED = {
+EVALUATION_STATUS = {
     "ok": "the scan was compared with its reference segmentation",
     **{key: text for key, text in STATUS.items() if key != "ok"},
     "truth-missing": "the scan has no reference segmentation, or more than one",
-    "truth-unusable": "the reference segmentation cannot be read, is not a label image, or lies outside of the volume that the model saw",
+    "truth-unusable": "the reference segmentation cannot be read, is not a label image, or lies outside of the model's field of view",
 }
-TRUTH = {
+REFERENCE = {
     "lesions": "the reference has lesions of this label",
     "empty": "the reference has no lesion of this label",
     "missing": "there is no reference segmentation",
@@ -26,15 +26,15 @@ EVALUATION = [
     column(
         "status",
         "Status",
-        "Whether the scan was evaluated, and if not why; measures are empty unless ok",
-        levels=EVALUATED,
+        "Whether the scan was evaluated, and if not why; metrics are empty unless ok",
+        levels=EVALUATION_STATUS,
     ),
     column("reason", "Reason", "Details of a status other than ok; empty if it is ok"),
     column(
         "truth",
         "Reference",
         "Content of the reference segmentation; empty if it was not examined",
-        levels=TRUTH,
+        levels=REFERENCE,
     ),
     column(
         "truth_count",
@@ -49,20 +49,20 @@ EVALUATION = [
     column("count_error", "Error of the count", "count minus truth_count"),
     column(
         "found",
-        "Reference lesions found",
+        "Detected reference lesions",
         "Reference lesions with at least one voxel in a predicted lesion of the label",
     ),
-    column("missed", "Reference lesions missed", "truth_count minus found"),
+    column("missed", "Missed reference lesions", "truth_count minus found"),
     column(
         "true_detections",
         "True detections",
-        "Predicted lesions with at least one voxel in a reference lesion of the label; several may overlap one reference lesion, and one may overlap several",
+        "Predicted lesions with at least one voxel in a reference lesion of the label; several can overlap one reference lesion, and one can overlap several",
     ),
     column("false_positives", "False positives", "count minus true_detections"),
     column(
         "outside_truth",
         "Predicted outside of the reference",
-        "False positives entirely outside of the field of view of the reference image, for which it has no information",
+        "False positives entirely outside of the field of view of the reference image, about which the reference has no information",
     ),
     column("sensitivity", "Sensitivity", "found / truth_count; empty without reference lesions"),
     column("precision", "Precision", "true_detections / count; empty without predicted lesions"),
@@ -74,13 +74,13 @@ EVALUATION = [
     column(
         "dice",
         "Dice",
-        "Twice the number of voxels in both, over the sum of the voxels in each, on the grid of the reference; 0 if one of them is empty, empty if both are",
+        "Twice the number of voxels in both segmentations, over the sum of the voxels in each, on the grid of the reference; 0 if one of them is empty, empty if both are",
     ),
     column("truth_volume_mm3", "Reference volume", "On the grid of the reference", "mm3"),
     column(
         "volume_mm3",
         "Predicted volume",
-        "Sum over the kept lesions on the model's grid, as in cohort.csv",
+        "Sum over the kept lesions on the model grid, as in cohort.csv",
         "mm3",
     ),
     column("volume_error_mm3", "Error of the volume", "volume_mm3 minus truth_volume_mm3", "mm3"),
@@ -97,7 +97,7 @@ EVALUATION = [
     column(
         "shivai_sensitivity",
         "Sensitivity as in SHiVAi",
-        "found / truth_count; if nothing was found, 1 if there was nothing to find and no lesion was predicted, otherwise 0",
+        "found / truth_count; if found is 0, 1 if there are neither reference nor predicted lesions, otherwise 0",
     ),
     column(
         "shivai_precision",
@@ -170,11 +170,11 @@ THRESHOLDS = [
         "Threshold",
         "Voxels with a higher probability are predicted; empty if the most probable of several labels is taken",
     ),
-    column("min_volume_mm3", "Smallest size", "Smaller predicted lesions are dropped", "mm3"),
+    column("min_volume_mm3", "Minimum size", "Smaller predicted lesions are dropped", "mm3"),
     column("scans", "Scans", "Number of evaluated scans, over which all sums are taken"),
     column("lesions", "Reference lesions", "Sum of truth_count"),
-    column("found", "Reference lesions found", "Sum"),
-    column("missed", "Reference lesions missed", "Sum"),
+    column("found", "Detected reference lesions", "Sum"),
+    column("missed", "Missed reference lesions", "Sum"),
     column("count", "Predicted lesions", "Sum"),
     column("true_detections", "True detections", "Sum"),
     column("false_positives", "False positives", "Sum"),
@@ -199,19 +199,19 @@ THRESHOLDS = [
     *_with_interval(
         "mean_dice",
         "Mean Dice",
-        "Over the scans with a Dice; those with neither a reference lesion nor a predicted one have none",
+        "Over the scans with a Dice; scans with neither reference nor predicted lesions have none",
     ),
     column("scans_with_dice", "Scans with a Dice", "Number of scans that mean_dice is taken over"),
     column(
         "card",
         "Operating point of the card",
         "Whether this is the operating point of evaluation.csv",
-        levels={"true": "the card's threshold and smallest size", "false": "another"},
+        levels={"true": "the card's threshold and minimum size", "false": "another"},
     ),
     column(
         "best",
         "Best by F1",
-        "Highest F1 of the model and label; in a tie the higher threshold, then the smaller size. Chosen on the same scans, its measures are optimistic",
+        "Highest F1 of the model and label; in a tie the higher threshold, then the smaller minimum size. Selected on the same scans, its metrics are optimistic",
         levels={"true": "highest F1", "false": "another"},
     ),
 ]

@@ -7,7 +7,7 @@ import pandas as pd
 from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import channels_last
-from lesionflow.imaging.resampling import field_of_view, resample
+from lesionflow.imaging.resampling import inside_image, resample
 
 
 def probability_on_scan(image: nib.Nifti1Image, scan: Grid, activation: str) -> np.ndarray:
@@ -27,7 +27,7 @@ def probability_on_scan(image: nib.Nifti1Image, scan: Grid, activation: str) -> 
     for channel in range(maps.shape[3]):
         probability[..., channel] = resample(maps[..., channel], image.affine, scan, "linear")
     if background_channels(activation):
-        probability[~field_of_view(image.affine, image.shape, scan), 0] = 1
+        probability[~inside_image(image.affine, image.shape, scan), 0] = 1
     return probability
 
 

@@ -1,6 +1,6 @@
-"""Results of one scan under one model: lesion maps, tables and what its row of the cohort table says beside them."""
+"""Lesions of one scan under one model: maps and tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,6 @@ from lesionflow.imaging.resampling import resample
 from lesionflow.results import columns
 from lesionflow.results.lesion_filters import apply_filters, label_values, summarize
 from lesionflow.results.lesions import claim_voxels, label_map, measure
-
-EDGE_SHARE = 0.02  # of the brain's surface; more is flagged brain-at-edge
-BRAIN_ML = (600, 2200)  # a volume outside of these is flagged brain-volume
 
 
 @dataclass(frozen=True)
@@ -114,54 +111,3 @@ def _regions_on(grid: Grid, regions: nib.Nifti1Image) -> np.ndarray:
 def lesion_rows(lesions: pd.DataFrame, scan: str, model: str) -> pd.DataFrame:
     """Rows of lesions.csv from the lesions of ``scan_results``."""
     return lesions.assign(scan=scan, model=model)[columns.names(columns.LESION)]
-
-
-def merge_sidecars(
-    sidecars: Sequence[Mapping[str, Any]], channel_sidecars: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """One dict of the JSON sidecars of a scan's images.
-
-    Parameters
-    ----------
-    sidecars
-        Of the images that a scan has once.
-    channel_sidecars
-        Of the images of each channel, the reference channel first: where channels differ, its value is taken.
-        ``nonfinite_voxels`` are summed over channels; ``filled`` is true if any is.
-    """
-    merged: dict[str, Any] = {}
-    for sidecar in [*sidecars, *reversed(channel_sidecars)]:
-        merged |= sidecar
-    merged["nonfinite_voxels"] = sum(s.get("nonfinite_voxels", 0) for s in channel_sidecars)
-    merged["filled"] = any(s.get("filled") for s in channel_sidecars)
-    return merged
-
-
-def quality_and_provenance(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    """Quality, flags and provenance of one scan: the columns of the cohort table beside its lesions.
-
-    Parameters
-    ----------
-    sidecar
-        Of ``merge_sidecars``, with ``lesions_dropped`` and the versions.
-
-    Raises
-    ------
-    KeyError
-        If the value of a column is missing.
-    """
-    values = dict(sidecar)
-    if values["mask_source"] == "none":
-        values["brain_outside_box"] = None
-    volume_ml, edge_share = values["brain_volume_ml"], values["brain_at_edge"]
-    low, high = BRAIN_ML
-    raised = {
-        "no-brain-mask": values["mask_source"] == "none",
-        "brain-cut-by-box": (values["brain_outside_box"] or 0) > 0,
-        "brain-at-edge": edge_share is not None and edge_share > EDGE_SHARE,
-        "brain-volume": volume_ml is not None and not low <= volume_ml <= high,
-        "nonfinite-voxels": values["nonfinite_voxels"] > 0,
-        "channel-filled": values["filled"],
-    }
-    values["flags"] = ";".join(flag for flag in columns.FLAGS if raised[flag])
-    return {name: values[name] for name in columns.names(columns.QUALITY + columns.PROVENANCE)}

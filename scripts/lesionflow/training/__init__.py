@@ -1,1 +1,1 @@
-"""Training of the weights that are shipped with lesionflow."""
+"""Training of the networks included in lesionflow."""

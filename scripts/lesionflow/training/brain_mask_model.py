@@ -1,4 +1,4 @@
-"""The brain-mask model for tools outside the workflow, which train and evaluate the demo ensemble."""
+"""The brain-mask model for the tools that train and evaluate the demo ensemble."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,18 +9,15 @@ from lesionflow.cards.load_card import load_card
 from lesionflow.cards.model_card import Card
 from lesionflow.networks.importing.import_fold import import_card
 
-CARDS = Path("config/models")
+CARDS_DIR = Path("config/models")
 
 
 @contextmanager
-def brain_mask_model(needed: bool) -> Iterator[tuple[Card, list[Path]] | None]:
-    """Import the card ``brainmask`` to a temporary folder for the duration of the block.
-
-    The value is the card and its imported folds, or None if it is not ``needed``.
-    """
-    if not needed:
+def brain_mask_model(load: bool) -> Iterator[tuple[Card, list[Path]] | None]:
+    """Card and imported folds of the brain-mask model while the context lasts; None if ``load`` is False."""
+    if not load:
         yield None
         return
-    card = load_card("brainmask", CARDS)
+    card = load_card("brainmask", CARDS_DIR)
     with tempfile.TemporaryDirectory() as folder:
         yield card, import_card(card, Path(folder))

@@ -1,4 +1,4 @@
-"""Agreement of computed and reference brain masks on simulated scans, by sequence and resolution."""
+"""Dice coefficients of brain masks of simulated scans, by sequence, resolution and head."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,12 +12,12 @@ RESOLUTIONS_MM = ((0.6, 0.6, 2.0), (1.0, 1.0, 1.0), (0.9, 0.9, 5.0))
 
 
 def mask_dice(mask: np.ndarray, reference: np.ndarray) -> float:
-    """Dice coefficient of two masks (bool, of equal shape); NaN if both are empty."""
+    """Dice coefficient of two masks (bool, same shape); NaN if both are empty."""
     return float(dice(int((mask & reference).sum()), int(mask.sum()), int(reference.sum())))
 
 
 def summary(scans: pd.DataFrame) -> dict[str, Any]:
-    """Summarize the Dice coefficients of scans, and name the worst scan.
+    """Mean Dice coefficients over all scans and by group, and the worst scan.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ def summary(scans: pd.DataFrame) -> dict[str, Any]:
     worst = scans.sort_values("dice").iloc[0]
     return {
         "scans": len(scans),
-        "worst": {key: worst[key] for key in ("head", "sequence", "spacing_mm", "dice")},
+        "worst": {column: worst[column] for column in ("head", "sequence", "spacing_mm", "dice")},
         "mean": round(float(scans.dice.mean()), 4),
-        "by_sequence": _summary_by(scans, "sequence"),
-        "by_spacing_mm": _summary_by(scans, "spacing_mm"),
-        "by_head": _summary_by(scans, "head"),
+        "by_sequence": _grouped_dice(scans, "sequence"),
+        "by_spacing_mm": _grouped_dice(scans, "spacing_mm"),
+        "by_head": _grouped_dice(scans, "head"),
     }
 
 
-def _summary_by(scans: pd.DataFrame, key: str) -> dict[str, dict[str, float]]:
-    groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(key, sort=False)
+def _grouped_dice(scans: pd.DataFrame, column: str) -> dict[str, dict[str, float]]:
+    groups: Iterable[tuple[Any, pd.DataFrame]] = scans.groupby(column, sort=False)
     return {
         str(name): {
             "mean": round(float(group.dice.mean()), 4),

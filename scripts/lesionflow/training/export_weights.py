@@ -1,4 +1,4 @@
-"""Export of a trained network, with the MD5 of its file in its card."""
+"""Save a trained network, and write the MD5 of its file into its card."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ def export_weights(model: Any, path: Path, card: Path) -> None:
     Raises
     ------
     ValueError
-        If the card does not name the file exactly once.
+        If the card does not name the file exactly once, with an MD5 on the next line.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as partial:
@@ -26,7 +26,9 @@ def export_weights(model: Any, path: Path, card: Path) -> None:
 
 
 def with_digests(card: str, digests: dict[str, str]) -> str:
-    """Text of a card with a new MD5 for each file name, on the line after its path.
+    """Replace the MD5s in the text of a card.
+
+    ``digests`` has the MD5 of each file by file name; the card states it on the line after the path.
 
     Raises
     ------
@@ -37,6 +39,7 @@ def with_digests(card: str, digests: dict[str, str]) -> str:
         card, count = re.subn(rf"({re.escape(name)}\n\s+md5:) .*", rf"\1 {digest}", card)
         if count != 1:
             raise ValueError(
-                f"the card has {count} entries for {name} with an md5 on the next line; it needs exactly one"
+                f"the card has {count} entries for {name} with an md5 on the next line; "
+                "it needs exactly one: correct the card"
             )
     return card

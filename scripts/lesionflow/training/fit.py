@@ -1,4 +1,4 @@
-"""Fitting of the networks that are shipped with lesionflow."""
+"""Optimiser and learning-rate schedule of all trained networks."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ def fit(
     learning_rate: float,
     loss: Callable[[Any, Any], Any],
 ) -> None:
-    """Train a Keras model in place with Adam, with linear warm-up and cosine decay of the learning rate."""
+    """Train a Keras model in place with Adam, and a learning rate with linear warm-up and cosine decay."""
     import keras
 
     schedule = keras.optimizers.schedules.CosineDecay(

@@ -1,4 +1,4 @@
-"""Simulated scans as input of the demo ensemble, preprocessed as in the workflow."""
+"""Training and test examples of the demo ensemble: simulated scans, preprocessed as in the workflow."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -44,17 +44,17 @@ class Example:
     image : array of ``SHAPE``, float16
         Normalised intensities.
     lesions : array of ``SHAPE``, int16
-        Reference segmentation: numbers of the microbleeds, 0 elsewhere.
+        Numbers of the reference lesions from 1; 0 elsewhere.
     brain : array of ``SHAPE``, bool
         Brain mask.
     mimics : array (n, 3), int16
-        Voxels on veins and calcifications, inside the brain.
+        Voxel indices of microbleed mimics (veins, calcifications) in the brain.
     microbleeds
-        Microbleeds in the order of their numbers.
+        The reference lesions in the order of their numbers.
     grid
-        Grid of all arrays.
+        Voxel grid of all arrays.
     place : array of ``SHAPE``, uint8
-        Index in ``template_head.PLACES``.
+        Location as an index of ``template_head.PLACES``.
     """
 
     image: np.ndarray
@@ -67,71 +67,72 @@ class Example:
 
 
 @dataclass(frozen=True)
-class SimulationJob:
-    """A scan to simulate: seed of the head, number of microbleeds, and label map (None: the MNI152 template)."""
+class HeadJob:
+    """A scan to simulate: seed and number of microbleeds of its head, and its label map (None: the template)."""
 
     seed: int
     microbleeds: int
     label_map: Path | None = None
 
 
-def preprocess(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
+def prepared_example(scan: Scan, head: Head, brain: np.ndarray | None = None) -> Example:
     """Resample, mask, crop and normalize a simulated scan as the workflow does.
 
-    ``brain`` is a mask on ``covering_grid(scan)``; by default the reference mask of the scan is used.
+    ``brain`` is the mask on ``scan_model_grid(scan)``; by default, the simulated brain of the scan is used.
     """
-    affine, data = scan.image.affine, np.asanyarray(scan.image.dataobj)
-    full_grid = covering_grid(scan)
-    image = welch_sinc(data, index_map(affine, full_grid.affine), full_grid.shape)
+    affine, voxels = scan.image.affine, np.asanyarray(scan.image.dataobj)
+    full_grid = scan_model_grid(scan)
+    image = welch_sinc(voxels, index_map(affine, full_grid.affine), full_grid.shape)
     if brain is None:
         brain = resample(scan.brain.astype(np.uint8), affine, full_grid, "nearest") > 0
-    box = crop_grid(brain, full_grid.affine, SHAPE)
-    inside = paste(brain, full_grid.affine, box)
-    channels = paste(image, full_grid.affine, box)[..., None]
-    normalized = normalize(channels, INPUT["normalize"], inside)[..., 0]
+    grid = crop_grid(brain, full_grid.affine, SHAPE)
+    brain_in_box = paste(brain, full_grid.affine, grid)
+    channels = paste(image, full_grid.affine, grid)[..., None]
+    normalized = normalize(channels, INPUT["normalize"], brain_in_box)[..., 0]
 
-    positions = [calcification.centre[None] for calcification in head.calcifications]
-    positions += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
-    index = np.rint(apply_affine(np.linalg.inv(box.affine), np.concatenate(positions))).astype(int)
+    mimic_points = [calcification.centre[None] for calcification in head.calcifications]
+    mimic_points += [vein.xyz[:: max(4, len(vein.xyz) // 6)] for vein in head.veins]
+    index = np.rint(apply_affine(np.linalg.inv(grid.affine), np.concatenate(mimic_points))).astype(
+        int
+    )
     index = index[((index >= 0) & (index < SHAPE)).all(axis=1)]
-    index = index[inside[tuple(index.T)]]
+    index = index[brain_in_box[tuple(index.T)]]
     anatomy = head.anatomy
     return Example(
         normalized.astype(np.float16),
-        rasterize(scan.microbleeds, box),
-        inside,
+        rasterize(scan.microbleeds, grid),
+        brain_in_box,
         index.astype(np.int16),
         scan.microbleeds,
-        box,
-        resample(anatomy.place, anatomy.affine, box, "nearest"),
+        grid,
+        resample(anatomy.place, anatomy.affine, grid, "nearest"),
     )
 
 
-def covering_grid(scan: Scan) -> Grid:
+def scan_model_grid(scan: Scan) -> Grid:
     """Grid with the orientation and voxel size of the demo model that covers a scan."""
     shape = scan.image.shape
     return model_grid(scan.image.affine, shape, INPUT["orientation"], INPUT["spacing_mm"])
 
 
-def simulated_example(
-    job: SimulationJob, mask_model: tuple[Card, list[Path]] | None = None
-) -> Example:
-    """Simulate and preprocess a scan.
+def simulated_example(job: HeadJob, mask_model: tuple[Card, list[Path]] | None = None) -> Example:
+    """Simulate a scan and prepare it.
 
-    ``mask_model`` is the card of a brain-mask model and its imported folds. It is used for heads from label maps;
-    heads from the template have their reference mask, as in the demo cohort.
+    ``mask_model`` (card and imported folds) computes the brain masks of heads from label maps; heads from the template
+    use their simulated brain, as the demo cohort does.
     """
     head = simulated_head(job.seed, job.microbleeds, label_map=job.label_map)
     scan = simulated_scan(head, 1)
     if mask_model is None or job.label_map is None:
-        return preprocess(scan, head)
+        return prepared_example(scan, head)
     probability, grid = brain_probability(scan.image, *mask_model)
-    image = nib.Nifti1Image(probability, grid.affine)
-    return preprocess(scan, head, brain_from_probability(image, scan.image, covering_grid(scan)))
+    probability_map = nib.Nifti1Image(probability, grid.affine)
+    brain = brain_from_probability(probability_map, scan.image, scan_model_grid(scan))
+    return prepared_example(scan, head, brain)
 
 
 def simulated_examples(
-    jobs: list[SimulationJob], workers: int, mask_model: tuple[Card, list[Path]] | None = None
+    jobs: list[HeadJob], workers: int, mask_model: tuple[Card, list[Path]] | None = None
 ) -> list[Example]:
     """Run ``simulated_example`` for many jobs in parallel processes; results in the order of the jobs."""
     simulate = partial(simulated_example, mask_model=mask_model)
@@ -141,12 +142,10 @@ def simulated_examples(
         return list(pool.map(simulate, jobs))
 
 
-def training_jobs(
-    seed: int, count: int, label_maps: list[Path] | None = None
-) -> list[SimulationJob]:
-    """Jobs for ``count`` training scans with 12 to 29 microbleeds in each head.
+def training_jobs(seed: int, count: int, label_maps: list[Path] | None = None) -> list[HeadJob]:
+    """Jobs for ``count`` training scans with 12 to 29 microbleeds each.
 
-    Heads are from the template; with label maps, two of three are from these in turn instead.
+    Every third head comes from the template, and the others from the label maps in turn, if there are any.
     """
     rng = np.random.default_rng([seed, 7])
     heads = [
@@ -154,32 +153,25 @@ def training_jobs(
         for n in range(count)
     ]
     return [
-        SimulationJob(1000 * seed + n, int(rng.integers(12, 30)), head)
-        for n, head in enumerate(heads)
+        HeadJob(1000 * seed + n, int(rng.integers(12, 30)), head) for n, head in enumerate(heads)
     ]
 
 
-def evaluation_jobs(seed: int, count: int) -> list[SimulationJob]:
-    """Jobs for scans of template heads with seeds that training does not use.
-
-    Every fourth head has no microbleeds, the others have one to twelve.
-    """
+def unseen_jobs(seed: int, count: int) -> list[HeadJob]:
+    """Jobs with seeds not used in training; every fourth head has no microbleeds, the others 1 to 12."""
     rng = np.random.default_rng([seed, 8])
     return [
-        SimulationJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
+        HeadJob(10_000_000 + 1000 * seed + n, 0 if n % 4 == 0 else int(rng.integers(1, 13)))
         for n in range(count)
     ]
 
 
-def held_out_jobs(seed: int, label_maps: list[Path], scans: int = 5) -> list[SimulationJob]:
-    """Jobs for scans of held-out label maps, with seeds that training does not use.
-
-    ``scans`` heads of each label map with one to twelve microbleeds, then the same heads without any.
-    """
+def unseen_heads(seed: int, label_maps: list[Path], scans: int = 5) -> list[HeadJob]:
+    """Jobs for ``scans`` scans per label map with 1 to 12 microbleeds, then for the same heads without any."""
     rng = np.random.default_rng([seed, 13])
     jobs = [
-        SimulationJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
+        HeadJob(20_000_000 + 1000 * seed + 100 * m + n, int(rng.integers(1, 13)), path)
         for m, path in enumerate(label_maps)
         for n in range(scans)
     ]
-    return jobs + [SimulationJob(job.seed, 0, job.label_map) for job in jobs]
+    return jobs + [HeadJob(job.seed, 0, job.label_map) for job in jobs]

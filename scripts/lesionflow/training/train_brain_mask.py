@@ -13,31 +13,31 @@ from lesionflow.training.fit import fit
 from lesionflow.training.random_contrast import SHAPE, random_example
 
 BOX = (64, 80, 64)  # voxels; contains most of a brain
-BOX_LEARNING_RATE, FULL_LEARNING_RATE = 2e-3, 1e-3
+BOX_LEARNING_RATE, IMAGE_LEARNING_RATE = 2e-3, 1e-3
 
 
 def random_examples(
     paths: list[Path], seed: int, count: int, workers: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (n, x, y, z), float16, and brain fractions (n, x, y, z), 0 to 255, uint8, from the label maps in turn."""
+    """Random images (n, x, y, z), float16, and brain fractions (0 to 255), uint8, from the label maps in turn."""
     images = np.empty((count, *SHAPE), np.float16)
     brains = np.empty((count, *SHAPE), np.uint8)
     jobs = [(paths[n % len(paths)], 1_000_000 * seed + n) for n in range(count)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        chunk = len(paths)  # a process caches the label maps that it has loaded
-        for n, (image, brain) in enumerate(
+        chunk = len(paths)  # each process reuses the label maps that it has read
+        for n, pair in enumerate(
             pool.map(random_example, *zip(*jobs, strict=True), chunksize=chunk)
         ):
-            images[n], brains[n] = image, brain
+            images[n], brains[n] = pair
     return images, brains
 
 
 def batches(
     images: np.ndarray, brains: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches of one image (1, x, y, z, 1), float32, and its brain fraction, with random augmentation.
+    """Endless batches of one augmented image (1, x, y, z, 1), float32, and its brain fractions.
 
-    Augmentation (left-right flips, shifts by up to three voxels, gamma, brightness and noise) is fast compared with
+    Augmentation (flips, shifts by up to three voxels, gamma, brightness and noise) is cheap compared with
     ``random_example``, so each image is used several times.
     """
     while True:
@@ -58,9 +58,9 @@ def batches(
 def box_batches(
     images: np.ndarray, brains: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Boxes of ``BOX`` voxels from ``batches``, around the centre of the brain, shifted by up to twelve voxels.
+    """Crop the images of ``batches`` to ``BOX`` voxels around the centre of the brain, shifted by up to 12 voxels.
 
-    They need a third of the computation of full images, and leave out air far from the head.
+    A box takes a third of the computation of a whole image, and leaves out air far from the head.
     """
     for image, brain in batches(images, brains, rng):
         voxels = np.argwhere(brain[0, ::4, ::4, ::4, 0] > 0.5) * 4
@@ -72,27 +72,24 @@ def box_batches(
 
 
 def mask_loss(reference: Any, probability: Any) -> Any:
-    """Soft Dice loss (Milletari et al. 2016) plus 5 times the mean cross-entropy.
-
-    ``reference`` is a brain fraction in [0, 1].
-    """
+    """Soft Dice loss (Milletari et al. 2016) plus five times the mean cross-entropy; ``reference`` is in [0, 1]."""
     from keras import ops
 
     probability = ops.clip(probability, 1e-6, 1 - 1e-6)
-    dice_loss = 1 - (2 * ops.sum(reference * probability) + 1) / (
+    dice = 1 - (2 * ops.sum(reference * probability) + 1) / (
         ops.sum(reference * reference) + ops.sum(probability * probability) + 1
     )
-    cross_entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
-    return dice_loss + 5 * ops.mean(cross_entropy)
+    entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
+    return dice + 5 * ops.mean(entropy)
 
 
 def train_mask(
     images: np.ndarray, brains: np.ndarray, seed: int, box_steps: int, steps: int
 ) -> Any:
-    """Train on ``box_steps`` boxes around brains, then on ``steps`` full images.
+    """Train on ``box_steps`` boxes around brains, then on ``steps`` whole images.
 
-    Boxes need a third of the computation and show the surface of the brain; full images show its position in the
-    head and the surrounding air. The same seed gives the same initial weights and images.
+    Boxes take a third of the computation and contain the surface of the brain; whole images add its position in the
+    head and the surrounding air. The same seed gives the same initial weights and order of images.
     """
     import keras
 
@@ -100,15 +97,15 @@ def train_mask(
     box_model = mask_unet(BOX)
     boxes = box_batches(images, brains, np.random.default_rng([seed, 21]))
     fit(box_model, boxes, box_steps, BOX_LEARNING_RATE, mask_loss)
-    return train_on_full_images(box_model, images, brains, seed, steps)
+    return train_whole_images(box_model, images, brains, seed, steps)
 
 
-def train_on_full_images(
+def train_whole_images(
     box_model: Any, images: np.ndarray, brains: np.ndarray, seed: int, steps: int
 ) -> Any:
-    """Second stage of ``train_mask``, on full images; return the model in its form for inference."""
+    """Second stage of ``train_mask``, on whole images."""
     model = mask_unet(SHAPE)
     model.set_weights(box_model.get_weights())
-    full_images = batches(images, brains, np.random.default_rng([seed, 22]))
-    fit(model, full_images, steps, FULL_LEARNING_RATE, mask_loss)
+    whole_images = batches(images, brains, np.random.default_rng([seed, 22]))
+    fit(model, whole_images, steps, IMAGE_LEARNING_RATE, mask_loss)
     return inference_form(model, SHAPE)

@@ -15,26 +15,24 @@ from lesionflow.training.microbleed_scores import scores
 
 PATCH = 32
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
-# Width in voxels at the faces of a patch that the loss ignores, since the network lacks context there.
-MARGIN = 3
+MARGIN = 3  # voxels at each face of a patch that the loss ignores, as the network lacks context
 
 
 def patch_corner(
     example: Example, rng: np.random.Generator, false_positives: np.ndarray | None = None
 ) -> np.ndarray:
-    """First voxel (3,) of a random patch, which is on a lesion, on a mimic or anywhere in the brain.
+    """First voxel (3,) of a random patch: half of them at a lesion, a quarter at a mimic, the rest in the brain.
 
-    50 % of the patches are on a lesion and 25 % on a mimic. With ``false_positives``, voxels (n, 3), 35 % are on
-    these, 35 % on a lesion and 15 % on a mimic.
+    With ``false_positives``, an array of voxel indices (n, 3), a third of the patches are at one of these.
     """
-    fraction = rng.random()
-    if false_positives is not None and len(false_positives) and fraction > 0.65:
+    kind = rng.random()
+    if false_positives is not None and len(false_positives) and kind > 0.65:
         voxels = false_positives
-    elif fraction < (0.5 if false_positives is None else 0.35) and example.microbleeds:
+    elif kind < (0.5 if false_positives is None else 0.35) and example.microbleeds:
         microbleed = example.microbleeds[rng.integers(len(example.microbleeds))]
         index = apply_affine(np.linalg.inv(example.grid.affine), microbleed.centre)
         voxels = np.rint(index).astype(int)[None]
-    elif fraction < (0.75 if false_positives is None else 0.5) and len(example.mimics):
+    elif kind < (0.75 if false_positives is None else 0.5) and len(example.mimics):
         voxels = example.mimics
     else:
         voxels = np.empty((0, 3), int)
@@ -48,28 +46,26 @@ def patch_corner(
 def patches(
     examples: list[Example],
     rng: np.random.Generator,
-    batch_size: int,
+    batch: int,
     false_positives: list[np.ndarray] | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches (batch, x, y, z, 1) of images and lesion masks, float32, with random augmentation.
+    """Endless batches (batch, x, y, z, 1) of images and lesion masks, float32, augmented.
 
-    Augmentation: flips along each axis (left to right in half of the patches, along the others in a quarter),
-    brightness and gamma by up to 10 and 15 %, and noise. There are no lesions outside the brain; as in prediction,
-    the image is not masked there. ``false_positives`` has voxels (n, 3) for each example.
+    Augmentation: flips (probability 0.5 left to right, 0.25 along the other axes), gamma, brightness and noise.
+    Images are not masked, as in prediction.
     """
     while True:
-        images = np.empty((batch_size, PATCH, PATCH, PATCH, 1), np.float32)
+        images = np.empty((batch, PATCH, PATCH, PATCH, 1), np.float32)
         masks = np.empty_like(images)
-        for n in range(batch_size):
+        for n in range(batch):
             index = rng.integers(len(examples))
             example = examples[index]
-            voxels = false_positives[index] if false_positives else None
-            corner = patch_corner(example, rng, voxels)
+            corner = patch_corner(example, rng, false_positives[index] if false_positives else None)
             box = tuple(slice(c, c + PATCH) for c in corner)
             image: np.ndarray = example.image[box].astype(np.float32)
             mask = (example.lesions[box] > 0).astype(np.float32)
-            for axis, probability in enumerate((0.5, 0.25, 0.25)):
-                if rng.random() < probability:
+            for axis, chance in enumerate((0.5, 0.25, 0.25)):
+                if rng.random() < chance:
                     image, mask = np.flip(image, axis), np.flip(mask, axis)
             image = image.clip(0, 1) ** float(rng.uniform(0.85, 1.15)) * float(
                 rng.uniform(0.9, 1.1)
@@ -81,10 +77,10 @@ def patches(
 
 
 def lesion_loss(reference: Any, probability: Any) -> Any:
-    """Soft Dice loss (Milletari et al. 2016) over the batch plus cross-entropy per lesion voxel.
+    """Soft Dice (Milletari et al. 2016) over the batch plus cross-entropy per lesion voxel.
 
-    The Dice loss alone ignores patches without lesions. The sum of the cross-entropy over all voxels, divided by the
-    number of lesion voxels (plus 100), gives a false positive voxel the same cost as a missed one.
+    Dice alone ignores patches without lesions. The sum of the cross-entropy over all voxels, divided by the
+    number of lesion voxels (plus 100), gives a false positive voxel the same weight as a missed one.
     """
     from keras import ops
 
@@ -92,13 +88,13 @@ def lesion_loss(reference: Any, probability: Any) -> Any:
     reference = reference[:, inner, inner, inner]
     probability = ops.clip(probability[:, inner, inner, inner], 1e-6, 1 - 1e-6)
     overlap = ops.sum(reference * probability)
-    dice_loss = 1 - (2 * overlap + 10) / (ops.sum(reference) + ops.sum(probability) + 10)
-    cross_entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
-    return dice_loss + ops.sum(cross_entropy) / (ops.sum(reference) + 100)
+    dice = 1 - (2 * overlap + 10) / (ops.sum(reference) + ops.sum(probability) + 10)
+    entropy = -(reference * ops.log(probability) + (1 - reference) * ops.log(1 - probability))
+    return dice + ops.sum(entropy) / (ops.sum(reference) + 100)
 
 
 def false_positive_peaks(model: Any, example: Example, max_count: int = 150) -> np.ndarray:
-    """Voxels (n, 3) with the highest probability of each false positive above 0.3, in descending order."""
+    """Voxel indices (n, 3) of the peaks of false positives above a probability of 0.3, the highest first."""
     image = example.image.astype(np.float32)[None, ..., None]
     probability = model.predict_on_batch(image)[0, ..., 0] * example.brain
     labels, count = ndimage.label(probability > 0.3, np.ones((3, 3, 3)))
@@ -114,65 +110,63 @@ def train_fold(
     held_out: list[Example],
     seed: int,
     steps: int,
-    false_positive_steps: int,
-    batch_size: int = 8,
+    extra_steps: int,
+    batch: int = 8,
 ) -> tuple[Any, float]:
-    """Train a network on patches; return it with the input size of a full volume, and its best threshold.
+    """Train a network on patches; return it with the input shape ``SHAPE``, and its best threshold.
 
-    After ``steps``, the network predicts its training scans, and ``false_positive_steps`` follow with 35 % of the
-    patches on its false positives. Its logits are then shifted so that 0.5 is the best threshold on the
-    held-out scans (``best_threshold``). The same seed gives the same patches and initial weights; the weights may
-    still differ slightly between runs, since the order of sums over threads varies.
+    After ``steps`` the network is applied to its training scans, and ``extra_steps`` follow with a third of the
+    patches at its false positives. Its logits are then shifted so that 0.5 is the best threshold on the held-out
+    scans (``best_threshold``). The same seed gives the same patches and initial weights; trained weights may differ
+    in their last bits between runs, as threads sum in any order.
     """
     import keras
 
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
-    rng = np.random.default_rng([seed, 9])
-    fit(model, patches(examples, rng, batch_size), steps, 4e-3, lesion_loss)
-    trained = train_on_false_positives(model, examples, seed, false_positive_steps, batch_size)
+    fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3, lesion_loss)
+    trained = train_on_false_positives(model, examples, seed, extra_steps, batch)
     threshold = best_threshold(trained, held_out)
     shift_logits(trained, threshold)
     return trained, threshold
 
 
 def train_on_false_positives(
-    model: Any, examples: list[Example], seed: int, steps: int, batch_size: int = 8
+    model: Any, examples: list[Example], seed: int, steps: int, batch: int = 8
 ) -> Any:
-    """Second stage of ``train_fold``, with patches on false positives."""
+    """Second stage of ``train_fold``, with a third of the patches at false positives."""
     full_size = with_shape(model, SHAPE)
     false_positives = [false_positive_peaks(full_size, example) for example in examples]
-    count = sum(map(len, false_positives))
-    logging.info("%s false positives on %s training scans", count, len(examples))
+    logging.info("%s false positives on %s scans", sum(map(len, false_positives)), len(examples))
     rng = np.random.default_rng([seed, 11])
-    fit(model, patches(examples, rng, batch_size, false_positives), steps, 2e-3, lesion_loss)
+    fit(model, patches(examples, rng, batch, false_positives), steps, 2e-3, lesion_loss)
     return with_shape(model, SHAPE)
 
 
 def best_threshold(model: Any, examples: list[Example], lesions_per_scan: float = 6.0) -> float:
-    """The threshold of ``THRESHOLDS`` with the highest F1 over lesions; of equal ones, the highest.
+    """The threshold of ``THRESHOLDS`` with the highest lesion-wise F1; the largest of several equal ones.
 
-    Training scans have more lesions than real ones, so that false positives would count too little. Lesions are
-    weighted to an average of ``lesions_per_scan``.
+    Simulated scans have more lesions than real ones, which raises their precision. Lesions are therefore weighted
+    as if there were ``lesions_per_scan``.
     """
     maps = [
         model.predict_on_batch(e.image.astype(np.float32)[None, ..., None])[0, ..., 0]
         for e in examples
     ]
-    best_f1, best = -1.0, 0.5
+    best_f1, best_value = -1.0, 0.5
     for threshold in THRESHOLDS:
         counts = scores(maps, examples, threshold)["all"]
         weight = lesions_per_scan * len(examples) / max(1, counts["lesions"])
         detected, lesions = weight * counts["found"], weight * counts["lesions"]
         f1 = 2 * detected / max(1e-9, lesions + detected + counts["false_positives"])
         if f1 >= best_f1:
-            best_f1, best = f1, threshold
-    logging.info("best threshold %.2f, F1 %.3f on held-out scans", best, best_f1)
-    return best
+            best_f1, best_value = f1, threshold
+    logging.info("best threshold %.2f, F1 %.3f on held-out scans", best_value, best_f1)
+    return best_value
 
 
 def shift_logits(model: Any, threshold: float) -> None:
-    """Shift the logits of a network in place, so that a probability of ``threshold`` becomes 0.5."""
+    """Shift the logits of a network, in place, so that ``threshold`` becomes 0.5."""
     layer = model.get_layer("probability")
     kernel, bias = layer.get_weights()
     layer.set_weights([kernel, bias - np.log(threshold / (1 - threshold))])
@@ -181,6 +175,6 @@ def shift_logits(model: Any, threshold: float) -> None:
 def split_fold(
     examples: list[Example], fold: int, folds: int = 3
 ) -> tuple[list[Example], list[Example]]:
-    """Training examples and held-out examples of a fold (from 1) of cross-validation."""
+    """Training and held-out examples of a fold (numbered from 1) of a cross-validation."""
     held_out = examples[fold - 1 :: folds]
     return [e for n, e in enumerate(examples) if n % folds != fold - 1], held_out

@@ -1,4 +1,4 @@
-"""Tables of a run that failed: every scan with its status, the step that failed and why."""
+"""Tables of a failed run: every scan with its status, the step that failed and the reason."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def write(
     Parameters
     ----------
     targets
-        The targets that Snakemake was called with.
+        The targets of the Snakemake command line.
     scans
         The plan.
     models
@@ -26,7 +26,7 @@ def write(
     list of str
         Messages for the user, one line each: the scans that failed, and what to do.
     """
-    # pandas: only a run that failed waits for its import
+    # imports pandas, which only a failed run needs
     from lesionflow.results.cohort_tables import cohort_table
     from lesionflow.results.tables_io import write_table
 

@@ -1,7 +1,7 @@
 """The setup of a run, before its first job: settings, model cards and the plan of the cohort.
 
 The Snakemake process that the user starts makes all three and writes the plan to the working directory. The processes
-of cluster jobs read it there and do not list the cohort again.
+of cluster jobs read the plan instead of listing the cohort again.
 """
 
 import json
@@ -21,7 +21,7 @@ from lesionflow.cards.fold_spec import FoldSpec, fold_specs
 from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
-from lesionflow.networks.weights.locate import check_available, is_imported
+from lesionflow.networks.weights.availability import check_available, fold_json, is_imported
 from lesionflow.results.columns import cohort_columns, model_summary, names
 
 Card = dict[str, Any]
@@ -30,12 +30,21 @@ Card = dict[str, Any]
 def settings_and_cards(
     config: Mapping[str, Any], repository: Path
 ) -> tuple[dict[str, Any], dict[str, Card], Card | None]:
-    """The user's settings, the models' cards by name, and the card of the brain mask if one is computed.
+    """Check the config and load the model cards, with the card of the brain mask if one is computed.
+
+    Returns
+    -------
+    settings
+        The config with its defaults.
+    cards
+        The card of each model by name.
+    brain_card
+        None if no brain mask is computed.
 
     Raises
     ------
     ConfigError, CardError
-        If a setting or a card is wrong; the message says which, and what is allowed.
+        If a setting or a card is invalid; the message names it and what is allowed.
     """
     settings = check_config(config)
     cards = load_cards(settings, repository / "config/models")
@@ -44,7 +53,7 @@ def settings_and_cards(
 
 
 def check_column_names(cards: Mapping[str, Card]) -> None:
-    """Check that the labels of each card give the columns of cohort.csv different names.
+    """Check that the labels of each card give unique column names in cohort.csv.
 
     Raises
     ------
@@ -77,7 +86,7 @@ def make_plan(
     WeightsError
         If weights are missing.
     CohortError
-        If the cohort cannot be listed; the import requests are written.
+        If the cohort cannot be listed; the import requests have been written.
     """
     models_dir = Path(settings["models_dir"])
     for card in [*cards.values(), *([brain] if brain else [])]:
@@ -92,15 +101,17 @@ def make_plan(
 
 
 def read_plan() -> list[Record]:
-    """The plan that ``make_plan`` has written.
+    """Read the plan that ``make_plan`` has written.
 
     Raises
     ------
     CohortError
-        If there is none.
+        If there is no plan.
     """
     if not layout.PLAN.is_file():
-        raise CohortError("there is no plan of a cohort")
+        raise CohortError(
+            f"{layout.PLAN}: the plan of the cohort is missing: run the snakemake command again"
+        )
     records, references = (
         json.loads(path.read_text(encoding="utf-8")) for path in (layout.PLAN, layout.REFERENCES)
     )
@@ -108,25 +119,24 @@ def read_plan() -> list[Record]:
 
 
 def _request_imports(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> None:
-    """Write what the import of each fold should be; the file is newer than an imported fold that differs.
+    """Write the import request of each fold, newer than the imported fold if that differs from it.
 
-    Working directories may share the folder of models, but Snakemake remembers the params of a job per directory.
+    Working directories may share the models directory, but Snakemake records the params of a job per directory.
     """
     for spec in specs:
-        names: dict[str, Any] = {"model": spec.name, "fold": spec.fold}
-        path = layout.path(layout.IMPORT_REQUEST, **names)
-        imported = models_dir / layout.path(layout.IMPORTED_FOLD, **names)
+        path = layout.path(layout.IMPORT_REQUEST, model=spec.name, fold=spec.fold)
+        imported = fold_json(spec, models_dir)
         request = {**asdict(spec), "code": code}
         if is_imported(spec, models_dir, code):
             _write_if_changed(path, request)
             os.utime(path, (imported.stat().st_mtime,) * 2)
-        else:  # other content as well: Snakemake compares content where times are equal
-            other = sha256_file(imported) if imported.is_file() else None
-            _write_if_changed(path, {**request, "instead_of": other})
+        else:  # changes the content too, since Snakemake compares content if times are equal
+            digest = sha256_file(imported) if imported.is_file() else None
+            _write_if_changed(path, {**request, "instead_of": digest})
 
 
 def _write_if_changed(path: Path, content: Any) -> None:
-    """Write JSON unless the file holds it already: an unchanged file keeps its mtime."""
+    """Write JSON unless the file has this content already, so that an unchanged file keeps its mtime."""
     text = json.dumps(content, indent=0)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         with write_atomically(path) as partial:

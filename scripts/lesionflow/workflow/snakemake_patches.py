@@ -1,11 +1,11 @@
 """Patches of Snakemake 9 for cohorts of a thousand scans and more.
 
-Neither the graph nor what Snakemake prints changes, and each patch is left out where the release of Snakemake
-lacks what it replaces (``tests/workflow/test_snakemake_patches.py`` fails then). Prices are those of leaving one patch
-out, in a dry run of 1,000 scans (13,000 jobs) unless said otherwise.
+Neither the graph nor the output of Snakemake changes, and a patch is skipped if the release of Snakemake lacks the
+function that it replaces (``tests/workflow/test_snakemake_patches.py`` then fails). Costs are those of leaving out one
+patch, in a dry run of 1,000 scans (13,000 jobs) unless stated otherwise.
 
 =========================== ===================================== ===========================================
-patch                       price of leaving it out               goes when
+patch                       cost of leaving it out                obsolete when
 =========================== ===================================== ===========================================
 ``_relax_garbage_collector`` a seventh of a dry run               Snakemake freezes its graph
 ``_cache`` of ``parse_uri``  a quarter of a dry run                Snakemake makes no class for each URI
@@ -43,7 +43,7 @@ def apply() -> None:
 
 
 def _relax_garbage_collector() -> None:
-    """Search a graph for garbage less often, and not at all when the process ends: its objects all live."""
+    """Collect garbage less often, and not at all when the process ends: the objects of the graph are all in use."""
     gc.set_threshold(10_000, 50, 10)
     atexit.register(gc.freeze)
 
@@ -56,7 +56,7 @@ def _cache(module: ModuleType, name: str) -> None:
 
 
 def _cache_checksums() -> None:
-    """Hash an input file once while it stays the same, and not once for each output of each job that reads it."""
+    """Hash an unchanged input file once, instead of once for each output of each job that reads it."""
     original = getattr(snakemake.io._IOFile, "checksum", None)
     if not original or hasattr(original, "__wrapped__"):
         return
@@ -80,10 +80,10 @@ def _cache_checksums() -> None:
 
 
 def _limit_timers() -> None:
-    """Let the scheduler set a timer only where its rate limit (``--max-jobs-per-timespan``) holds jobs back.
+    """Let the scheduler set a timer only while its rate limit (``--max-jobs-per-timespan``) delays jobs.
 
-    Snakemake sets one whenever it looks for jobs, to look again a second later, and the end of a job makes it look as
-    well: after a hundred jobs it looks a hundred times per second.
+    Snakemake sets a timer at each evaluation of ready jobs, to evaluate them again a second later, and the end of
+    a job triggers an evaluation as well: after a hundred jobs there are a hundred evaluations per second.
     """
     scheduling = sys.modules.get("snakemake.scheduling.job_scheduler")
     scheduler = getattr(scheduling, "JobScheduler", None)

@@ -1,4 +1,4 @@
-"""Jobs in forks of a process that has loaded their imports: each by itself, and never another result."""
+"""Jobs in forks of a server: they share no state, and the results are those of separate processes."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from support.heavy_imports import HEAVY
 from support.processes import ended, parent, text_of
 from support.shared_jobs import client, run_job
 
-HERE = os.getpid()
+TEST_PID = os.getpid()
 
 
 def test_jobs_are_forks_of_one_process_that_ends_with_the_run(run, tmp_path):
     jobs = [run_job(tmp_path / name) for name in "ab"]
-    assert [(how, count) for how, _, count in jobs] == [("done", 1), ("done", 1)]
-    assert len({HERE, *(pid for _, pid, _ in jobs)}) == 3
+    assert [(outcome, count) for outcome, _, count in jobs] == [("done", 1), ("done", 1)]
+    assert len({TEST_PID, *(pid for _, pid, _ in jobs)}) == 3
     third = client(tmp_path / "c", tmp_path, seconds=2)
     server = parent(text_of(tmp_path / "c").split()[0])
     assert Path(f"/proc/{server}/cmdline").read_text().split("\0")[-2] == "fork"
@@ -46,33 +46,24 @@ def test_a_fork_has_the_folder_environment_and_output_of_its_job(run, tmp_path, 
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_modules_of_the_working_directory_replace_none_of_ours(run, tmp_path, monkeypatch, network):
+def test_modules_in_the_working_directory_replace_none_of_lesionflow(
+    run, tmp_path, monkeypatch, network
+):
     (tmp_path / "folder").mkdir()
-    for name in ("shared_step", "numpy", "lesionflow", "tabulate"):
+    for name in ("shared_step", "numpy", "lesionflow"):
         (tmp_path / f"folder/{name}.py").write_text("raise SystemExit(7)")
     monkeypatch.chdir(tmp_path / "folder")
     assert run_job(tmp_path / "a", network=network)[0] == "done"
 
 
-def test_steps_replace_no_package_in_a_server(run, tmp_path, monkeypatch):
-    """``tabulate`` is a step and a package that Snakemake imports; PYTHONPATH changes nothing."""
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert run_job(tmp_path / "a")[0] == "done"
-    code = (
-        f"import sys; sys.path.append({str(SCRIPTS)!r}); import tabulate; print(tabulate.__file__)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "site-packages" in ran.stdout
-
-
 @pytest.mark.parametrize("network", [False, True])
-def test_a_job_that_fails_fails_once_and_says_why(run, tmp_path, capfd, network):
-    how, pid, _ = run_job(tmp_path / "a", "refuse", network=network)
-    assert how == "failed"
-    assert pid != HERE
+def test_a_failed_job_is_not_run_again_and_prints_its_reason(run, tmp_path, capfd, network):
+    outcome, pid, _ = run_job(tmp_path / "a", "refuse", network=network)
+    assert outcome == "failed"
+    assert pid != TEST_PID
     error = capfd.readouterr().err
     assert "shared_step: this scan is no scan" in error
-    assert "Traceback" not in error  # the user can mend it
+    assert "Traceback" not in error  # the user can fix it
     assert run_job(tmp_path / "b", network=network)[0] == "done"
 
 
@@ -83,66 +74,68 @@ def test_a_bug_keeps_its_traceback(run, tmp_path, capfd):
     assert "ValueError: operands do not fit" in error
 
 
-def test_a_step_that_cannot_be_imported_fails_and_says_why(run, tmp_path, capfd):
+def test_a_step_that_cannot_be_imported_fails_with_its_name(run, tmp_path, capfd):
     assert run_job(tmp_path / "a", name="no_such_step.py") == ("failed",)
     assert "no_such_step.py" in capfd.readouterr().err
 
 
-def test_a_job_whose_fork_dies_runs_by_itself(run, tmp_path, capfd):
-    how, pid, _ = run_job(tmp_path / "a", "die")
-    assert how == "by itself"
+def test_a_job_whose_fork_dies_is_run_in_its_own_process(run, tmp_path, capfd):
+    outcome, pid, _ = run_job(tmp_path / "a", "die")
+    assert outcome == "by itself"
     error = capfd.readouterr().err
     assert f"process {pid} died" in error
-    assert "this job runs by itself" in error
+    assert "this job runs in a process of its own" in error
     assert run_job(tmp_path / "b")[0] == "done"
 
 
-def test_a_silent_fork_is_stopped_and_its_job_runs_by_itself(run, tmp_path, capfd, monkeypatch):
-    monkeypatch.setattr(sockets, "SILENT_S", 3)
-    how, pid, _ = run_job(tmp_path / "a", "stop")
-    assert how == "by itself"
+def test_a_fork_without_heartbeat_is_stopped_and_its_job_run_in_its_own_process(
+    run, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 3)
+    outcome, pid, _ = run_job(tmp_path / "a", "stop")
+    assert outcome == "by itself"
     assert "sent nothing for 3 s" in capfd.readouterr().err
     assert ended(pid)
     assert not (tmp_path / "a.done").exists()
 
 
-def test_a_silent_server_is_replaced(run, tmp_path, capfd, monkeypatch):
+def test_a_job_is_run_in_its_own_process_if_the_server_hangs(run, tmp_path, capfd, monkeypatch):
     first = client(tmp_path / "a", tmp_path, seconds=2)
     server = parent(text_of(tmp_path / "a").split()[0])
     assert first.wait() == 0
-    monkeypatch.setattr(sockets, "SILENT_S", 2)
+    monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 2)
     os.kill(server, signal.SIGSTOP)
     assert run_job(tmp_path / "b") == ("by itself",)
-    assert "this job runs by itself" in capfd.readouterr().err
+    assert "this job runs in a process of its own" in capfd.readouterr().err
     assert ended(server)
     monkeypatch.undo()
 
 
-def test_a_fork_ends_when_its_snakemake_is_gone(run, tmp_path):
-    gone = client(tmp_path / "a", tmp_path, seconds=30)
+def test_a_fork_ends_when_its_snakemake_has_ended(run, tmp_path):
+    killed = client(tmp_path / "a", tmp_path, seconds=30)
     fork = int(text_of(tmp_path / "a").split()[0])
-    gone.kill()
-    gone.wait()
-    assert ended(fork, within=2 * sockets.BEAT_S)
+    killed.kill()
+    killed.wait()
+    assert ended(fork, within=2 * sockets.HEARTBEAT_S)
     assert not (tmp_path / "a.done").exists()
 
 
-def test_jobs_that_come_at_once_run_side_by_side_in_forks_of_one_process(run, tmp_path):
-    side_by_side = [client(tmp_path / name, tmp_path, seconds=3) for name in "abc"]
+def test_simultaneous_jobs_run_in_forks_of_one_process(run, tmp_path):
+    clients = [client(tmp_path / name, tmp_path, seconds=3) for name in "abc"]
     pids = [text_of(tmp_path / name).split()[0] for name in "abc"]
     assert len({parent(pid) for pid in pids}) == 1
-    assert [process.wait() for process in side_by_side] == [0, 0, 0]
+    assert [process.wait() for process in clients] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_other_code_has_another_server(run, tmp_path, monkeypatch, network):
+def test_changed_code_gets_another_server(run, tmp_path, monkeypatch, network):
     for name in "ab":
         assert run_job(tmp_path / name, network=network)[0] == "done"
         monkeypatch.setenv(CODE, "v2")
     assert len(list(tmp_path.glob("lesionflow-*/*.sock"))) == 2
 
 
-def test_a_server_ends_when_no_job_comes(run, tmp_path, monkeypatch):
+def test_an_idle_server_ends(run, tmp_path, monkeypatch):
     monkeypatch.setenv("LESIONFLOW_WORKER_IDLE_S", "1")
     process = client(tmp_path / "a", tmp_path, seconds=1)
     server = parent(text_of(tmp_path / "a").split()[0])
@@ -150,8 +143,8 @@ def test_a_server_ends_when_no_job_comes(run, tmp_path, monkeypatch):
     assert ended(server)
 
 
-def test_a_server_that_was_started_before_runs_the_first_job(run, tmp_path):
-    script_hook.start(["all"])
+def test_the_first_job_uses_a_server_that_was_started_before(run, tmp_path):
+    script_hook.start_servers(["all"])
     (socket,) = tmp_path.glob("lesionflow-*/*.sock")
     inode = socket.stat().st_ino
     assert run_job(tmp_path / "a")[0] == "done"
@@ -159,7 +152,7 @@ def test_a_server_that_was_started_before_runs_the_first_job(run, tmp_path):
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_where_no_server_can_start_the_job_runs_by_itself(
+def test_a_job_runs_in_its_own_process_if_no_server_can_start(
     run, tmp_path, monkeypatch, capfd, network
 ):
     monkeypatch.setattr(sys, "executable", "/bin/false")
@@ -168,14 +161,14 @@ def test_where_no_server_can_start_the_job_runs_by_itself(
 
 
 @pytest.mark.parametrize("network", [False, True])
-def test_without_a_run_every_job_runs_by_itself(run, tmp_path, monkeypatch, capfd, network):
+def test_jobs_run_in_their_own_processes_without_a_run(run, tmp_path, monkeypatch, capfd, network):
     monkeypatch.delenv(RUN)
     assert run_job(tmp_path / "a", network=network) == ("by itself",)
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("key", ["conda_env", "container_img", "env_modules", "shadow_dir"])
-def test_snakemake_runs_jobs_that_have_an_environment_of_their_own(run, tmp_path, key):
+def test_snakemake_runs_jobs_with_an_environment_or_shadow_directory(run, tmp_path, key):
     assert run_job(tmp_path / "a", **{key: "/some/where"}) == ("by itself",)
 
 
@@ -191,7 +184,7 @@ def test_a_job_has_the_environment_that_snakemake_gives_it(run, tmp_path):
     assert {environment[name] for name in ("TMPDIR", "TMP", "TEMP")} == {str(tmp_path / "t")}
 
 
-def test_a_benchmark_is_what_the_fork_reports(run, tmp_path):
+def test_a_benchmark_has_the_values_that_the_fork_reports(run, tmp_path):
     assert run_job(tmp_path / "a")[0] == "done"  # the server has started
     record = BenchmarkRecord()
     assert run_job(tmp_path / "b", "take memory", 1.5, bench_record=record)[0] == "done"
@@ -203,8 +196,8 @@ def test_a_benchmark_is_what_the_fork_reports(run, tmp_path):
     )
 
 
-def test_an_interrupt_ends_the_jobs_and_none_runs_by_itself(run, tmp_path):
-    """Snakemake waits for its jobs then; those that are its children get the signal as well."""
+def test_an_interrupt_ends_the_jobs_and_none_is_run_again(run, tmp_path):
+    """Snakemake waits for its jobs then; its child processes receive the signal as well."""
     code = (
         "import signal, threading; from pathlib import Path\n"
         "from support.shared_jobs import run_job\n"
@@ -238,8 +231,8 @@ def test_an_interrupt_that_is_ignored_stays_ignored(run, monkeypatch):
         signal.signal(signal.SIGINT, before)
 
 
-def test_what_steps_import_late_is_loaded_before_the_fork():
-    """pandas and SciPy's ndimage, and nothing that starts threads or takes a GPU."""
+def test_modules_that_steps_import_late_are_loaded_before_the_fork():
+    """pandas and SciPy's ndimage, but nothing that starts threads or uses a GPU."""
     code = (
         f"import importlib, json, sys; sys.path.append({str(SCRIPTS)!r})\n"
         "from lesionflow.workflow.processes.server import PRELOADED\n"

@@ -1,13 +1,14 @@
 """Combine the probabilities of the folds of an ensemble."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from lesionflow.base.label_channels import background_channels
+from lesionflow.imaging.nifti import with_channel_axis
 
 STEP = 2.0**-20  # precision of stored probabilities, far finer than any result depends on
 MIN_MEAN = 0.1  # mean probability above which a voxel counts for the disagreement of the folds
@@ -114,7 +115,42 @@ def disagreement(mean: np.ndarray, spread: np.ndarray, brain: np.ndarray) -> flo
     return float(spread[voxels].mean(dtype=np.float64)) if voxels.any() else 0.0
 
 
-def combined_metadata(folds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def ensemble_sidecar(
+    mean: np.ndarray,
+    spread: np.ndarray,
+    brain: np.ndarray,
+    labels: Mapping[int, str],
+    activation: str,
+    folds: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """JSON sidecar of the mean map of an ensemble.
+
+    Parameters
+    ----------
+    mean, spread : array (x, y, z) or (x, y, z, channel)
+        From ``average``.
+    brain : array (x, y, z), bool
+    labels, activation
+        From the card.
+    folds
+        Sidecars of the folds (see ``combined_metadata``).
+
+    Returns
+    -------
+    dict
+        ``LabelMap``, the name of each channel (BIDS), ``fold_disagreement`` over the labels without the
+        background, and ``combined_metadata``.
+    """
+    background = background_channels(activation)
+    mean, spread = (with_channel_axis(maps)[..., background:] for maps in (mean, spread))
+    return {
+        "LabelMap": ["background"] * background + list(labels.values()),
+        "fold_disagreement": disagreement(mean, spread, brain),
+        **combined_metadata(folds),
+    }
+
+
+def combined_metadata(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """How the map of an ensemble was computed, combined from the metadata of its folds.
 
     Parameters

@@ -13,7 +13,7 @@ from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.cropping import crop_and_pad
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.intensity import normalize
-from lesionflow.imaging.resampling import field_of_view, on_grid, whole_grid
+from lesionflow.imaging.resampling import full_grid, inside_image, resample_channel
 from lesionflow.networks.inference import inferers
 from lesionflow.networks.inference.fold_runner import predict
 
@@ -48,9 +48,9 @@ def brain_probability(
     """
     input_spec = card["input"]
     data = np.nan_to_num(np.asanyarray(scan.dataobj), nan=0.0, posinf=0.0, neginf=0.0)
-    model_grid = whole_grid(scan.affine, scan.shape, input_spec)
-    image = on_grid(data, scan.affine, model_grid, input_spec)
-    view = field_of_view(scan.affine, scan.shape, model_grid)
+    model_grid = full_grid(scan.affine, scan.shape, input_spec)
+    image = resample_channel(data, scan.affine, model_grid, input_spec)
+    view = inside_image(scan.affine, scan.shape, model_grid)
     stack, inside, box = crop_and_pad(image[..., None], view, model_grid.affine, input_spec)
     normal = normalize(stack, input_spec["normalize"], inside)
     normal *= inside[..., None]  # 0 outside the scan, as in training

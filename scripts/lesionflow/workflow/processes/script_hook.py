@@ -1,12 +1,12 @@
-"""Runs the script of a rule in a process that the jobs of the run share.
+"""Run the script of a rule in a process that the jobs of a run share.
 
 Snakemake compiles a rule's ``script:`` to a call of ``script(...)``, which it looks up in the globals of the Snakefile.
 ``rules/common.smk`` puts ``script`` of this module there. The first job of a run starts a server (``server``) that
-outlives the job; the jobs after it find the server at a socket in a folder that only the user can open.
+outlives the job; later jobs connect to it at a socket in a folder that only the user can open.
 
-Nothing depends on it: where the server cannot start, dies or does not answer, the job says so and runs as
-Snakemake runs jobs. That ``script`` is looked up this way is not part of Snakemake's documented interface: where another
-release does it otherwise, the hook is not called, and ``tests/workflow/processes`` fails.
+The server is optional: if it cannot start, dies or does not answer, the job prints the reason and runs in a process of
+its own, as Snakemake runs jobs. The lookup of ``script`` is not part of Snakemake's documented interface: where another
+release differs, the hook is not called, and ``tests/workflow/processes`` fails.
 """
 
 import hashlib
@@ -32,18 +32,24 @@ from snakemake.iocontainers import Snakemake
 from snakemake.sourcecache import infer_source_file
 
 from lesionflow.workflow.processes import sockets
-from lesionflow.workflow.processes.sockets import CODE, SHARE, WorkerLost, current_run
+from lesionflow.workflow.processes.sockets import (
+    CODE,
+    JOBS_PER_SERVER,
+    SharedProcessError,
+    current_run,
+)
 
 SCRIPTS = Path(__file__).resolve().parents[3]
 NETWORK_STEPS = ("find_brain", "predict_fold")  # run in threads that share loaded networks
-SEPARATE = ("conda_env", "container_img", "env_modules", "shadow_dir")  # jobs that Snakemake runs
-RUNTIME_MIN = 60  # of a job whose profile does not limit its time
-THREADS = tuple(
+# arguments of jobs that need a process of their own
+ENVIRONMENTS = ("conda_env", "container_img", "env_modules", "shadow_dir")
+RUNTIME_MIN = 60  # of a job whose profile sets no runtime
+THREAD_VARIABLES = tuple(
     f"{name}_NUM_THREADS"
     for name in ("OMP", "GOTO", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
 )
-_connections: set[socket.socket] = set()  # to the servers of the jobs that run now
-_interrupted = threading.Event()  # by the user
+_clients: set[socket.socket] = set()  # sockets of the running jobs
+_interrupted = threading.Event()  # set when the user stops Snakemake
 
 
 @dataclass(frozen=True)
@@ -54,80 +60,86 @@ class Server:
     mode: str
     environment: Mapping[str, str]
 
-    def connected(self, run: str) -> tuple[socket.socket, int]:
-        """A socket to the server and its process; it is started if it does not run."""
-        return sockets.found_or_started(self.address, run, self.mode, environment=self.environment)
+    def connect(self, run: str) -> tuple[socket.socket, int]:
+        """Connect to the server, which is started if needed; return the socket and the process id."""
+        return sockets.connect_or_start(self.address, run, self.mode, environment=self.environment)
 
 
-def script(*call: Any) -> None:
-    """Run the script of a rule in a shared process: stands in for Snakemake's function of this name.
+def script(*args: Any) -> None:
+    """Run the script of a rule in a shared process; replaces Snakemake's function of this name.
+
+    Scripts of other workflows, and jobs with an environment (conda, container, modules) or a shadow directory,
+    are left to ``snakemake.script.script``.
 
     Parameters
     ----------
-    call
-        As for ``snakemake.script.script``, which runs scripts of other workflows, and jobs that have an
-        environment (conda, container, modules) or a shadow directory.
+    args
+        As for ``snakemake.script.script``.
 
     Raises
     ------
     CalledProcessError
-        If the script fails; its error is on stderr.
+        If the script fails; its error has been printed to stderr.
     KeyboardInterrupt
         If the user has stopped the run.
     """
-    arguments = inspect.signature(snakemake.script.script).bind(*call).arguments
+    arguments = inspect.signature(snakemake.script.script).bind(*args).arguments
     source = infer_source_file(arguments["path"], arguments["basedir"])
     path = Path(source.get_path_or_uri(secret_free=True))
     run = current_run()
-    if run and path.resolve().parent == SCRIPTS and not any(map(arguments.get, SEPARATE)):
+    if run and path.resolve().parent == SCRIPTS and not any(map(arguments.get, ENVIRONMENTS)):
         try:
-            succeeded = _run(path, arguments, run)
-        except (WorkerLost, OSError) as error:
+            succeeded = _run_in_server(path, arguments, run)
+        except (SharedProcessError, OSError) as error:
             if _interrupted.is_set():
                 raise KeyboardInterrupt from error
-            print(f"{error}; this job runs by itself", file=sys.stderr)
+            print(f"{error}; this job runs in a process of its own", file=sys.stderr)
         else:
             if not succeeded:
                 raise subprocess.CalledProcessError(1, str(path))
             return
-    snakemake.script.script(*call)
+    snakemake.script.script(*args)
 
 
 def enter_run(digests: Mapping[str, str], targets: Collection[str] = ()) -> None:
-    """Let the jobs of this Snakemake process share servers; in a cluster job, start those that its steps need.
+    """Let the jobs of this Snakemake process share servers; in a cluster job, start the servers of its steps.
 
-    What a job starts in a step of SLURM's ends with that step; what the Snakemake around the steps starts does not.
+    A server started within a SLURM step ends with that step; one started by the Snakemake process around the steps
+    does not.
 
     Parameters
     ----------
     digests
-        Of the code of each step: a server of other code is not used.
+        Digest of the code of each step; servers with other code are not used.
     targets
-        The command line of a cluster job, which names its jobs as ``STEP:WILDCARDS``; nothing where the user has
-        started this Snakemake.
+        The command line of a cluster job, which names its jobs as ``STEP:WILDCARDS``; empty if the user has
+        started this Snakemake process.
     """
     _stop_jobs_on_interrupt()
     if sockets.enter_run(digests) and targets:
-        start({target.split(":")[0] for target in targets})
+        start_servers({target.split(":")[0] for target in targets})
 
 
-def start(steps: Collection[str]) -> None:
-    """Start servers before they are needed; where that fails, the jobs start them."""
+def start_servers(steps: Collection[str]) -> None:
+    """Start the servers of these steps before their jobs; if that fails, the jobs start them."""
     if run := current_run():
-        with suppress(WorkerLost, OSError):
-            _forks(run).connected(run)[0].close()
+        with suppress(SharedProcessError, OSError):
+            _fork_server(run).connect(run)[0].close()
         for step in set(NETWORK_STEPS) & set(steps):
-            with suppress(WorkerLost, OSError), sockets.slot(_name(run, step)) as (address, number):
-                _threads(address, number).connected(run)[0].close()
+            with (
+                suppress(SharedProcessError, OSError),
+                sockets.slot(_server_name(run, step)) as (address, number),
+            ):
+                _thread_server(address, number).connect(run)[0].close()
 
 
 def shared_threads(threads: int) -> int:
-    """CPU threads of a network that several jobs share: those of all of them, if the machine has as many."""
-    return min(SHARE * threads, max(threads, len(os.sched_getaffinity(0))))
+    """CPU threads of a network that several jobs share: the sum over the jobs, limited to the available CPUs."""
+    return min(JOBS_PER_SERVER * threads, max(threads, len(os.sched_getaffinity(0))))
 
 
 def gpu_of_slot(slot: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """``CUDA_VISIBLE_DEVICES`` of the server in a slot: where there are several GPUs, servers take them in turns."""
+    """``CUDA_VISIBLE_DEVICES`` of the server in a slot: servers are assigned to several GPUs in turn."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     devices = sorted(path.name[6:] for path in Path("/dev").glob("nvidia[0-9]*"))
     names = devices if visible is None else [name for name in visible.split(",") if name]
@@ -135,48 +147,48 @@ def gpu_of_slot(slot: int, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stop_jobs_on_interrupt() -> None:
-    """End the jobs when the user stops Snakemake (Ctrl-C), which waits for them."""
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
+    """End the jobs when the user stops Snakemake (Ctrl-C), which would otherwise wait for them."""
+    previous_handler = signal.getsignal(signal.SIGINT)
+    if not callable(previous_handler) or threading.current_thread() is not threading.main_thread():
         return
 
     def stop(number: int, frame: Any) -> None:
         _interrupted.set()
-        for line in list(_connections):
+        for client in list(_clients):
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-        before(number, frame)
+                client.shutdown(socket.SHUT_RDWR)
+        previous_handler(number, frame)
 
     signal.signal(signal.SIGINT, stop)
 
 
-def _name(run: str, step: str = "") -> str:
-    """Name of a server: those of another environment, of other code and of another step have another one."""
+def _server_name(run: str, step: str = "") -> str:
+    """Name of a server, which depends on the environment, the code and the step."""
     text = f"{sys.prefix} {os.environ.get(CODE)} {step}"
     return f"{run}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _forks(run: str) -> Server:
-    address = sockets.folder() / f"{_name(run)}.sock"
-    return Server(address, "fork", dict.fromkeys(THREADS, "1"))
+def _fork_server(run: str) -> Server:
+    address = sockets.folder() / f"{_server_name(run)}.sock"
+    return Server(address, "fork", dict.fromkeys(THREAD_VARIABLES, "1"))
 
 
-def _threads(address: Path, slot: int) -> Server:
+def _thread_server(address: Path, slot: int) -> Server:
     return Server(address, "thread", gpu_of_slot(slot, os.environ))
 
 
-def _run(path: Path, arguments: Mapping[str, Any], run: str) -> bool:
-    """Whether a server has run the job without an error; WorkerLost where the job did not come to an end."""
+def _run_in_server(path: Path, arguments: Mapping[str, Any], run: str) -> bool:
+    """Run a job in its server; whether it succeeded. Raises SharedProcessError if the server did not finish it."""
     step, threads = path.stem, arguments["threads"]
     if step not in NETWORK_STEPS:
-        return _ask(_forks(run), path, arguments, threads, run)
+        return _submit(_fork_server(run), path, arguments, threads, run)
     limit_s = (arguments["resources"].get("runtime") or RUNTIME_MIN) * 60 / 2
-    with sockets.slot(_name(run, step)) as (address, slot):
-        server = _threads(address, slot)
-        return _ask(server, path, arguments, shared_threads(threads), run, limit_s)
+    with sockets.slot(_server_name(run, step)) as (address, slot):
+        server = _thread_server(address, slot)
+        return _submit(server, path, arguments, shared_threads(threads), run, limit_s)
 
 
-def _ask(
+def _submit(
     server: Server,
     path: Path,
     arguments: Mapping[str, Any],
@@ -184,42 +196,50 @@ def _ask(
     run: str,
     limit_s: float = float("inf"),
 ) -> bool:
-    line, pid = server.connected(run)
-    worker, begun = None, time.monotonic()
-    with Connection(os.dup(line.fileno())) as connection, line:
-        _connections.add(line)
+    client, server_pid = server.connect(run)
+    job_pid, start = None, time.monotonic()
+    with Connection(os.dup(client.fileno())) as connection, client:
+        _clients.add(client)
         try:
-            socket.send_fds(line, [b"."], [1, 2])
+            socket.send_fds(client, [b"."], [1, 2])
             job = pickle.dumps(_job(arguments, threads))
             connection.send((str(path), str(Path.cwd()), _environment(arguments), job))
-            while (report := sockets.received(connection))[0] == "alive":
-                worker = report[1]
-                if time.monotonic() - begun > limit_s:
-                    raise TimeoutError(f"took longer than {limit_s:.0f} s and was stopped")
+            while (report := sockets.receive(connection))[0] == "alive":
+                job_pid = report[1]
+                if time.monotonic() - start > limit_s:
+                    raise TimeoutError(
+                        f"took longer than {limit_s:.0f} s, half of the rule's runtime, and was stopped"
+                    )
         except (OSError, EOFError, TimeoutError) as error:
-            why = str(error) if isinstance(error, TimeoutError) else "died (out of memory?)"
-            if worker and server.mode == "fork":
+            reason = (
+                str(error)
+                if isinstance(error, TimeoutError)
+                else "died, perhaps for lack of memory (if this happens again, raise mem_mb of the rule)"
+            )
+            if job_pid and server.mode == "fork":
                 with suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
+                    os.kill(job_pid, signal.SIGKILL)
             elif not _interrupted.is_set():
-                sockets.stop(pid, server.address)
-                why += sockets.log_tail(server.address)
-            raise WorkerLost(f"{path.stem}: process {worker or pid} {why}") from error
+                sockets.stop(server_pid, server.address)
+                reason += sockets.log_tail(server.address)
+            raise SharedProcessError(
+                f"{path.stem}: process {job_pid or server_pid} {reason}"
+            ) from error
         finally:
-            _connections.discard(line)
-    ended, message, peak_mib, cpu_s = report
+            _clients.discard(client)
+    outcome, message, peak_mib, cpu_s = report
     if message:
         print(message, file=sys.stderr)
-    if ended == "crashed" and server.mode == "thread":
-        sockets.stop(pid, server.address)  # its memory is free when the job runs by itself
-        raise WorkerLost(f"{path.stem}: process {pid} failed")
+    if outcome == "crashed" and server.mode == "thread":
+        sockets.stop(server_pid, server.address)  # frees its memory before the job runs again
+        raise SharedProcessError(f"{path.stem}: process {server_pid} failed")
     if record := arguments["bench_record"]:
-        _fill(record, time.monotonic() - begun, peak_mib, cpu_s)
-    return ended == "done"
+        _fill_benchmark(record, time.monotonic() - start, peak_mib, cpu_s)
+    return outcome == "done"
 
 
-def _fill(record: BenchmarkRecord, seconds: float, peak_mib: float, cpu_s: float) -> None:
-    """Fill a benchmark by what the job's process reports: Snakemake samples processes and misses peaks."""
+def _fill_benchmark(record: BenchmarkRecord, seconds: float, peak_mib: float, cpu_s: float) -> None:
+    """Fill a benchmark record with the values that the job's process reports; Snakemake's sampling misses peaks."""
     record.running_time, record.max_rss, record.cpu_time = seconds, peak_mib, cpu_s
     record.cpu_usage = 100 * cpu_s  # Snakemake divides it by the running time: mean load in percent
     record.data_collected = True
@@ -240,7 +260,7 @@ def _job(arguments: Mapping[str, Any], threads: int) -> Snakemake:
 
 def _environment(arguments: Mapping[str, Any]) -> dict[str, str]:
     """The environment that Snakemake gives to a job."""
-    environment = {**os.environ, **dict.fromkeys(THREADS, str(arguments["threads"]))}
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(arguments["threads"]))}
     if folder := arguments["resources"].get("tmpdir"):
         environment.update(dict.fromkeys(("TMPDIR", "TMP", "TEMPDIR", "TEMP"), str(folder)))
     return environment

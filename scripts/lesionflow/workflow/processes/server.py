@@ -1,10 +1,10 @@
-"""The process that runs jobs for Snakemake: each in a fork of its own, or in threads that share loaded networks.
+"""The server: a process that runs jobs for Snakemake, in one fork per job or in threads that share loaded networks.
 
-``main(SOCKET, RUN, MODE)`` serves until RUN, the Snakemake process whose jobs these are, has ended, or until no
-job has come for ``IDLE_S`` seconds. In the mode ``fork`` every job is a fork of this process, which has imported the
-libraries and the job's script: nothing is shared between jobs. In the mode ``thread`` jobs run in threads of this
-process, so that a network stays loaded from one job to the next; networks are called one at a time
-(``networks.inference.fold_runner``), and one job reads and writes files while another one computes.
+``main(SOCKET, RUN, MODE)`` serves until the Snakemake process RUN has ended, or until no job has arrived for
+``IDLE_S`` seconds. In mode ``fork`` every job is a fork of this process, which has imported the libraries and the
+job's script; jobs share no state. In mode ``thread`` jobs run in threads of this process, so that networks stay
+loaded between jobs; networks are called one at a time (``networks.inference.fold_runner``), and one job reads and
+writes files while another one computes.
 """
 
 import importlib
@@ -26,9 +26,9 @@ from types import ModuleType
 
 from lesionflow.base.errors import LesionflowError
 from lesionflow.workflow.processes import sockets
-from lesionflow.workflow.processes.sockets import BEAT_S, IDLE_S, WorkerLost
+from lesionflow.workflow.processes.sockets import HEARTBEAT_S, IDLE_S, SharedProcessError
 
-PRELOADED = (  # what steps import only where they need it, and what a job is pickled with
+PRELOADED = (  # modules that steps import inside functions, and those of pickled jobs
     *("pandas.io.formats.csvs", "scipy.ndimage"),
     *("snakemake.io", "snakemake.iocontainers"),
 )
@@ -36,33 +36,33 @@ Request = tuple[str, str, dict[str, str], bytes]  # script, working directory, e
 
 
 def main(address: str, run: str, mode: str) -> None:
-    """Serve jobs at the socket ``address`` (see the module)."""
+    """Serve jobs at the socket ``address`` (see the docstring of the module)."""
     path = Path(address)
-    last, working = time.monotonic(), list[threading.Thread]()
-    with sockets.listening(path) as listener:
+    last_request, threads = time.monotonic(), list[threading.Thread]()
+    with sockets.listen(path) as listener:
         listener.settimeout(1)
         if mode == "fork":
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system reaps the forks
             for name in PRELOADED:
                 with suppress(ImportError):
                     importlib.import_module(name)
-        while sockets.is_alive(run) and (working or time.monotonic() - last < IDLE_S):
-            working = [thread for thread in working if thread.is_alive()]
-            with suppress(TimeoutError, WorkerLost, OSError, EOFError):
-                line, _ = listener.accept()
-                with line:
-                    sockets.peer(line)
-                    last = time.monotonic()
+        while sockets.is_alive(run) and (threads or time.monotonic() - last_request < IDLE_S):
+            threads = [thread for thread in threads if thread.is_alive()]
+            with suppress(TimeoutError, SharedProcessError, OSError, EOFError):
+                client, _ = listener.accept()
+                with client:
+                    sockets.peer_pid(client)
+                    last_request = time.monotonic()
                     if mode == "fork":
-                        _fork(line, listener)
+                        _run_in_fork(client, listener)
                     else:
-                        working.append(_thread(line, path))
-    sockets.leave(path)
+                        threads.append(_run_in_thread(client, path))
+    sockets.shut_down(path)
 
 
 @cache
 def load_step(script: str) -> ModuleType:
-    """The module of a step, by its file: a step may bear the name of an installed package."""
+    """Import the script of a step by its path, since a step may have the name of an installed package."""
     spec = importlib.util.spec_from_file_location(f"lesionflow_step_{Path(script).stem}", script)
     if spec is None or spec.loader is None:
         raise ImportError(f"{script} is not a Python file")
@@ -71,18 +71,18 @@ def load_step(script: str) -> ModuleType:
     return module
 
 
-def _received(line: socket.socket) -> tuple[list[int], Connection, Request]:
-    """File descriptors of the job's stdout and stderr, the connection to the job, and the job."""
-    _, output, *_ = socket.recv_fds(line, 1, 2)
-    connection = Connection(os.dup(line.fileno()))
+def _receive_job(client: socket.socket) -> tuple[list[int], Connection, Request]:
+    """Receive the file descriptors of the job's stdout and stderr, the connection to its client, and the job."""
+    _, output, *_ = socket.recv_fds(client, 1, 2)
+    connection = Connection(os.dup(client.fileno()))
     return output, connection, connection.recv()
 
 
-def _fork(line: socket.socket, listener: socket.socket) -> None:
-    output, connection, (script, folder, environment, job) = _received(line)
+def _run_in_fork(client: socket.socket, listener: socket.socket) -> None:
+    output, connection, (script, folder, environment, job) = _receive_job(client)
     with connection:
         try:
-            with suppress(Exception):  # the fork fails in the same way, and reports it
+            with suppress(Exception):  # the fork raises the same error, and reports it
                 load_step(script)
             if os.fork() == 0:
                 listener.close()
@@ -98,16 +98,16 @@ def _fork(line: socket.socket, listener: socket.socket) -> None:
                 os.close(number)
 
 
-def _thread(line: socket.socket, address: Path) -> threading.Thread:
-    output, connection, (script, _, _, job) = _received(line)
+def _run_in_thread(client: socket.socket, address: Path) -> threading.Thread:
+    output, connection, (script, _, _, job) = _receive_job(client)
     for number in output:
         os.close(number)
 
     def work() -> None:
         with connection:
-            ended = _run(connection, script, job)
-        if ended == "crashed":  # the next job gets a process that nothing has gone wrong in
-            sockets.leave(address)
+            outcome = _run(connection, script, job)
+        if outcome == "crashed":  # the next job gets a new process
+            sockets.shut_down(address)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -117,39 +117,42 @@ def _thread(line: socket.socket, address: Path) -> threading.Thread:
 def _run(
     connection: Connection, script: str, job: bytes, before: Callable[[], None] = lambda: None
 ) -> str:
-    """Run one job and report how it ended, with its error message, its peak memory and its CPU time.
+    """Run one job and send its outcome, error message, peak memory (MiB) and CPU time (s) to the client.
 
-    ``done``; ``failed``: the user can mend it; ``crashed``: anything else.
+    Returns
+    -------
+    str
+        ``done``, ``failed`` (an error that the user can fix) or ``crashed`` (any other error).
     """
     done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(connection, done), daemon=True)
-    beat.start()
-    begun, ended, message = getrusage(RUSAGE_SELF), "done", ""
+    heartbeat = threading.Thread(target=_send_heartbeats, args=(connection, done), daemon=True)
+    heartbeat.start()
+    usage_before, outcome, message = getrusage(RUSAGE_SELF), "done", ""
     try:
         before()
         load_step(script).main(pickle.loads(job))
     except LesionflowError as error:
-        ended, message = "failed", f"{Path(script).stem}: {error}"
+        outcome, message = "failed", f"{Path(script).stem}: {error}"
     except BaseException:
-        ended, message = "crashed", traceback.format_exc()
+        outcome, message = "crashed", traceback.format_exc()
     done.set()
-    beat.join()
-    used = getrusage(RUSAGE_SELF)
-    cpu_s = used.ru_utime + used.ru_stime - begun.ru_utime - begun.ru_stime
+    heartbeat.join()
+    usage = getrusage(RUSAGE_SELF)
+    cpu_s = usage.ru_utime + usage.ru_stime - usage_before.ru_utime - usage_before.ru_stime
     with suppress(OSError):
-        connection.send((ended, message, used.ru_maxrss / 1024, cpu_s))
-    return ended
+        connection.send((outcome, message, usage.ru_maxrss / 1024, cpu_s))
+    return outcome
 
 
-def _beat(connection: Connection, done: threading.Event) -> None:
-    """Report every few seconds that this process lives; end it when the job's Snakemake is gone."""
-    waiting = True
-    while waiting:
+def _send_heartbeats(connection: Connection, done: threading.Event) -> None:
+    """Send a heartbeat every few seconds; end this process when the job's Snakemake process has ended."""
+    running = True
+    while running:
         try:
             connection.send(("alive", os.getpid()))
-            gone = connection.poll(0)  # nothing more is sent: it is the end of the connection
+            closed = connection.poll(0)  # the client sends nothing more, so this is the end of file
         except OSError:
-            gone = True
-        if gone:
+            closed = True
+        if closed:
             os._exit(1)
-        waiting = not done.wait(BEAT_S)
+        running = not done.wait(HEARTBEAT_S)

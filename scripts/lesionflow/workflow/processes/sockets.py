@@ -17,33 +17,36 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-RUN = "LESIONFLOW_RUN"  # process id of the Snakemake whose jobs share servers
+RUN = "LESIONFLOW_RUN"  # process id of the Snakemake process whose jobs share servers
 CODE = "LESIONFLOW_CODE"  # digest of the code of all steps
-CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # in which that Snakemake runs
-START_S = 60  # for a server to open its socket
-IDLE_S = float(
-    os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120)
-)  # a server ends after this time without a job
-BEAT_S = 2.0  # between two reports that a process lives
-SILENT_S = 120  # without such a report, and a process is stopped
-LONGEST = 50  # characters of a folder's name; the path of a socket has at most 107
-SLOTS = 256  # servers of one step
-SHARE = 2  # jobs that share a server
+CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # id of the cluster job in which that process runs
+START_S = 60  # longest time for a server to open its socket
+IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))  # after which an idle server ends
+HEARTBEAT_S = 2.0  # interval of the heartbeats that a running job sends
+HEARTBEAT_TIMEOUT_S = 120  # a process without a heartbeat for so long is stopped
+MAX_FOLDER_LENGTH = 50  # characters; the path of a socket has at most 107 on Linux
+MAX_SERVERS = 256  # of one step
+JOBS_PER_SERVER = 2  # jobs of one step that run in a server at the same time
 
 
-class WorkerLost(Exception):
-    """A shared process did not finish a job; the job itself may be in order."""
+class SharedProcessError(Exception):
+    """A shared process cannot be used, or did not finish a job; the job may succeed in a process of its own."""
 
 
 def enter_run(digests: Mapping[str, str]) -> bool:
-    """Make this Snakemake the one whose jobs share servers; False where it runs inside of such a one.
+    """Let the jobs of this Snakemake process share servers, unless it runs inside a process whose jobs do.
 
-    A scheduler's job may start one Snakemake for each of its steps: they use the servers of the first.
+    A cluster job may start one Snakemake process per step; all of them use the servers of the first.
 
     Parameters
     ----------
     digests
-        Of the code of each step.
+        Digest of the code of each step.
+
+    Returns
+    -------
+    bool
+        False if this process uses the servers of another one.
     """
     os.environ[CODE] = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:16]
     job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_ID") or ""  # SLURM, Grid Engine
@@ -55,183 +58,189 @@ def enter_run(digests: Mapping[str, str]) -> bool:
 
 
 def current_run() -> str | None:
-    """The run that this process belongs to; None on systems that do not tell whose process is at a socket."""
+    """The run that this process belongs to; None on systems other than Linux, which lack ``SO_PEERCRED``."""
     return os.environ.get(RUN) if sys.platform.startswith("linux") else None
 
 
 def folder() -> Path:
-    """Folder of the sockets."""
+    """The user's folder for sockets, which is made if it does not exist."""
     return private_folder(short_folder(tempfile.gettempdir()))
 
 
 def short_folder(temporary: str) -> Path:
-    """The folder of temporary files, or /tmp where its name is too long for the path of a socket."""
-    return Path(temporary if len(temporary) < LONGEST else "/tmp")
+    """The folder of temporary files, or /tmp if its name is too long for the path of a socket."""
+    return Path(temporary if len(temporary) < MAX_FOLDER_LENGTH else "/tmp")
 
 
 def private_folder(parent: Path) -> Path:
-    """The user's folder of sockets below ``parent``, which nobody else can enter.
+    """The user's folder for sockets in ``parent``, with permissions 0700.
 
     Raises
     ------
-    WorkerLost
-        If the folder is another user's, or others can enter it.
+    SharedProcessError
+        If the folder belongs to another user, or other users can open it.
     """
     folder = parent / f"lesionflow-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or found.st_uid != os.getuid():
-        raise WorkerLost(f"{folder} is not a folder of this user")
-    if found.st_mode & 0o077:
-        raise WorkerLost(f"{folder} is open to others (chmod 700 it)")
+    status = folder.lstat()
+    if not folder.is_dir() or folder.is_symlink() or status.st_uid != os.getuid():
+        raise SharedProcessError(
+            f"{folder} is not a folder of this user: remove it, or set TMPDIR to another folder"
+        )
+    if status.st_mode & 0o077:
+        raise SharedProcessError(f"{folder} is open to other users: run chmod 700 {folder}")
     return folder
 
 
-def listening(address: Path) -> socket.socket:
-    """A new socket that listens at ``address``."""
+def listen(address: Path) -> socket.socket:
+    """Open a socket that listens at ``address``."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(address))
     listener.listen(128)
     return listener
 
 
-def connected(address: Path) -> tuple[socket.socket, int]:
-    """A socket to the server at ``address``, and its process.
+def connect(address: Path) -> tuple[socket.socket, int]:
+    """Connect to the server at ``address``; return the socket and the server's process id.
 
     Raises
     ------
     FileNotFoundError, ConnectionRefusedError
-        If no server listens there.
-    WorkerLost
-        If it is another user's.
+        If no server listens at the address.
+    SharedProcessError
+        If the server belongs to another user.
     """
-    line = socket.socket(socket.AF_UNIX)
+    client = socket.socket(socket.AF_UNIX)
     try:
-        line.connect(str(address))
-        return line, peer(line)
+        client.connect(str(address))
+        return client, peer_pid(client)
     except BaseException:
-        line.close()
+        client.close()
         raise
 
 
-def peer(line: socket.socket) -> int:
-    """The process at the other end of a socket.
+def peer_pid(connected: socket.socket) -> int:
+    """Process id of the other end of a connected socket.
 
     Raises
     ------
-    WorkerLost
-        If it is another user's.
+    SharedProcessError
+        If the process belongs to another user.
     """
     size = struct.calcsize("3i")
-    pid, uid, _ = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    pid, uid, _ = struct.unpack(
+        "3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    )
     if uid != os.getuid():
-        raise WorkerLost(f"process {pid} at the socket is another user's")
+        raise SharedProcessError(
+            f"process {pid} at the socket belongs to another user: set TMPDIR to another folder"
+        )
     return pid
 
 
-def received(connection: Connection) -> Any:
-    """The next message.
+def receive(connection: Connection) -> Any:
+    """Receive the next message of a server.
 
     Raises
     ------
     TimeoutError
-        If none comes within ``SILENT_S`` seconds.
+        If none arrives within ``HEARTBEAT_TIMEOUT_S`` seconds.
     EOFError, OSError
         If the other process has ended.
     """
-    if not connection.poll(SILENT_S):
-        raise TimeoutError(f"sent nothing for {SILENT_S} s and was stopped")
+    if not connection.poll(HEARTBEAT_TIMEOUT_S):
+        raise TimeoutError(f"sent nothing for {HEARTBEAT_TIMEOUT_S} s and was stopped")
     return connection.recv()
 
 
 @contextmanager
 def slot(name: str) -> Iterator[tuple[Path, int]]:
-    """Address and number of a server of this name in which a job has a place until the block ends.
+    """Address and number of the first server of this name with a free slot, reserved until the block ends.
 
     Raises
     ------
-    WorkerLost
-        If all ``SLOTS`` servers are busy.
+    SharedProcessError
+        If all ``MAX_SERVERS`` servers are busy.
     """
-    place = folder()
-    with ExitStack() as held:
-        for number, seat in product(range(SLOTS), range(SHARE)):
-            lock = held.enter_context((place / f"{name}-{number}-{seat}.lock").open("w"))
+    directory = folder()
+    with ExitStack() as locks:
+        for number, seat in product(range(MAX_SERVERS), range(JOBS_PER_SERVER)):
+            lock = locks.enter_context((directory / f"{name}-{number}-{seat}.lock").open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield place / f"{name}-{number}.sock", number
+            yield directory / f"{name}-{number}.sock", number
             return
-    raise WorkerLost(f"{SLOTS} servers are busy")
+    raise SharedProcessError(f"all {MAX_SERVERS} servers of this step are busy")
 
 
-def found_or_started(
+def connect_or_start(
     address: Path, run: str, mode: str, environment: Mapping[str, str] | None = None
 ) -> tuple[socket.socket, int]:
-    """A socket to the server at ``address``, and its process; the first job that comes starts it.
+    """Connect to the server at ``address``, which the first job starts; return the socket and the process id.
 
     Parameters
     ----------
     address, run, mode
         As for ``server.main``. The server outlives this process.
     environment
-        What the server has in its environment beside this process' own.
+        Variables that are added to the environment of the server.
 
     Raises
     ------
-    WorkerLost
-        If it does not open its socket; the message has the last line of its log.
+    SharedProcessError
+        If the server does not open its socket; the message ends with the last line of its log.
     """
     with suppress(FileNotFoundError, ConnectionRefusedError):
-        return connected(address)
-    with address.with_suffix(".lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
+        return connect(address)
+    with address.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         with suppress(FileNotFoundError, ConnectionRefusedError):
-            return connected(address)
-        return _started(address, run, mode, environment or {})
+            return connect(address)
+        return _start(address, run, mode, environment or {})
 
 
-def _started(
+def _start(
     address: Path, run: str, mode: str, environment: Mapping[str, str]
 ) -> tuple[socket.socket, int]:
     address.unlink(missing_ok=True)
-    for left in address.parent.iterdir():  # files of runs that have ended
-        if not Path("/proc", left.name.split("-")[0]).exists():
-            left.unlink(missing_ok=True)
-    start = (
+    for stale in address.parent.iterdir():  # files of runs that have ended
+        if not Path("/proc", stale.name.split("-")[0]).exists():
+            stale.unlink(missing_ok=True)
+    code = (
         f"import sys; sys.path.append({str(Path(__file__).resolve().parents[3])!r})\n"
         "from lesionflow.workflow.processes.server import main; main(*sys.argv[1:])"
     )
     with address.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
-            # -P: the working directory is the user's, and no module in it may stand in for one of ours
-            [sys.executable, "-P", "-c", start, str(address), run, mode],
+            # -P: a module in the user's working directory must not replace one of lesionflow
+            [sys.executable, "-P", "-c", code, str(address), run, mode],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # a signal that stops one job does not stop it
+            start_new_session=True,  # so that a signal to a job does not stop the server
         )
-    end = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < end:
+    deadline = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < deadline:
         try:
-            return connected(address)
+            return connect(address)
         except (FileNotFoundError, ConnectionRefusedError):
             time.sleep(0.01)
     process.kill()
-    raise WorkerLost(f"no server could be started{log_tail(address)}")
+    raise SharedProcessError(f"no server could be started{log_tail(address)}")
 
 
 def stop(pid: int, address: Path) -> None:
-    """End the server at ``address``."""
+    """Kill the server at ``address``."""
     address.unlink(missing_ok=True)  # first, so that no job connects while it ends
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
 def log_tail(address: Path) -> str:
-    """The last line that the server at ``address`` has written, to be put behind a message."""
+    """The last line in the log of the server at ``address``, as the end of an error message."""
     log = address.with_suffix(".log")
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
     lines = [line.strip() for line in lines if line.strip()]
@@ -239,7 +248,7 @@ def log_tail(address: Path) -> str:
 
 
 def is_alive(run: str) -> bool:
-    """Whether the Snakemake process of a run still runs."""
+    """Whether the Snakemake process of a run is still running."""
     try:
         os.kill(int(run), 0)
     except ProcessLookupError:
@@ -247,8 +256,8 @@ def is_alive(run: str) -> bool:
     return True
 
 
-def leave(address: Path) -> None:
-    """End this process, the server at ``address``, whatever the threads of a framework are doing."""
+def shut_down(address: Path) -> None:
+    """End this process, the server at ``address``, without waiting for threads of a framework."""
     for suffix in (".sock", ".log"):
         address.with_suffix(suffix).unlink(missing_ok=True)
     os._exit(0)

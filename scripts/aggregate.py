@@ -1,4 +1,4 @@
-"""Rule tabulate: the tables of the cohort, with their data dictionaries."""
+"""Rule aggregate: the tables of the cohort, with their data dictionaries."""
 
 from pathlib import Path
 
@@ -23,4 +23,4 @@ def main(snakemake):
 
 
 if __name__ == "__main__":
-    main(snakemake)  # noqa: F821  (put here by Snakemake)
+    main(snakemake)  # noqa: F821  (defined by Snakemake)
