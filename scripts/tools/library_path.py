@@ -1,6 +1,6 @@
 """Make ``lesionflow`` importable for the programs in this folder, which import this module first.
 
-``scripts/`` is appended to ``sys.path``, so that no step shadows an installed package of the same name.
+``scripts/`` is appended to Python's path, so that no step hides an installed package of the same name.
 """
 
 import sys

@@ -10,7 +10,7 @@ from lesionflow.simulation.scan import simulated_head
 
 
 class SerialPool:
-    """Stand-in for a pool of processes that runs the jobs in this process."""
+    """Runs the jobs of a pool in this process."""
 
     def __init__(self, *args, **kwargs):
         pass
@@ -37,7 +37,7 @@ def test_demo_cohort_has_its_files_and_one_broken_scan(tmp_path, monkeypatch):
     monkeypatch.setattr(
         simulate_cohort,
         "simulated_scan",
-        lambda head, seed: scan.simulated_scan(head, seed, "swi", (2.0, 2.0, 3.0)),
+        lambda h, s: scan.simulated_scan(h, s, "swi", (2.0, 2.0, 3.0)),
     )
     monkeypatch.setattr(simulate_cohort, "cohort_jobs", lambda seed, scans: jobs[4:5])
     monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", SerialPool)

@@ -35,9 +35,8 @@ def test_label_maps_are_used_in_turn_and_test_heads_repeated_without_lesions():
     assert used_maps.count(None) == 3 and used_maps.count(label_maps[1]) >= 2
     jobs = unseen_heads(1, label_maps, 2)
     assert len(jobs) == 12
-    assert all(job.microbleeds > 0 for job in jobs[:6]) and all(
-        job.microbleeds == 0 for job in jobs[6:]
-    )
+    assert all(job.microbleeds > 0 for job in jobs[:6])
+    assert all(job.microbleeds == 0 for job in jobs[6:])
     assert [(j.seed, j.label_map) for j in jobs[:6]] == [(j.seed, j.label_map) for j in jobs[6:]]
 
 

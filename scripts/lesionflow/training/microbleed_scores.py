@@ -37,9 +37,9 @@ def match_lesions(detections: np.ndarray, example: Example) -> pd.DataFrame:
     """
     detected_numbers = np.unique(example.lesions[detections > 0])
     rows = [
-        (bleed.diameter_mm, bleed.place, True, bool(number in detected_numbers))
-        for number, bleed in enumerate(example.microbleeds, start=1)
-        if bleed.diameter_mm >= MIN_DIAMETER_MM
+        (microbleed.diameter_mm, microbleed.place, True, bool(number in detected_numbers))
+        for number, microbleed in enumerate(example.microbleeds, start=1)
+        if microbleed.diameter_mm >= MIN_DIAMETER_MM
     ]
     overlapping = np.unique(detections[example.lesions > 0])
     for number, box in enumerate(ndimage.find_objects(detections), start=1):

@@ -29,8 +29,8 @@ def patch_corner(
     if false_positives is not None and len(false_positives) and kind > 0.65:
         voxels = false_positives
     elif kind < (0.5 if false_positives is None else 0.35) and example.microbleeds:
-        bleed = example.microbleeds[rng.integers(len(example.microbleeds))]
-        index = apply_affine(np.linalg.inv(example.grid.affine), bleed.centre)
+        microbleed = example.microbleeds[rng.integers(len(example.microbleeds))]
+        index = apply_affine(np.linalg.inv(example.grid.affine), microbleed.centre)
         voxels = np.rint(index).astype(int)[None]
     elif kind < (0.75 if false_positives is None else 0.5) and len(example.mimics):
         voxels = example.mimics
