@@ -90,7 +90,7 @@ def synthseg(w, x, levels, epsilon=1e-3, skip_first=True, skip_normalized=False)
 
 
 def intel(w, x, skip_first=False, epsilon=1e-3):
-    """With three levels, whose letters are written out."""
+    """Intel's U-Net with three levels."""
 
     def block(x, name):
         for n in (0, 1):
@@ -109,9 +109,9 @@ def intel(w, x, skip_first=False, epsilon=1e-3):
 
 
 def livianet(layers, x, convs, skips, keep, true_convolution=True, skips_first=False):
-    """Layers have ``weights`` (out, in, x, y, z) and vectors; ``layers[-1]`` has the bias."""
+    """LiviaNET; layers have ``weights`` (out, in, x, y, z) and vectors, and ``layers[-1]`` a bias."""
 
-    def one(x, layer, factor):
+    def convolution(x, layer, factor):
         tiny = np.finfo(np.float32).tiny
         mean, variance = layer["mean"], layer["variance"]
         mean, variance = (v.mean(0) if v.ndim == 2 else v for v in (mean, variance))
@@ -128,7 +128,7 @@ def livianet(layers, x, convs, skips, keep, true_convolution=True, skips_first=F
 
     outputs = []
     for layer in layers[:convs]:
-        x = one(x, layer, 1)
+        x = convolution(x, layer, 1)
         outputs.append(x)
     centres = []
     for n in skips:
@@ -136,5 +136,5 @@ def livianet(layers, x, convs, skips, keep, true_convolution=True, skips_first=F
         centres.append(outputs[n][edge:-edge, edge:-edge, edge:-edge])
     x = np.concatenate([*centres, x] if skips_first else [x, *centres], -1)
     for layer, factor in zip(layers[convs:], keep, strict=True):
-        x = one(x, layer, factor)
+        x = convolution(x, layer, factor)
     return softmax(x)

@@ -24,6 +24,6 @@ def imported(path, tmp_path, shape, threads=2, **about):
 
 
 def largest_difference(folder, image, expected, backend):
-    found, used = predict(folder, image, backend, "cpu", threads=2)
-    assert used == {"backend": backend, "device": "cpu", "precision": "float32"}
-    return float(np.abs(found - expected).max())
+    probability, settings = predict(folder, image, backend, "cpu", threads=2)
+    assert settings == {"backend": backend, "device": "cpu", "precision": "float32"}
+    return float(np.abs(probability - expected).max())

@@ -21,27 +21,27 @@ def raw_layers(seed=0):
 
 
 def expected(layers):
-    found = {}
+    layer_arrays = {}
     for n, arrays in enumerate(layers):
         name = "Classifier" if "bias" in arrays else f"ConvLayer_{n}"
         conv = {"kernel": np.moveaxis(arrays["weights"], (0, 1), (4, 3))}
         if "bias" in arrays:
             conv["bias"] = arrays["bias"]
         else:
-            found[f"{name}.prelu"] = {"alpha": arrays["prelu"][None, None, None]}
-        found[f"{name}.conv"] = conv
-        found[f"{name}.bn"] = {
+            layer_arrays[f"{name}.prelu"] = {"alpha": arrays["prelu"][None, None, None]}
+        layer_arrays[f"{name}.conv"] = conv
+        layer_arrays[f"{name}.bn"] = {
             "gamma": arrays["gamma"],
             "beta": arrays["beta"],
             "moving_mean": arrays["mean"].mean(0),
             "moving_variance": arrays["variance"].mean(0),
         }
-    return found
+    return layer_arrays
 
 
-def assert_same(found, wanted):
-    assert {k: set(v) for k, v in found.items()} == {k: set(v) for k, v in wanted.items()}
-    for layer, arrays in wanted.items():
-        for name, array in arrays.items():
-            np.testing.assert_allclose(found[layer][name], array, 1e-6, 1e-7, err_msg=layer)
-            assert found[layer][name].dtype == np.float32
+def assert_same(arrays, expected):
+    assert {k: set(v) for k, v in arrays.items()} == {k: set(v) for k, v in expected.items()}
+    for layer, expected_arrays in expected.items():
+        for name, array in expected_arrays.items():
+            np.testing.assert_allclose(arrays[layer][name], array, 1e-6, 1e-7, err_msg=layer)
+            assert arrays[layer][name].dtype == np.float32

@@ -1,4 +1,4 @@
-"""Looking at other processes."""
+"""Other processes: their state, their end, and the text that they write."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from support.paths import REPOSITORY
 
 
 def state(pid):
-    """Its letter in /proc (R, S, T, Z ...), or None where there is no such process."""
+    """State letter of a process in /proc (R, S, T, Z ...), or None if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -22,7 +22,7 @@ def parent(pid):
 
 
 def ended(pid, within=10):
-    """Whether a process ends in so many seconds."""
+    """Whether a process ends within this number of seconds."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if state(pid) in (None, "Z"):
@@ -32,23 +32,23 @@ def ended(pid, within=10):
 
 
 def text_of(path, within=30):
-    """What another process writes to a file, as soon as something is there."""
+    """Wait until another process has written to a file; returns the text."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if path.exists() and (text := path.read_text()):
             return text
         time.sleep(0.05)
-    raise AssertionError(f"nothing came to {path}")
+    raise AssertionError(f"nothing was written to {path} within {within} s")
 
 
-def client(code, temporary, *words, executable=sys.executable, **options):
-    """A process that runs a test's code, with its sockets in the folder ``temporary``."""
+def client(code, temporary, *arguments, executable=sys.executable, **options):
+    """Start a process that runs Python code of a test, with its sockets in the folder ``temporary``."""
     start = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY / 'tests')!r}); import support\n"
         "from lesionflow.workflow.processes import sockets; sockets.MAX_FOLDER_LENGTH = 200\n"
     )
     return subprocess.Popen(
-        [executable, "-c", start + code, *words],
+        [executable, "-c", start + code, *arguments],
         env={**os.environ, "TMPDIR": str(temporary)},
         **options,
     )

@@ -66,7 +66,7 @@ def intel(features, channels=1):
     x = block(x, "convOut", features[0])
     x = layers.Conv3D(1, 1, activation="sigmoid", name="PredictionMask")(x)
     model = keras.Model([image], [x])
-    model.compile("adam", loss=lambda truth, found: found)
+    model.compile("adam", loss=lambda reference, prediction: prediction)
     return model
 
 
@@ -74,16 +74,16 @@ def randomize(model, seed=0, head=3.0):
     """Random weights that keep the scale of the signal; random batch normalization statistics, some variances small."""
     rng = np.random.default_rng(seed)
     for layer in model.layers:
-        drawn = []
+        arrays = []
         for weight in layer.weights:
             name, shape = weight.name.split("/")[-1].split(":")[0], tuple(weight.shape)
             if name == "kernel":
-                drawn.append(rng.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape))
+                arrays.append(rng.normal(0, np.sqrt(1.5 / np.prod(shape[:-1])), shape))
             elif name in ("gamma", "moving_variance"):
-                drawn.append(rng.uniform(0.5 if name == "gamma" else 0.05, 1.5, shape))
+                arrays.append(rng.uniform(0.5 if name == "gamma" else 0.05, 1.5, shape))
             else:
-                drawn.append(rng.normal(0, 0.3, shape))
-        layer.set_weights([d.astype(np.float32) for d in drawn])
+                arrays.append(rng.normal(0, 0.3, shape))
+        layer.set_weights([array.astype(np.float32) for array in arrays])
     last = [layer for layer in model.layers if layer.weights][-1]
     kernel, bias = last.get_weights()
     last.set_weights([kernel * head, bias])

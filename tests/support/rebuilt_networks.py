@@ -40,25 +40,25 @@ def run(model, image):
     return np.array(model(image[None], training=False))[0]
 
 
-def largest_difference(found, expected):
-    """Largest difference, of outputs that vary, and that lead to the same labels."""
-    assert found.shape == expected.shape
+def largest_difference(output, expected):
+    """Largest difference of two outputs, which must vary and give the same labels."""
+    assert output.shape == expected.shape
     assert expected.std(axis=tuple(range(expected.ndim - 1))).min() > 0.05
-    if found.shape[-1] == 1:
-        np.testing.assert_array_equal(found > 0.5, expected > 0.5)
+    if output.shape[-1] == 1:
+        np.testing.assert_array_equal(output > 0.5, expected > 0.5)
     else:
-        np.testing.assert_array_equal(found.argmax(-1), expected.argmax(-1))
-    return np.abs(found - expected).max()
+        np.testing.assert_array_equal(output.argmax(-1), expected.argmax(-1))
+    return np.abs(output - expected).max()
 
 
 def synthseg_files(folder):
-    """Files of one SynthSeg, written by tf-keras and Keras 3, its weights, an image and the oracle's output."""
+    """Files of one SynthSeg, written by tf-keras and Keras 3, its weights, an image and the output of tf-keras."""
     model = published.randomize(published.synthseg(SMALL["features"], 4))
     model.save_weights(folder / "weights.h5")
     model.save(folder / "full.h5")
-    again = registry.rebuild(synthseg_spec(), folder / "weights.h5")
-    again.save(folder / "keras3.h5")
-    again.save_weights(folder / "keras3.weights.h5")
+    rebuilt = registry.rebuild(synthseg_spec(), folder / "weights.h5")
+    rebuilt.save(folder / "keras3.h5")
+    rebuilt.save_weights(folder / "keras3.weights.h5")
     image = random_volume((16, 24, 16, 1), 3)
     return folder, published.weights_of(model), image, run(model, image)
 

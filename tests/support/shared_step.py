@@ -1,4 +1,4 @@
-"""A step whose main does what a test asks of it; the shared processes run it as they run a script."""
+"""A step that performs an action chosen by a test, run by shared processes like the script of a rule."""
 
 import json
 import logging
@@ -14,25 +14,25 @@ CALLS = []
 
 
 def main(job):
-    """Write which process this is and how many jobs it has run, and do ``job.params.what``."""
-    CALLS.append(job.params.what)
+    """Write the id of this process and the number of jobs that it has run, and perform ``job.params.action``."""
+    CALLS.append(job.params.action)
     if job.log:
         with logged(job):
-            do(job)
+            perform(job)
     else:
-        do(job)
+        perform(job)
 
 
-def do(job):
-    logging.warning("asked to %s", job.params.what)
+def perform(job):
+    logging.warning("asked to %s", job.params.action)
     in_server = os.getpid() != int(os.environ["LESIONFLOW_TEST_PARENT"])
     print("written to stdout in", Path.cwd().name, os.environ.get("LESIONFLOW_TEST_WORD"))
     path = Path(job.params.path)
     path.write_text(f"{os.getpid()} {len(CALLS)}")
-    taken = b"1" * (4 * 10**8) if job.params.what == "take memory" else b""
+    allocated = b"1" * (4 * 10**8) if job.params.action == "take memory" else b""
     time.sleep(job.params.seconds)
-    del taken
-    match job.params.what:
+    del allocated
+    match job.params.action:
         case "refuse":
             raise ScanError("this scan is no scan")
         case "crash":

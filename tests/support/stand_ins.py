@@ -1,7 +1,7 @@
 """Networks like the published ones with random weights, since the published weights are not available.
 
-Two convolutions a level, batch norm with random statistics, 'same' pooling, nearest upsampling that is
-cropped where a size is odd. The published networks' names give first filters, depth and growth.
+Two convolutions per level, batch normalization with random statistics, 'same' pooling, and nearest upsampling, cropped
+where a size is odd. The names of the published networks contain number of first filters, depth and growth.
 """
 
 import os
@@ -54,27 +54,27 @@ def unet(
 
 
 def random_weights(model, seed=0):
-    """Weights that keep the scale of the signal in every layer, with random batch normalization statistics."""
+    """Set random weights that keep the scale of the signal, with random batch normalization statistics; return them."""
     rng = np.random.default_rng(seed)
     names = [weight.name.split("/")[-1].split(":")[0] for weight in model.weights]
     shapes = [tuple(weight.shape) for weight in model.weights]
-    drawn = [rng.normal(0, 1 / np.sqrt(np.prod(s[:-1])), s) for s in shapes]
+    weights = [rng.normal(0, 1 / np.sqrt(np.prod(s[:-1])), s) for s in shapes]
     for n, name in enumerate(names):
         if name == "gamma":
-            drawn[n] = rng.uniform(0.5, 1.5, shapes[n])
+            weights[n] = rng.uniform(0.5, 1.5, shapes[n])
         elif name in ("beta", "bias"):
-            drawn[n] = rng.normal(0, 0.2, shapes[n])
-    model.set_weights([d.astype(np.float32) for d in drawn])
+            weights[n] = rng.normal(0, 0.2, shapes[n])
+    model.set_weights([array.astype(np.float32) for array in weights])
     image = random_volume(tuple(model.inputs[0].shape[1:]), 1)[None]
     model(image, training=True)  # with momentum 0 the statistics become those of this image
-    found = model.get_weights()
+    weights = model.get_weights()
     for n, name in enumerate(names):
         if name == "moving_mean":
-            found[n] = found[n] + rng.normal(0, 0.1, shapes[n])
+            weights[n] = weights[n] + rng.normal(0, 0.1, shapes[n])
         elif name == "moving_variance":
-            found[n] = np.maximum(found[n], 0.1) * rng.uniform(0.7, 1.4, shapes[n])
-    model.set_weights([f.astype(np.float32) for f in found])
-    head = model.layers[-2]  # scaled so that probabilities go from near 0 to near 1
+            weights[n] = np.maximum(weights[n], 0.1) * rng.uniform(0.7, 1.4, shapes[n])
+    model.set_weights([array.astype(np.float32) for array in weights])
+    head = model.layers[-2]  # scaled so that probabilities range from near 0 to near 1
     kernel, bias = head.get_weights()
     logits = np.array(head_outputs(model, head, image))
     spread = logits.std(axis=(0, 1, 2, 3)) / 2
@@ -158,8 +158,8 @@ def save_function(folder, function, shape, channels=1):
     import tensorflow as tf
 
     module = tf.Module()
-    module.one = tf.Variable(1.0)
+    module.factor = tf.Variable(1.0)
     signature = [tf.TensorSpec([None, *shape, channels], tf.float32, name="x")]
-    module.f = tf.function(lambda x: {"y": function(x * module.one)}, input_signature=signature)
+    module.f = tf.function(lambda x: {"y": function(x * module.factor)}, input_signature=signature)
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.f})
     return folder

@@ -1,4 +1,4 @@
-"""Random places in networks where a map is upsampled, concatenated and convolved, and the result by SciPy."""
+"""Random cases of upsampled, concatenated and convolved feature maps, and their result by SciPy."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,10 @@ ENDS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 class Place(NamedTuple):
-    """Small sizes, crop of the upsampled map, kernel sizes, which maps are concatenated, channels of the first one."""
+    """A case: size before upsampling, crop of the upsampled map, kernel sizes, input maps, channels of the first map.
+
+    Each entry of ``parts`` is an input map: ``small`` (to be upsampled and cropped) or ``large``.
+    """
 
     n: list[int]
     crop: list[tuple[int, int]]
@@ -33,11 +36,12 @@ class Place(NamedTuple):
         return [random(2, channels, *side, seed=seed) for side in self.sides]
 
     def joined(self, images):
-        """Input of the convolutions."""
-        seen = zip(self.parts, images, strict=True)
-        return np.concatenate(
-            [cropped(doubled(i), self.crop) if part == "small" else i for part, i in seen], axis=1
-        )
+        """Concatenated maps, which are the input of the convolutions."""
+        maps = [
+            cropped(doubled(image), self.crop) if part == "small" else image
+            for part, image in zip(self.parts, images, strict=True)
+        ]
+        return np.concatenate(maps, axis=1)
 
 
 @st.composite
@@ -82,14 +86,15 @@ def convolved(image, kernel, beyond="constant"):
 def assert_convolved(output, image, kernel):
     """``output``, in float32, is the 'same' convolution of the image with the kernel.
 
-        A sum of n products, in any order, has an error of less than 8 n^0.5 2^-24 of the sum of their magnitudes in all but
-        2 exp(-32) of cases (Higham and Mary 2019, SIAM J Sci Comput 41:A2815, theorem 3.1). What is beyond an edge is
-    Values beyond an edge
+    A sum of n products, in any order, has an error of less than 8 n^0.5 2^-24 of the sum of their magnitudes in all
+    but 2 exp(-32) of cases (Higham and Mary 2019, SIAM J Sci Comput 41:A2815, theorem 3.1). Values beyond an edge may
+    be added and subtracted again, so the magnitudes there are those of the planes at the edge.
     """
-    size = 8 * kernel[0].size ** 0.5 * 2.0**-24
-    most = size * convolved(abs(image), abs(kernel), beyond="nearest")
-    off = abs(output - convolved(image, kernel))
-    assert (off <= most).all(), f"up to {(off / most).max():.3g} times what rounding can do"
+    relative = 8 * kernel[0].size ** 0.5 * 2.0**-24
+    tolerance = relative * convolved(abs(image), abs(kernel), beyond="nearest")
+    error = abs(output - convolved(image, kernel))
+    ratio = (error / tolerance).max()
+    assert (error <= tolerance).all(), f"{ratio:.3g} times the largest rounding error"
 
 
 def random(*shape, seed=0):

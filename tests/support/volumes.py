@@ -1,4 +1,4 @@
-"""Small scans for the tests, each made to be wrong, or right, in one way."""
+"""Small scans with chosen geometry, intensities and defects."""
 
 import gzip
 from itertools import permutations, product
@@ -17,22 +17,22 @@ CODES = [
 
 
 def oriented(code, spacing, shape, rotation=(0, 0, 0), shear=0.0, origin=(3.0, -7.0, 11.0)):
-    """Affine of a scan stored in axes ``code``, turned and sheared in the world."""
-    turn = axcodes2ornt(tuple(code))
+    """Affine of a scan with axis codes ``code``, rotated and sheared in world space."""
+    orientation = axcodes2ornt(tuple(code))
     affine = np.zeros((4, 4))
     affine[3, 3] = 1
-    for axis, (world, sign) in enumerate(turn):
-        affine[int(world), axis] = sign * spacing[axis]
-    warp = np.eye(4)
-    warp[:3, :3] = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
-    warp[0, 1] += shear
-    affine = warp @ affine
+    for axis, (world_axis, sign) in enumerate(orientation):
+        affine[int(world_axis), axis] = sign * spacing[axis]
+    transform = np.eye(4)
+    transform[:3, :3] = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
+    transform[0, 1] += shear
+    affine = transform @ affine
     affine[:3, 3] = origin
     return affine
 
 
 def save_scan(path, data, affine=None, sform=1, qform=1, slope=None):
-    """Write a NIfTI file with the given codes; returns its path."""
+    """Write a NIfTI file with these form codes; returns its path."""
     affine = np.eye(4) if affine is None else affine
     image = nib.Nifti1Image(data, affine)
     image.set_sform(affine, sform)
@@ -50,13 +50,13 @@ def noise(shape=(12, 13, 14), seed=0, dtype=np.float32):
 
 
 def truncate(path, share=0.5):
-    """Cut a file off."""
-    whole = Path(path).read_bytes()
-    Path(path).write_bytes(whole[: int(len(whole) * share)])
+    """Truncate a file to a share of its size."""
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: int(len(content) * share)])
 
 
 def in_two_members(path):
-    """Rewrite a gzip as two members, which is as valid."""
+    """Rewrite a gzip file as two members, which is valid too."""
     data = gzip.decompress(Path(path).read_bytes())
     half = len(data) // 2
     Path(path).write_bytes(gzip.compress(data[:half]) + gzip.compress(data[half:]))

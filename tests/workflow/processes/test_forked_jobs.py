@@ -81,7 +81,7 @@ def test_a_step_that_cannot_be_imported_fails_with_its_name(run, tmp_path, capfd
 
 def test_a_job_whose_fork_dies_is_run_in_its_own_process(run, tmp_path, capfd):
     outcome, pid, _ = run_job(tmp_path / "a", "die")
-    assert outcome == "by itself"
+    assert outcome == "own process"
     error = capfd.readouterr().err
     assert f"process {pid} died" in error
     assert "this job runs in a process of its own" in error
@@ -93,7 +93,7 @@ def test_a_fork_without_heartbeat_is_stopped_and_its_job_run_in_its_own_process(
 ):
     monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 3)
     outcome, pid, _ = run_job(tmp_path / "a", "stop")
-    assert outcome == "by itself"
+    assert outcome == "own process"
     assert "sent nothing for 3 s" in capfd.readouterr().err
     assert ended(pid)
     assert not (tmp_path / "a.done").exists()
@@ -105,7 +105,7 @@ def test_a_job_is_run_in_its_own_process_if_the_server_hangs(run, tmp_path, capf
     assert first.wait() == 0
     monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 2)
     os.kill(server, signal.SIGSTOP)
-    assert run_job(tmp_path / "b") == ("by itself",)
+    assert run_job(tmp_path / "b") == ("own process",)
     assert "this job runs in a process of its own" in capfd.readouterr().err
     assert ended(server)
     monkeypatch.undo()
@@ -156,24 +156,24 @@ def test_a_job_runs_in_its_own_process_if_no_server_can_start(
     run, tmp_path, monkeypatch, capfd, network
 ):
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    assert run_job(tmp_path / "a", network=network) == ("by itself",)
+    assert run_job(tmp_path / "a", network=network) == ("own process",)
     assert "no server could be started" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("network", [False, True])
 def test_jobs_run_in_their_own_processes_without_a_run(run, tmp_path, monkeypatch, capfd, network):
     monkeypatch.delenv(RUN)
-    assert run_job(tmp_path / "a", network=network) == ("by itself",)
+    assert run_job(tmp_path / "a", network=network) == ("own process",)
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("key", ["conda_env", "container_img", "env_modules", "shadow_dir"])
 def test_snakemake_runs_jobs_with_an_environment_or_shadow_directory(run, tmp_path, key):
-    assert run_job(tmp_path / "a", **{key: "/some/where"}) == ("by itself",)
+    assert run_job(tmp_path / "a", **{key: "/some/where"}) == ("own process",)
 
 
 def test_snakemake_runs_the_scripts_of_other_workflows(run, tmp_path):
-    assert run_job(tmp_path / "a", name="other/shared_step.py") == ("by itself",)
+    assert run_job(tmp_path / "a", name="other/shared_step.py") == ("own process",)
 
 
 def test_a_job_has_the_environment_that_snakemake_gives_it(run, tmp_path):

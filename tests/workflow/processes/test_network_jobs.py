@@ -16,8 +16,8 @@ from support.shared_jobs import client, run_job
 TEST_PID = os.getpid()
 
 
-def run_network_job(path, *what, **changes):
-    return run_job(path, *what, network=True, **changes)
+def run_network_job(path, *action, **changes):
+    return run_job(path, *action, network=True, **changes)
 
 
 def test_jobs_of_a_run_share_a_process_that_ends_with_the_run(run, tmp_path):
@@ -57,20 +57,20 @@ def test_two_simultaneous_jobs_share_a_server_and_a_third_gets_another(run, tmp_
 
 def test_simultaneous_jobs_write_separate_logs(run, tmp_path):
     jobs = {
-        what: client(
-            tmp_path / what,
+        action: client(
+            tmp_path / action,
             tmp_path,
-            what=what,
+            action=action,
             seconds=2,
             network=True,
-            log=[f"{tmp_path}/{what}.log"],
+            log=[f"{tmp_path}/{action}.log"],
         )
-        for what in ("sing", "dance")
+        for action in ("sing", "dance")
     }
     assert [job.wait() for job in jobs.values()] == [0, 0]
-    assert len({(tmp_path / what).read_text().split()[0] for what in jobs}) == 1
-    for what in jobs:
-        assert re.findall("asked to (.*)", (tmp_path / f"{what}.log").read_text()) == [what]
+    assert len({(tmp_path / action).read_text().split()[0] for action in jobs}) == 1
+    for action in jobs:
+        assert re.findall("asked to (.*)", (tmp_path / f"{action}.log").read_text()) == [action]
 
 
 def test_a_network_gets_the_threads_of_all_jobs_that_share_it(run, tmp_path, monkeypatch):
@@ -82,11 +82,11 @@ def test_a_network_gets_the_threads_of_all_jobs_that_share_it(run, tmp_path, mon
 
 
 @pytest.mark.parametrize(
-    ("what", "message"), [("die", "died"), ("run out of memory", "MemoryError: not enough")]
+    ("action", "message"), [("die", "died"), ("run out of memory", "MemoryError: not enough")]
 )
-def test_a_job_whose_server_breaks_is_run_in_its_own_process(run, tmp_path, capfd, what, message):
+def test_a_job_whose_server_breaks_is_run_in_its_own_process(run, tmp_path, capfd, action, message):
     server = run_network_job(tmp_path / "a")[1]
-    assert run_network_job(tmp_path / "b", what)[0] == "by itself"
+    assert run_network_job(tmp_path / "b", action)[0] == "own process"
     error = capfd.readouterr().err
     assert message in error
     assert "this job runs in a process of its own" in error
@@ -97,7 +97,7 @@ def test_a_job_whose_server_breaks_is_run_in_its_own_process(run, tmp_path, capf
 def test_a_server_without_heartbeat_is_stopped(run, tmp_path, capfd, monkeypatch):
     server = run_network_job(tmp_path / "a")[1]
     monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 5)
-    assert run_network_job(tmp_path / "b", "stop")[0] == "by itself"
+    assert run_network_job(tmp_path / "b", "stop")[0] == "own process"
     assert "sent nothing for 5 s" in capfd.readouterr().err
     assert ended(server)
 
@@ -106,7 +106,7 @@ def test_a_server_that_was_stopped_between_two_jobs_is_replaced(run, tmp_path, c
     server = run_network_job(tmp_path / "a")[1]
     os.kill(server, signal.SIGSTOP)
     monkeypatch.setattr(sockets, "HEARTBEAT_TIMEOUT_S", 5)
-    assert run_network_job(tmp_path / "b")[0] == "by itself"
+    assert run_network_job(tmp_path / "b")[0] == "own process"
     assert "sent nothing for 5 s" in capfd.readouterr().err
     assert ended(server)
     assert run_network_job(tmp_path / "c")[1] not in (server, TEST_PID)
@@ -114,7 +114,7 @@ def test_a_server_that_was_stopped_between_two_jobs_is_replaced(run, tmp_path, c
 
 def test_a_job_that_takes_too_long_is_stopped(run, tmp_path, capfd):
     runtime = ResourceList(fromdict={"runtime": 0.1})
-    assert run_network_job(tmp_path / "a", "work", 8, resources=runtime)[0] == "by itself"
+    assert run_network_job(tmp_path / "a", "work", 8, resources=runtime)[0] == "own process"
     assert "took longer than 3 s" in capfd.readouterr().err
 
 
