@@ -11,9 +11,8 @@ from lesionflow.imaging.grids import equivalent_diameter_mm
 from lesionflow.simulation.template_head import PLACES
 from lesionflow.training.microbleed_examples import Example
 
-MIN_DIAMETER_MM = (
-    2.0  # smaller lesions count neither as missed nor, if detected, as false positives
-)
+# Smaller lesions are ignored: they count neither as missed nor, if detected, as false positives.
+MIN_DIAMETER_MM = 2.0
 CLASSES_MM = {"2 to 3 mm": (0.0, 3.0), "3 to 5 mm": (3.0, 5.0), "5 mm and more": (5.0, np.inf)}
 
 
@@ -32,8 +31,8 @@ def match_lesions(detections: np.ndarray, example: Example) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per reference lesion and per false positive. ``mm``: diameter; ``place``; ``true``: whether it is a
-        reference lesion; ``hit``: whether it is a detected reference lesion.
+        One row per reference lesion and per false positive: ``diameter_mm``, ``place``, ``reference`` (whether it is
+        a reference lesion), ``detected`` (whether it is a detected reference lesion).
     """
     detected_numbers = np.unique(example.lesions[detections > 0])
     rows = [
@@ -45,10 +44,10 @@ def match_lesions(detections: np.ndarray, example: Example) -> pd.DataFrame:
     for number, box in enumerate(ndimage.find_objects(detections), start=1):
         if number not in overlapping:
             voxels = detections[box] == number
-            mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))
+            diameter_mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))
             place = np.bincount(example.place[box][voxels]).argmax()
-            rows.append((float(mm), PLACES[place], False, False))
-    return pd.DataFrame(rows, columns=["mm", "place", "true", "hit"])
+            rows.append((diameter_mm, PLACES[place], False, False))
+    return pd.DataFrame(rows, columns=["diameter_mm", "place", "reference", "detected"])
 
 
 def scores(
@@ -76,7 +75,9 @@ def scores(
         if without_lesions
         else None,
         "by_diameter": {
-            name: _detection_scores(table[(table.mm >= low) & (table.mm < high)], scans)
+            name: _detection_scores(
+                table[(table.diameter_mm >= low) & (table.diameter_mm < high)], scans
+            )
             for name, (low, high) in CLASSES_MM.items()
         },
         "by_place": {name: _detection_scores(table[table.place == name], scans) for name in PLACES},
@@ -84,7 +85,7 @@ def scores(
 
 
 def _detection_scores(table: pd.DataFrame, scans: int) -> dict[str, Any]:
-    lesions, detected = int(table.true.sum()), int(table.hit.sum())
+    lesions, detected = int(table.reference.sum()), int(table.detected.sum())
     false_positives = len(table) - lesions
     detections = detected + false_positives
     return {
