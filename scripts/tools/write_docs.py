@@ -91,6 +91,20 @@ def draw_workflow(edges: Edges, path: Path) -> None:
     axes.set_axis_off()
     axes.set_xlim(-0.6, max(x for x, _ in positions.values()) + 0.6)
     axes.set_ylim(-1.9, 1.4)
+    boxes = {}
+    for name, (x, y) in positions.items():
+        text = axes.text(
+            x,
+            y,
+            name.replace("_", "\n"),
+            ha="center",
+            va="center",
+            fontsize=10,
+            zorder=3,
+            bbox={"boxstyle": "round,pad=0.4", "fc": "#e3f2fd", "ec": "#1e88e5"},
+        )
+        boxes[name] = text.get_bbox_patch()
+    figure.draw_without_rendering()  # sets the size of the boxes, at whose edges the arrows end
     for source, target in edges:
         skips_column = (
             abs(positions[target][0] - positions[source][0]) > 1
@@ -103,22 +117,13 @@ def draw_workflow(edges: Edges, path: Path) -> None:
             arrowprops={
                 "arrowstyle": "-|>",
                 "color": "#cfd8dc" if skips_column else "#546e7a",
-                "shrinkA": 22,
-                "shrinkB": 24,
+                "patchA": boxes[source],
+                "patchB": boxes[target],
+                "shrinkA": 1,
+                "shrinkB": 1,
                 "connectionstyle": f"arc3,rad={0.22 if skips_column else 0}",
                 "zorder": 1 if skips_column else 2,
             },
-        )
-    for name, (x, y) in positions.items():
-        axes.text(
-            x,
-            y,
-            name.replace("_", "\n"),
-            ha="center",
-            va="center",
-            fontsize=10,
-            zorder=3,
-            bbox={"boxstyle": "round,pad=0.4", "fc": "#e3f2fd", "ec": "#1e88e5"},
         )
     figure.savefig(path, metadata={"Date": None})
 
