@@ -8,7 +8,7 @@ without the patch (Snakemake 9.27): in a dry run of 1,000 scans (13,000 jobs), o
 patch                        price of leaving it out         reported as              goes when Snakemake
 ============================ =============================== ======================== ====================================
 ``_relax_garbage_collector`` dry run 1.14 times              1575 (slow graphs)       freezes its graph
-``_cache`` of ``parse_uri``  dry run 1.13 times              not reported             makes no class for each URI
+``_cache`` of ``parse_uri``  dry run 1.14 times              not reported             makes no class for each URI
 ``_cache`` of                dry run 1.12 times              not reported             inspects an input function once
 ``get_function_params``
 ``_cache_checksums``         run 1.24 times                  4240                     hashes an input file once per run
