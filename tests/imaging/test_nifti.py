@@ -121,12 +121,12 @@ def test_a_gzip_file_with_a_changed_byte_is_refused(tmp_path, fraction):
         read_scan(path)
 
 
-@pytest.mark.parametrize("unit", ["meter", "micron"])
-def test_headers_with_lengths_in_other_units_are_refused(tmp_path, unit):
+@pytest.mark.parametrize(("unit", "name"), [("meter", "metres"), ("micron", "micrometres")])
+def test_headers_with_lengths_in_other_units_are_refused(tmp_path, unit, name):
     image = nib.Nifti1Image(noise(), np.eye(4))
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
-    with pytest.raises(ScanError, match=f"in {unit}") as error:
+    with pytest.raises(ScanError, match=f"in {name}") as error:
         read_scan(tmp_path / "a.nii")
     assert error.value.status == "header-conflict"
 

@@ -1,8 +1,6 @@
 """Check files by their headers before any pixel is read, and cache the results between runs."""
 
-import gzip
 import hashlib
-import io
 import json
 import math
 import os
@@ -10,18 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import nibabel as nib
 from isal import igzip
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.file_types import MATLAB
-from lesionflow.imaging.nifti import CHUNK, READ_ERRORS, header_affine, spatial_shape
+from lesionflow.imaging.nifti import CHUNK, READ_ERRORS
+from lesionflow.imaging.nifti_header import check_data, header_affine, read_header, spatial_shape
 
-MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
-LONGEST_HEADER = 544
-GZIP = b"\x1f\x8b"
 N_SAMPLES, SAMPLE_BYTES = 64, 1024  # of the digest of an uncompressed file
 
 
@@ -62,6 +57,9 @@ def inspect(
         Name of the array in a MATLAB file; MATLAB files are refused without it.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # opening a named pipe waits for its writer, and a device may be endless
+            return Finding("unreadable", f"{path} is not a regular file", "")
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - 8, 0))
@@ -108,23 +106,15 @@ def _inspect_matlab(path: Path, variable: str | None) -> None:
 def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ScanError(f"{path} ends in neither .nii nor .nii.gz")
-    compressed = path.name.endswith(".gz")
-    with path.open("rb") as raw:
-        if compressed and raw.read(2) != GZIP:
-            raise ScanError(f"{path} is not a gzip file although its name ends in .gz")
-        raw.seek(0)
-        with gzip.open(raw) if compressed else raw as file:
-            block = file.read(LONGEST_HEADER)
-    header_class = MAGIC.get(block[344:348]) or MAGIC.get(block[4:8])
-    if header_class is None:
-        raise ScanError(f"{path} is not a NIfTI file (no NIfTI magic in its header)")
-    header = header_class.from_fileobj(io.BytesIO(block[: header_class.sizeof_hdr] + b"\0\0\0\0"))
+    header = read_header(path)
+    check_data(header)
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf":
         kind_of_values = "colours" if dtype.names else str(dtype)
         raise ScanError(f"{path} contains {kind_of_values}, not one real number per voxel")
     shape = header.get_data_shape()
     expected = int(header["vox_offset"]) + dtype.itemsize * math.prod(int(n) for n in shape)
+    compressed = path.name.endswith(".gz")
     if compressed and int.from_bytes(tail[4:], "little") == expected % 2**32:
         length = expected
     else:  # several gzip members or a damaged file: only reading it shows which

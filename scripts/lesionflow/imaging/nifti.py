@@ -1,4 +1,4 @@
-"""Reading and writing of NIfTI files, with the affine selected by a policy."""
+"""Reading and writing of NIfTI files."""
 
 import os
 import zlib
@@ -17,7 +17,8 @@ from nibabel.wrapstruct import WrapStructError
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ScanError
-from lesionflow.imaging.grids import SAME_MM, Grid, largest_shift_mm
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti_header import check_data, header_affine, read_header, spatial_shape
 
 READ_ERRORS: Any = (  # raised when a damaged file is read
     *(ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError),
@@ -25,113 +26,6 @@ READ_ERRORS: Any = (  # raised when a damaged file is read
 )
 COMPRESSION_LEVEL = 1  # of ISA-L: files as small as with zlib's level 1, in a tenth of the time
 CHUNK = 1 << 20  # bytes decompressed at once: they fit into the processor's cache
-SMALLEST_MM, LARGEST_MM = (
-    1,
-    2000,
-)  # longest side of a field of view whose lengths are in millimetres
-
-
-def header_affine(header: Any, shape: tuple[int, ...], policy: str = "strict") -> np.ndarray:
-    """Affine (4, 4) of a NIfTI header: the coded form, selected by ``policy`` if both are coded.
-
-    A form with code 0 is never used (it has no meaning in NIfTI-1). If sform and qform are both
-    coded, the corners of the image must agree to 1e-3 mm, or ``policy`` must name the form to use.
-
-    Parameters
-    ----------
-    header
-        ``nibabel`` NIfTI header.
-    shape
-        Shape of the image.
-    policy
-        ``strict``, ``sform`` or ``qform``.
-
-    Raises
-    ------
-    ScanError
-        With status ``header-conflict``: if no form is coded, if both are coded and differ under ``strict``,
-        if the selected form is not invertible or not finite, or if lengths are not in millimetres.
-    """
-    affine = _select_form(header, shape, policy)
-    unit = header.get_xyzt_units()[0]
-    if unit not in ("unknown", "mm"):
-        raise ScanError(
-            f"the header states lengths in {unit}, millimetres are needed", "header-conflict"
-        )
-    sides = np.linalg.norm(affine[:3, :3], axis=0) * shape[:3]
-    if not SMALLEST_MM <= sides.max() <= LARGEST_MM:
-        raise ScanError(
-            f"the field of view is {' x '.join(f'{side:.3g}' for side in sides)} mm according to the header: "
-            "are its lengths in millimetres?",
-            "header-conflict",
-        )
-    return affine
-
-
-def _select_form(header: Any, shape: tuple[int, ...], policy: str) -> np.ndarray:
-    try:  # a form that is not used may be invalid
-        sform = header.get_sform(coded=True)[0]
-        needs_qform = policy != "sform" or sform is None
-        qform: Any = header.get_qform(coded=True)[0] if needs_qform else None
-    except (ValueError, np.linalg.LinAlgError) as error:
-        raise ScanError(
-            f"the header's orientation is not valid: {error}", "header-conflict"
-        ) from error
-    if sform is None and qform is None:
-        raise ScanError(
-            "neither sform nor qform is coded, so the position of the voxels is unknown; "
-            "set one of them from the original images",
-            "header-conflict",
-        )
-    for name, form in (("sform", sform), ("qform", qform)):
-        if form is not None and policy in ("strict", name) and not _invertible(form):
-            raise ScanError(f"the {name} is not an invertible affine", "header-conflict")
-    if sform is None or qform is None:
-        form = qform if sform is None else sform
-        if not _invertible(form):
-            raise ScanError("the only coded form is not an invertible affine", "header-conflict")
-        return form
-    if policy == "strict":
-        shift_mm = largest_shift_mm(sform, qform, shape)
-        if shift_mm > SAME_MM:
-            raise ScanError(
-                f"sform and qform put the corners of the scan up to {shift_mm:.3g} mm apart; "
-                "select the right one with affine: sform or affine: qform",
-                "header-conflict",
-            )
-    return qform if policy == "qform" else sform
-
-
-def _invertible(form: np.ndarray) -> bool:
-    return bool(np.isfinite(form).all() and abs(np.linalg.det(form[:3, :3])) > 1e-9)
-
-
-def spatial_shape(
-    shape: tuple[int, ...], echo: int | None
-) -> tuple[tuple[int, int, int], int | None]:
-    """The spatial shape of an image, and the index of the volume to use where it is 4-D.
-
-    Raises
-    ------
-    ScanError
-        If the image is empty or neither 3-D nor 4-D, or if it is 4-D and ``echo`` is None or out of range.
-    """
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) < 3 or min(shape) < 1:
-        raise ScanError(f"a 3-D image is needed, this one has the shape {shape}")
-    if len(shape) == 3:
-        return (shape[0], shape[1], shape[2]), None
-    if len(shape) > 4:
-        raise ScanError(f"a 3-D image is needed, this one has {len(shape)} axes: {shape}")
-    if echo is None:
-        raise ScanError(
-            f"4-D with {shape[3]} volumes: select one with echo: 1 to {shape[3]} "
-            "(in the config, or as input.echo in the model card)"
-        )
-    if not 1 <= echo <= shape[3]:
-        raise ScanError(f"echo {echo} is selected, but there are {shape[3]} volumes")
-    return (shape[0], shape[1], shape[2]), echo - 1
 
 
 def read_scan(
@@ -156,15 +50,17 @@ def read_scan(
         If the file cannot be read to its end, is not an image of real numbers, or has no valid affine.
     """
     with _scan_errors(path):
+        header = read_header(path)
+        check_data(header)
+        shape, volume = spatial_shape(header.get_data_shape(), echo)
+        selected = header_affine(header, shape, affine)
         image = nib.load(path)
-        if not isinstance(image, nib.Nifti1Image):
-            raise ScanError(f"{path} is not a NIfTI file but a {type(image).__name__}")
-        shape, volume = spatial_shape(image.shape, echo)
+        assert isinstance(image, nib.Nifti1Image)
         if image.get_data_dtype().kind not in "iuf":
             raise ScanError(f"{path} contains {image.get_data_dtype()}, not one number per voxel")
         volumes = np.asarray(_values(image, path), np.float32)
     data = volumes.reshape(shape + (-1,))[..., volume or 0]
-    return nib.Nifti1Image(data, header_affine(image.header, shape, affine), image.header)
+    return nib.Nifti1Image(data, selected, image.header)
 
 
 def is_integer_image(path: str | os.PathLike[str]) -> bool:
@@ -176,11 +72,13 @@ def is_integer_image(path: str | os.PathLike[str]) -> bool:
 
 @contextmanager
 def _scan_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Replace the errors of a damaged file by a ``ScanError`` that names the file."""
+    """Replace the errors of a damaged file by a ``ScanError``, and let each name the file."""
     try:
         yield
-    except ScanError:
-        raise
+    except ScanError as error:
+        if str(path) in str(error):
+            raise
+        raise ScanError(f"{path}: {error}", error.status) from error
     except READ_ERRORS as error:
         raise ScanError(f"{path} cannot be read: {error}") from error
 
@@ -284,7 +182,6 @@ def read_scan_grid(
     path: str | os.PathLike[str], affine: str = "strict", echo: int | None = None
 ) -> Grid:
     """The grid of a scan from its header, without reading its voxels; parameters as for ``read_scan``."""
-    image = nib.load(path)
-    assert isinstance(image, nib.Nifti1Image)
-    shape = spatial_shape(image.shape, echo)[0]
-    return Grid(header_affine(image.header, shape, affine), shape)
+    header = read_header(path)
+    shape = spatial_shape(header.get_data_shape(), echo)[0]
+    return Grid(header_affine(header, shape, affine), shape)
