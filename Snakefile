@@ -58,8 +58,10 @@ rule all:
 onsuccess:
     if is_cohort_run():
         partial_tables.remove()
+        show_notes()
 
 
 onerror:
     if is_cohort_run():
         write_partial_table()
+        show_notes()

@@ -41,13 +41,23 @@ def code_digest(step):
     return DIGESTS[step]
 
 
+NOTES = []  # of the listing of the cohort, in the main process
+
+
+def show_notes():
+    """Name what looks like a scan in the cohort and is not listed."""
+    for note in NOTES:
+        logger.warning(f"cohort: {note}")
+
+
 def read_plan():
     """The plan of the cohort, or the error if there is no cohort and only a model is checked."""
     main_process = workflow.is_main_process
     try:
         if main_process:
             code = code_digest("import_fold")
-            run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code)
+            NOTES.extend(run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code))
+            show_notes()
         return run_setup.read_plan()
     except CohortError as error:
         if main_process and "check_model" not in sys.argv:

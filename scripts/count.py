@@ -2,7 +2,7 @@
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.nifti import load, read_scan, read_scan_grid, save
+from lesionflow.imaging.nifti import load, read_label_image, read_scan_grid, save
 from lesionflow.results.scan_results import lesion_rows, scan_results
 from lesionflow.results.scan_sidecar import scan_sidecar
 from lesionflow.results.tables_io import write_table
@@ -16,7 +16,7 @@ def main(snakemake):
         labels, probability, brain = map(load, (files.labels, files.probability, files.mask))
         folds = map(load, files.folds)
         scan_grid = read_scan_grid(files.scan, params.affine, params.echo)
-        regions = read_scan(files.regions, params.affine) if files.get("regions") else None
+        regions = read_label_image(files.regions, params.affine) if files.get("regions") else None
         results = scan_results(
             labels, probability, folds, brain, regions, scan_grid, params.output, params.postprocess
         )

@@ -31,7 +31,10 @@ def rebuilt(part, **values):
         (put("spacing", 1), "unknown key 'spacing' (allowed: name, version"),
         (put("input", "spacing", 1), "input: unknown key 'spacing'"),
         (put("folds", 0, "sha", "x"), "folds.0: unknown key 'sha' (allowed: path, md5)"),
-        (put("version", 1), "version: 1 should be a valid string (Version of the weights"),
+        (
+            put("version", 1),
+            "version: 1 is read as a number; text is written 'version=\"1\"' (Version of the weights",
+        ),
         (
             put("name", "My Model"),
             "name: 'My Model' is not allowed (Name of the model: small letters",
@@ -89,7 +92,10 @@ def rebuilt(part, **values):
         (put("output", "total", "all"), "output.total: it is a soft volume, and soft_volumes is"),
         (put("output", "labels", {1: "a", "1": "b"}), "output.labels: {"),
         (put("output", "labels", {"x": "a"}), "output.labels.x: 'x' should be a valid integer"),
-        (put("input", {"channel": ["t1"]}), "input: unknown key 'channel' (allowed: channels, "),
+        (
+            put("input", {"channel": ["t1"]}),
+            "input: unknown key 'channel': did you mean channels? (allowed: channels, ",
+        ),
         (put(3, "x"), "unknown key 3 (allowed: name, version"),
         (
             put("postprocess", {"components": {}}),

@@ -19,7 +19,10 @@ def test_config_yaml_has_every_key_with_its_default():
     ("config", "message"),
     [
         ({1: 2}, "unknown key 1 .*models"),
-        ({"modle": 3}, "unknown key 'modle'.*models"),
+        ({"modle": 3}, "unknown key 'modle': did you mean models[?] .allowed: cohort"),
+        ({"cohort": 2024}, "cohort: 2024 is read as a number; text is written 'cohort=.2024.'"),
+        ({"include": 1}, "include: 1 is read as a number; text is written 'include=.1.'"),
+        ({"exclude": ["a", 2]}, "exclude.1: 2 is read as a number; text is written '.2.'"),
         ({"threshold": 2}, "threshold: 2"),
         ({"threshold": "high"}, "threshold: 'high'"),
         ({"device": "tpu"}, "device: 'tpu' should be 'auto', 'cpu' or 'gpu'"),

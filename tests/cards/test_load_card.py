@@ -60,6 +60,12 @@ POSTPROCESS_DEFAULTS = {
 }
 
 
+def test_a_label_name_may_begin_with_a_digit(tmp_path):
+    names = {1: "3rd-ventricle", 2: "4th-ventricle", 3: "2a"}
+    card = load_card(write_card(tmp_path, put("output", "labels", names)), CARDS)
+    assert card["output"]["labels"] == names
+
+
 def test_absent_keys_get_their_defaults(tmp_path):
     card = load_card(write_card(tmp_path), CARDS)
     assert card["folder"] == str(tmp_path)

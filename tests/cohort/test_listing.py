@@ -25,7 +25,7 @@ def names_and_files(root):
         scan.name: {
             c: [p.removeprefix(f"{root}/") for p in paths] for c, paths in scan.files.items()
         }
-        for scan in list_scans(root, PATTERNS)
+        for scan in list_scans(root, PATTERNS).scans
     }
 
 
@@ -71,7 +71,7 @@ def test_folders_of_subjects_and_channels_are_listed(tmp_path):
         "CIC_002/mask/m.nii",
         "a.txt",
     )
-    scans = list_scans(root, PATTERNS)
+    scans = list_scans(root, PATTERNS).scans
     assert [(s.name, s.subject, s.folder) for s in scans] == [
         ("sub-CIC001", "CIC_001", "sub-CIC001/anat"),
         ("sub-CIC002", "CIC_002", "sub-CIC002/anat"),
@@ -93,7 +93,7 @@ def test_phase_images_are_left_out(tmp_path):
 
 def test_two_files_of_a_channel_are_both_in_the_reason(tmp_path):
     root = tree(tmp_path, "sub-1/anat/sub-1_swi.nii.gz", "sub-1/anat/sub-1_T2starw.nii.gz")
-    path, reason = single_file(list_scans(root, PATTERNS)[0], "swi", None, "")
+    path, reason = single_file(list_scans(root, PATTERNS).scans[0], "swi", None, "")
     assert path == ""
     assert "sub-1_swi.nii.gz" in reason
     assert "sub-1_T2starw.nii.gz" in reason
@@ -115,7 +115,7 @@ def test_a_scan_table_is_listed_by_row(tmp_path):
     (tmp_path / "scans.tsv").write_text(
         "subject\tsession\trun\tswi\tmask\n01\t2\t\tx/a.nii\tm.nii\nsub-02\t\t1\t/abs/b.nii\tn/a\n"
     )
-    first, second = list_scans(tmp_path / "scans.tsv", PATTERNS)
+    first, second = list_scans(tmp_path / "scans.tsv", PATTERNS).scans
     assert (first.name, first.files) == (
         "sub-01_ses-2",
         {"swi": [f"{tmp_path}/x/a.nii"], "mask": [f"{tmp_path}/m.nii"]},
@@ -181,7 +181,7 @@ def test_each_run_of_the_first_reference_channel_is_a_scan(tmp_path):
     )
 
     def names(*references):
-        return [scan.name for scan in list_scans(root, PATTERNS, references)]
+        return [scan.name for scan in list_scans(root, PATTERNS, references).scans]
 
     assert names("swi", "t1") == ["sub-01", "sub-02_run-1", "sub-02_run-2"]
     both_runs = ["sub-01_run-1", "sub-01_run-2"]  # with the same SWI
@@ -190,7 +190,7 @@ def test_each_run_of_the_first_reference_channel_is_a_scan(tmp_path):
 
 def test_a_channel_without_patterns_has_the_files_of_its_folder(tmp_path):
     root = tree(tmp_path, "01/swi/a_swi.nii.gz", "02/swi/a_swi.nii.gz", "02/adc/b.nii")
-    first, second = list_scans(root, {**PATTERNS, "adc": []})
+    first, second = list_scans(root, {**PATTERNS, "adc": []}).scans
     assert "adc" not in first.files
     assert second.files["adc"] == [f"{root}/02/adc/b.nii"]
 
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_listed_affects_only_its_subject(tmp_path, monke
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    first, second = list_scans(root, PATTERNS)
+    first, second = list_scans(root, PATTERNS).scans
     assert "Permission denied" in first.problem
     assert (second.problem, list(second.files)) == ("", ["swi"])
 
@@ -235,7 +235,7 @@ def test_empty_cells_of_a_table_are_ignored_and_surplus_cells_are_refused(tmp_pa
     table = tmp_path / "scans.tsv"
     table.write_text("subject\tsession\trun\tswi\t\n".rstrip("\t\n") + "\n"
                      "001\tn/a\tn/a\ta.nii\t\n\t\t\t\n002\t1\n")  # fmt: skip
-    first, second = list_scans(table, PATTERNS)
+    first, second = list_scans(table, PATTERNS).scans
     assert (first.name, first.files) == ("sub-001", {"swi": [str(tmp_path / "a.nii")]})
     assert (second.name, second.files) == ("sub-002_ses-1", {})
     table.write_text("subject\tswi\n01\ta.nii\tm.nii\n")

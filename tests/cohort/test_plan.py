@@ -40,7 +40,7 @@ def plan(cohort, cards=None, brain_mask_card=None, **config):
     settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
     settings |= {"brain_mask": "auto", "affine": "strict"} | config
     headers = HeaderCache(cohort.parent / "headers.json")
-    (record,) = plan_run(settings, cards or {"m": card("swi")}, headers, brain_mask_card)
+    (record,), _ = plan_run(settings, cards or {"m": card("swi")}, headers, brain_mask_card)
     return record
 
 

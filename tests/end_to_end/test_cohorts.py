@@ -3,6 +3,7 @@
 import pstats
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -30,7 +31,8 @@ def test_subject_folders_without_bids_names_are_a_cohort(tmp_path, tiny, models_
 def test_a_scan_table_with_two_models_and_regions(tmp_path, tiny, models_dir):
     """Paths are relative to the table, and columns of a model have its name as prefix."""
     scan = add_scan(None, "x", blobs([(8, 9, 5)]), folder=tmp_path / "data", mask=True)
-    regions = save_scan(tmp_path / "data/atlas.nii.gz", (blobs([]) > 0).astype("u1") * 7, AFFINE)
+    atlas = np.where(blobs([]) > 0, np.uint32(4_000_000_007), np.uint32(0))  # no float32 or int32
+    regions = save_scan(tmp_path / "data/atlas.nii.gz", atlas, AFFINE)
     image = "data/x_swi.nii.gz"
     (tmp_path / "scans.tsv").write_text(
         "subject\tsession\tswi\tmask\tregions\n"
@@ -55,7 +57,7 @@ def test_a_scan_table_with_two_models_and_regions(tmp_path, tiny, models_dir):
     assert set(lesions.model) == {"tiny", "other"}
     assert scan.is_file()
     assert regions.is_file()
-    assert (lesions.region == 7).all()
+    assert (lesions.region == 4_000_000_007).all()
 
 
 def test_a_scan_processed_without_a_mask_is_flagged(tmp_path, tiny, models_dir):
@@ -90,7 +92,7 @@ def test_headers_are_read_once_and_then_cached(tmp_path, monkeypatch):
 
     def plan_and_count_reads():
         headers = header_check.HeaderCache(tmp_path / "headers.json")
-        assert len(plan_run(config, cards, headers)) == 100
+        assert len(plan_run(config, cards, headers)[0]) == 100
         headers.save()
         return len(calls)
 
@@ -124,3 +126,26 @@ def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path):
     status, text = snakemake(tmp_path, *remote, **config)
     assert status == 0, text
     assert (tmp_path / "results/demo-cmb/sub-a/anat/sub-a_desc-source_swi.json").is_file()
+
+
+def test_what_is_not_listed_is_named_at_the_start_and_the_end(tmp_path, tiny, models_dir):
+    add_scan(tmp_path / "bids", "sub-01", blobs([(8, 9, 5)]))
+    add_scan(None, "Sub-02", blobs([(8, 9, 5)]), folder=tmp_path / "bids/Sub-02/anat")
+    (tmp_path / "bids/sub-03").symlink_to("nowhere")
+    config = {"cohort": "bids", "models": tiny, "models_dir": models_dir}
+    for options, times in ((["--dry-run"], 1), ([], 2)):
+        status, text = snakemake(tmp_path, *options, **config)
+        assert status == 0, text
+        assert text.count("not listed: bids/Sub-02 (a folder with scans whose name") == times
+        assert text.count("not listed: bids/sub-03 (a link whose target does not exist") == times
+
+
+def test_a_scan_in_two_rows_is_named(tmp_path, tiny, models_dir):
+    scan = add_scan(None, "x", blobs([(8, 9, 5)]), folder=tmp_path)
+    (tmp_path / "link_swi.nii.gz").symlink_to(scan)
+    (tmp_path / "scans.csv").write_text(f"subject,swi\n1,{scan}\n2,link_swi.nii.gz\n")
+    status, text = snakemake(
+        tmp_path, "--dry-run", cohort="scans.csv", models=tiny, models_dir=models_dir
+    )
+    assert status == 0, text
+    assert f"{scan} is an image of sub-1 and of sub-2" in text

@@ -43,7 +43,7 @@ def _distinct_labels(labels: Any) -> Any:
 
 
 LabelValue = Annotated[int, Field(ge=1, le=9999), BeforeValidator(_label_value)]
-LabelName = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
+LabelName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Format = Literal[
     "savedmodel",
     "keras-h5",
@@ -124,7 +124,7 @@ class Output(Section):
         Field(min_length=1, json_schema_extra={"propertyNames": {"pattern": LABEL_VALUE}}),
         BeforeValidator(_distinct_labels),
     ]
-    """Value (an integer from 1 to 9999) and name of each label (a letter, then letters, digits, _ and -; columns of the tables start with it), in the order of the network's channels"""
+    """Value (an integer from 1 to 9999) and name of each label (a letter or digit, then letters, digits, _ and -; columns of the tables start with it), in the order of the network's channels"""
     logits: bool = False
     """true: the network ends before its activation, which is added when it is imported"""
     flip: Flip | None = None

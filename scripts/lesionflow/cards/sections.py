@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
@@ -82,16 +83,30 @@ def describe_error(error: ValidationError, model: type[Section]) -> str:
             meaning, section = field.description or "", section_of(field.annotation)
     path = ".".join(map(str, parents))
     if mistake["type"] in unknown:
-        allowed = f" (allowed: {', '.join(section.model_fields)})" if section else ""
-        return f"{path}{': ' if path else ''}unknown key {key!r}{allowed}"
+        hint = _known_keys(str(key), list(section.model_fields)) if section else ""
+        return f"{path}{': ' if path else ''}unknown key {key!r}{hint}"
     if mistake["type"] == "missing":
         problem = "this key is required"
+    elif mistake["type"] in ("string_type", "list_type") and _is_number(mistake["input"]):
+        text = f'"{mistake["input"]}"' if isinstance(key, int) else f'{key}="{mistake["input"]}"'
+        problem = f"{mistake['input']!r} is read as a number; text is written '{text}'"
     elif mistake["type"] == "string_pattern_mismatch":
         problem = f"{mistake['input']!r} is not allowed"
     else:  # "Input should ...", "List should ... after validation, not ..."
         text = re.sub(r"^\w+ | after validation| or instance of \w+", "", mistake["msg"])
         problem = f"{mistake['input']!r} {text}"
     return f"{path}{'.' if path else ''}{key}: {problem} ({meaning})"
+
+
+def _known_keys(key: str, known: list[str]) -> str:
+    """The allowed key that is meant, if one is similar, and all of them."""
+    similar = get_close_matches(key, known, 1)
+    question = f": did you mean {similar[0]}?" if similar else ""
+    return f"{question} (allowed: {', '.join(known)})"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def section_of(annotation: Any) -> type[Section] | None:

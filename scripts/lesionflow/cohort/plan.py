@@ -1,5 +1,6 @@
 """Plan of a run: every scan of the cohort, its files, and the problems that prevent its run."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,8 @@ def plan_run(
     cards: Mapping[str, Card],
     headers: HeaderCache,
     brain_mask_card: Card | None = None,
-) -> list[Record]:
-    """One record per scan, as plain data, sorted by name. Headers are read, but no pixels.
+) -> tuple[list[Record], list[str]]:
+    """One record per scan, as plain data, sorted by name, and notes for the user. Headers are read, but no pixels.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ def plan_run(
 
     Returns
     -------
-    list of dict
+    records : list of dict
         With the keys
 
         - ``scan``, ``subject``, ``session``, ``run``, ``folder``: see ``Scan``;
@@ -47,6 +48,9 @@ def plan_run(
         - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
         - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses: a scan
           is run without it; empty strings if it was not checked.
+    notes : list of str
+        One line for each kind of file that looks like a scan and is not listed, and for each image that several
+        scans share.
 
     Raises
     ------
@@ -58,16 +62,32 @@ def plan_run(
     channels = dict.fromkeys(c for card in all_cards for c in card["input"]["channels"] if c != ANY)
     references = dict.fromkeys(reference_channel(card["input"]) for card in cards.values())
     reads_matlab = any(card["input"]["matlab"] for card in cards.values())
-    scans = list_scans(
+    listing = list_scans(
         Path(settings["cohort"]),
         {**{channel: [] for channel in channels}, **patterns},
         list(references),
         (*NIFTI, MATLAB) if reads_matlab else NIFTI,
     )
+    scans = listing.scans
     names = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
-    return [
+    records = [
         _record(scan, scan.name in names, settings, cards, headers, brain_mask_card)
         for scan in scans
+    ]
+    return records, [*listing.notes(), *_shared_images(records)]
+
+
+def _shared_images(records: list[Record]) -> list[str]:
+    """A line for each image of the cohort that is a channel of several scans."""
+    scans: dict[str, list[str]] = {}
+    for record in records:
+        paths = {os.path.realpath(p) for k, p in record["files"].items() if k not in NOT_CHANNELS}
+        for path in paths:
+            scans.setdefault(path, []).append(record["scan"])
+    return [
+        f"{path} is an image of {' and of '.join(names)}: the same lesions are counted for each"
+        for path, names in scans.items()
+        if len(names) > 1
     ]
 
 

@@ -38,6 +38,31 @@ class Scan:
         return f"sub-{label(self.subject)}{session}/anat"
 
 
+@dataclass
+class Listing:
+    """The scans of a cohort, and what looks like a scan but is not listed.
+
+    Attributes
+    ----------
+    scans
+        Sorted by name.
+    left_out
+        Paths of files and folders, by reason.
+    """
+
+    scans: list[Scan]
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def notes(self) -> list[str]:
+        """One line for each reason to leave files out, with the first of them."""
+        return [
+            f"not listed: {paths[0]}"
+            + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
+            + f" ({reason})"
+            for reason, paths in self.left_out.items()
+        ]
+
+
 def label(text: str) -> str:
     """``text`` as a BIDS label: letters and digits only."""
     return re.sub(r"[^A-Za-z0-9]", "", text)

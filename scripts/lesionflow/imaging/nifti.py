@@ -25,6 +25,7 @@ READ_ERRORS: Any = (  # raised when a damaged file is read
     *(OverflowError, ValueError, zlib.error, IsalError),
 )
 COMPRESSION_LEVEL = 1  # of ISA-L: files as small as with zlib's level 1, in a tenth of the time
+LARGEST_FRACTION = 1e-3  # of a label that was stored as a floating-point number
 CHUNK = 1 << 20  # bytes decompressed at once: they fit into the processor's cache
 
 
@@ -61,6 +62,48 @@ def read_scan(
         volumes = np.asarray(_values(image, path), np.float32)
     data = volumes.reshape(shape + (-1,))[..., volume or 0]
     return nib.Nifti1Image(data, selected, image.header)
+
+
+def read_label_image(
+    path: str | os.PathLike[str], affine: str = "strict"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read a 3-D image of whole numbers, such as an atlas, with every digit.
+
+    Parameters
+    ----------
+    path, affine
+        As in ``read_scan``.
+
+    Returns
+    -------
+    labels : array (x, y, z), int64
+        0 for values that are not finite, as some programs write the background.
+    affine : array (4, 4)
+
+    Raises
+    ------
+    ScanError
+        As ``read_scan``, and if a value is not a whole number of at most 64 bits.
+    """
+    with _scan_errors(path):
+        header = read_header(path)
+        check_data(header)
+        shape, _ = spatial_shape(header.get_data_shape(), None)
+        selected = header_affine(header, shape, affine)
+        image: Any = nib.load(path)
+        values = np.asarray(_values(image, path)).reshape(shape)
+    if values.dtype.kind == "f":
+        values = np.where(np.isfinite(values), values, 0)
+        fractions = np.abs(values - np.rint(values)) > LARGEST_FRACTION
+        if fractions.any():
+            raise ScanError(
+                f"{path} is not an image of labels: {int(fractions.sum())} voxels are not whole numbers, such as "
+                f"{values[fractions][0]:g}. Was it resampled with interpolation? Labels need the nearest neighbour"
+            )
+        values = np.rint(values)
+    if values.size and max(abs(int(values.min())), abs(int(values.max()))) >= 2**63:
+        raise ScanError(f"{path} has labels of more than 64 bits")
+    return values.astype(np.int64), selected
 
 
 def is_integer_image(path: str | os.PathLike[str]) -> bool:

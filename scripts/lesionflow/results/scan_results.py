@@ -46,7 +46,7 @@ def scan_results(
     probability: nib.Nifti1Image,
     folds: Iterable[nib.Nifti1Image],
     brain: nib.Nifti1Image,
-    regions: nib.Nifti1Image | None,
+    regions: tuple[np.ndarray, np.ndarray] | None,
     scan_grid: Grid,
     output: Mapping[str, Any],
     postprocess: Mapping[str, Any],
@@ -60,7 +60,7 @@ def scan_results(
     folds
         Probabilities of each fold on the same grid; read only if there is any lesion.
     regions
-        Region numbers on any grid.
+        Region numbers on any grid, and the affine of that grid (``nifti.read_label_image``).
     scan_grid
         Grid of the scan.
     output, postprocess
@@ -88,7 +88,7 @@ def scan_results(
         grid.affine,
         np.asanyarray(brain.dataobj) > 0,
         dict(enumerate(output["labels"].values(), start=1)),
-        None if regions is None else _regions_on(grid, regions),
+        None if regions is None else resample(*regions, grid, "nearest"),
     )
     lesions = apply_filters(measured, postprocess)
     peaks = apply_affine(grid.affine, np.array(lesions.peak.tolist()).reshape(-1, 3))
@@ -101,11 +101,6 @@ def scan_results(
         lesions.assign(i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2]),
         summarize(lesions, foreground, output["labels"], *soft),
     )
-
-
-def _regions_on(grid: Grid, regions: nib.Nifti1Image) -> np.ndarray:
-    numbers = np.rint(np.asanyarray(regions.dataobj)).astype(np.int32)
-    return resample(numbers, regions.affine, grid, "nearest")
 
 
 def lesion_rows(lesions: pd.DataFrame, scan: str, model: str) -> pd.DataFrame:

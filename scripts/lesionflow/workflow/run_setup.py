@@ -71,7 +71,7 @@ def check_column_names(cards: Mapping[str, Card]) -> None:
 
 def make_plan(
     settings: Mapping[str, Any], cards: Mapping[str, Card], brain: Card | None, code: str
-) -> None:
+) -> list[str]:
     """Write an import request for each fold, and the plan of the cohort, to the working directory.
 
     Parameters
@@ -80,6 +80,11 @@ def make_plan(
         See ``settings_and_cards``.
     code
         Digest of the code that imports folds.
+
+    Returns
+    -------
+    list of str
+        Notes for the user (``plan.plan_run``).
 
     Raises
     ------
@@ -94,10 +99,11 @@ def make_plan(
         check_available(specs, models_dir, code)
         _request_imports(specs, models_dir, code)
     headers = HeaderCache(layout.HEADERS)
-    plan = plan_run(settings, cards, headers, brain)
+    plan, notes = plan_run(settings, cards, headers, brain)
     headers.save()
     for path, records in zip((layout.PLAN, layout.REFERENCES), split_references(plan), strict=True):
         _write_if_changed(path, records)
+    return notes
 
 
 def read_plan() -> list[Record]:

@@ -1,0 +1,240 @@
+"""Scans of a cohort directory, by file names, without opening images."""
+
+import fnmatch
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pathspec
+
+from lesionflow.cohort.scan import Listing, Scan, label
+
+NOT_SUBJECTS = {
+    "derivatives",
+    "sourcedata",
+    "code",
+    "stimuli",
+    "phenotype",
+    "results",
+    "work",
+    "logs",
+    "benchmarks",
+    "models",
+}
+ENTITY = re.compile(r"(?:^|_)(sub|ses|run|echo|part)-([A-Za-z0-9]+)(?=_|\.|$)")
+NOT_MAGNITUDE = {"phase", "real", "imag"}
+BROKEN_LINK = "a link whose target does not exist: fetch the data that it names"
+Match = tuple[str, str, dict[str, str]]  # channel, path and BIDS entities of an image
+
+
+@dataclass
+class _Walk:
+    """What the walk through a directory needs at each folder.
+
+    Attributes
+    ----------
+    root
+        The cohort directory.
+    matchers
+        Compiled file name patterns by channel.
+    endings
+        File name extensions of images.
+    ignored
+        Patterns of ``.bidsignore``.
+    listing
+        The result, to which left-out files are added.
+    """
+
+    root: Path
+    matchers: Mapping[str, re.Pattern[str]]
+    endings: tuple[str, ...]
+    ignored: pathspec.PathSpec
+    listing: Listing
+
+    def channels(self, folder: str, name: str) -> list[str]:
+        """The channels that an image is a candidate for: by its folder or its name."""
+        if name.startswith(".") or not name.endswith(self.endings):
+            return []
+        return [c for c, matcher in self.matchers.items() if folder == c or matcher.match(name)]
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Record a file or folder that looks like a scan and is not listed."""
+        self.listing.left_out.setdefault(reason, []).append(path)
+
+
+def list_directory(
+    root: Path,
+    patterns: Mapping[str, list[str]],
+    references: list[str],
+    endings: tuple[str, ...],
+) -> Listing:
+    """Scans of a BIDS directory, or of a directory of ``SUBJECT/CHANNEL/*.nii[.gz]`` folders.
+
+    Parameters are those of ``listing.list_scans``. Files that ``.bidsignore`` names are left out.
+    """
+    matchers = {
+        channel: re.compile("|".join(map(fnmatch.translate, globs)) or r"(?!)")
+        for channel, globs in patterns.items()
+    }
+    bidsignore = root / ".bidsignore"
+    lines = bidsignore.read_text("utf-8", "replace").splitlines() if bidsignore.is_file() else []
+    ignored = pathspec.PathSpec.from_lines("gitwildmatch", lines)
+    walk = _Walk(root, matchers, endings, ignored, Listing([]))
+    entries = [e for e in _entries(root) if e.name not in NOT_SUBJECTS]
+    folders = [e for e in entries if _is_folder(e)]
+    is_bids = any(e.name.startswith("sub-") for e in folders)
+    for entry in entries:
+        if entry not in folders:
+            _leave_out_file(walk, entry)
+        elif is_bids and not entry.name.startswith("sub-"):
+            _leave_out_folder(walk, entry)
+        else:
+            walk.listing.scans += _scans_of_subject(walk, entry, references)
+    return walk.listing
+
+
+def _entries(path: Path | str) -> list[os.DirEntry[str]]:
+    """Visible files and folders in a folder, sorted by name."""
+    with os.scandir(path) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(visible, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def _is_broken_link(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not Path(entry.path).exists()
+
+
+def _leave_out_file(walk: _Walk, entry: os.DirEntry[str]) -> None:
+    """Record an entry beside the subject folders that may have been a subject or is an image."""
+    if _is_broken_link(entry):
+        walk.leave_out(entry.path, BROKEN_LINK)
+    elif entry.name.endswith(walk.endings):
+        walk.leave_out(entry.path, "an image outside of a subject folder")
+
+
+def _leave_out_folder(walk: _Walk, entry: os.DirEntry[str]) -> None:
+    """Record a folder beside BIDS subjects if it holds images of a channel, or cannot be listed."""
+    try:
+        folders = [e for e in _entries(entry.path) if _is_folder(e)]
+        inner = [e for f in folders if f.name.startswith("ses-") for e in _entries(f.path)]
+        candidates = [*folders, *(e for e in inner if _is_folder(e))]
+        found = any(
+            walk.channels(folder.name, e.name)
+            for folder in candidates
+            for e in _entries(folder.path)
+        )
+    except OSError as error:
+        walk.leave_out(entry.path, f"a folder that cannot be listed ({error.strerror})")
+        return
+    if found:
+        walk.leave_out(
+            entry.path,
+            "a folder with scans whose name does not begin with sub-, as those of the others do",
+        )
+
+
+def _scans_of_subject(
+    walk: _Walk, subject_folder: os.DirEntry[str], references: list[str]
+) -> list[Scan]:
+    subject = subject_folder.name.removeprefix("sub-")
+    names = [subject_folder.name]
+    sessions: dict[str, list[Match]] = {}
+    without_session: list[Match] = []
+    try:
+        for folder in _folders(walk, subject_folder):
+            if folder.name.startswith("ses-"):
+                sessions[folder.name[4:]] = [
+                    match
+                    for inner in _folders(walk, folder)
+                    for match in _matches(walk, inner, [*names, folder.name])
+                ]
+            else:
+                without_session += _matches(walk, folder, names)
+    except OSError as error:
+        return [Scan(subject, problem=f"{subject_folder.path} cannot be listed: {error}")]
+    if without_session or not sessions:
+        sessions[""] = without_session
+    return [
+        scan
+        for session, matches in sorted(sessions.items())
+        for scan in _by_run(subject, session, matches, references)
+    ]
+
+
+def _folders(walk: _Walk, parent: os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Folders of a subject or session; images beside them are left out."""
+    folders = []
+    for entry in _entries(parent.path):
+        if _is_folder(entry):
+            folders.append(entry)
+        elif walk.channels("", entry.name):
+            walk.leave_out(entry.path, "an image that is in no folder such as anat/")
+        elif _is_broken_link(entry):
+            walk.leave_out(entry.path, BROKEN_LINK)
+    return folders
+
+
+def _matches(walk: _Walk, folder: os.DirEntry[str], bids_names: list[str]) -> list[Match]:
+    """Images in a folder that match a channel.
+
+    ``bids_names`` are the names of the folders above, of which ``sub-`` and ``ses-`` have to agree with the file's.
+    """
+    matches = []
+    for entry in _entries(folder.path):
+        if not (channels := walk.channels(folder.name, entry.name)):
+            continue
+        entities = dict(ENTITY.findall(entry.name))
+        if entities.get("part", "").lower() in NOT_MAGNITUDE:
+            continue
+        if walk.ignored.match_file(os.path.relpath(entry.path, walk.root)):
+            walk.leave_out(entry.path, "an image that .bidsignore excludes")
+            continue
+        if other := [name for name in bids_names if _differs(name, entities)]:
+            walk.leave_out(entry.path, f"an image whose name does not belong to {other[0]}")
+            continue
+        matches += [(channel, entry.path, entities) for channel in channels]
+    return matches
+
+
+def _differs(folder: str, entities: Mapping[str, str]) -> bool:
+    """Whether the name of a BIDS folder (``sub-01``, ``ses-1``) contradicts the entities of a file in it."""
+    key, _, value = folder.partition("-")
+    return key in ("sub", "ses") and entities.get(key, label(value)) != label(value)
+
+
+def _by_run(
+    subject: str,
+    session: str,
+    matches: list[Match],
+    references: list[str],
+) -> list[Scan]:
+    """One scan per run of the reference channel: the first of the models' reference channels that has a file.
+
+    The files of other channels are those of the same run, or else those without a run. A scan without a
+    run takes files of any run.
+    """
+    runs: dict[str, set[str]] = {}
+    for channel, _, entities in matches:
+        runs.setdefault(channel, set()).add(entities.get("run", ""))
+    reference = next((channel for channel in references if channel in runs), "")
+    scans = []
+    for run in sorted(runs.get(reference, {""})):
+        scan = Scan(subject, session, run)
+        for channel in runs:
+            files = [(p, e.get("run", "")) for c, p, e in matches if c == channel]
+            paths = [p for p, r in files if r == run]
+            if channel != reference:
+                paths = paths or [p for p, r in files if not r or not run]
+            if paths:
+                scan.files[channel] = paths
+        scans.append(scan)
+    return scans

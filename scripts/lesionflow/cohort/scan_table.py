@@ -1,0 +1,84 @@
+"""Scans of a scan table."""
+
+import csv
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from lesionflow.base.errors import CohortError
+from lesionflow.cards.model_card import NOT_CHANNELS
+from lesionflow.cohort.scan import Scan, label
+
+# A number as spreadsheets write it into a column of names; without its sign, point and exponent it is another name.
+WHOLE_NUMBER = re.compile(r"([0-9]+)[.,]0*")
+OTHER_NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?")
+
+
+def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
+    """Scans of a scan table, in the order of its rows.
+
+    Columns are ``subject``, optional ``session`` and ``run``, one per channel, and ``mask``,
+    ``regions`` and ``truth``. Relative paths are relative to the table.
+
+    Raises
+    ------
+    CohortError
+        If a column is unknown, ``subject`` is missing or empty, or the file is not a table.
+    """
+    separator = {".tsv": "\t", ".csv": ","}.get(path.suffix.lower())
+    if separator is None:
+        raise CohortError(f"cohort: {path} is neither a directory nor a .tsv or .csv table")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [
+                [c.strip() for c in row] for row in csv.reader(file, delimiter=separator)
+            ]
+    except (ValueError, csv.Error) as error:
+        raise CohortError(f"cohort: {path} cannot be read as a table: {error}") from error
+    columns = ["subject", "session", "run", *dict.fromkeys([*channels, *NOT_CHANNELS])]
+    unknown = [c for n, c in enumerate(header) if c not in columns or c in header[:n]]
+    if unknown or "subject" not in header:
+        problem = f"unknown column {unknown[0]!r}" if unknown else "no column 'subject'"
+        raise CohortError(f"cohort: {path}: {problem} (columns are {', '.join(columns)})")
+    scans = []
+    for line, row in enumerate(lines, start=2):
+        if not any(row):
+            continue
+        if any(row[len(header) :]):
+            raise CohortError(
+                f"cohort: {path}, line {line}: {len(row)} cells under {len(header)} columns"
+            )
+        cells = [*row, *[""] * (len(header) - len(row))]
+        values = {c: v for c, v in zip(header, cells, strict=False) if v not in ("n/a", "NA")}
+        place = f"cohort: {path}, line {line}"
+        subject, session, run = (
+            _name(values.get(key, ""), f"{key[:3]}-", f"{place}, column {key}")
+            for key in ("subject", "session", "run")
+        )
+        if not label(subject):
+            raise CohortError(f"{place}: subject {subject!r} is not a name")
+        files = {
+            c: [str((path.parent / values[c]).absolute())] for c in columns[3:] if values.get(c)
+        }
+        scans.append(Scan(subject, session, run, files))
+    return scans
+
+
+def _name(cell: str, prefix: str, place: str) -> str:
+    """The name in a cell, without its BIDS prefix; of a whole number such as 1.0 the digits before the point.
+
+    Raises
+    ------
+    CohortError
+        If the cell holds another number, whose characters would be lost in a BIDS name.
+    """
+    if cell.startswith(prefix):
+        return cell.removeprefix(prefix)
+    if number := WHOLE_NUMBER.fullmatch(cell):
+        return number[1]
+    if OTHER_NUMBER.fullmatch(cell) and not cell.isdigit():
+        raise CohortError(
+            f"{place}: {cell!r} is a number in a form that is no name. Write the name that is meant, as {prefix}NAME "
+            f"if it is {cell!r}, and format the column as text in a spreadsheet"
+        )
+    return cell
