@@ -126,7 +126,13 @@ def test_a_scan_table_is_listed_by_row(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("subject,swii\n1,a.nii\n", "unknown column 'swii'.*swi"),
+        ("subject,swii\n1,a.nii\n", "unknown column 'swii': did you mean swi[?] .columns are"),
+        ("subject,swi,zzz\n1,a.nii,1\n", "unknown column 'zzz' .columns are"),
+        ("subject;swi\n1;a.nii\n", "columns are separated by semicolons, and those of a .csv"),
+        ("subject\tswi\n1\ta.nii\n", "columns are separated by tabs, and those of a .csv"),
+        ("", "scans.csv is empty"),
+        ("\n\n , ,\n", "scans.csv is empty"),
+        ("subject,swi,\n1,a.nii,x\n", "line 2: 'x' is in a column without a name"),
         ("swi\na.nii\n", "no column 'subject'"),
         ("subject,swi\n,a.nii\n", "line 2: subject ''"),
         ("subject,swi\n1,a.nii\n1,b.nii\n", "two scans have the name sub-1"),
@@ -137,6 +143,20 @@ def test_a_mistake_in_a_table_is_one_line(tmp_path, text, message):
     with pytest.raises(CohortError, match=message) as error:
         list_scans(tmp_path / "scans.csv", PATTERNS)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_a_table_in_another_encoding_is_one_line(tmp_path, encoding):
+    (tmp_path / "scans.csv").write_bytes("subject,swi\né,a.nii\n".encode(encoding))
+    with pytest.raises(CohortError, match="scans.csv is not UTF-8 text") as error:
+        list_scans(tmp_path / "scans.csv", PATTERNS)
+    assert "\n" not in str(error.value)
+
+
+def test_empty_columns_of_a_spreadsheet_are_ignored(tmp_path):
+    (tmp_path / "scans.csv").write_text("\ufeffsubject,,swi,,\n01,,a.nii,,\n,,,,\n", "utf-8")
+    (scan,) = list_scans(tmp_path / "scans.csv", PATTERNS).scans
+    assert (scan.name, scan.files) == ("sub-01", {"swi": [str(tmp_path / "a.nii")]})
 
 
 def test_a_cohort_that_does_not_exist_or_is_empty_is_refused(tmp_path):

@@ -151,3 +151,11 @@ def test_paths_of_the_runs_are_in_the_order_of_the_plan():
         "a/sub-1/anat/sub-1_x.tsv",
         "b/sub-1/anat/sub-1_x.tsv",
     ]
+
+
+@pytest.mark.parametrize("kind", ["mask", "regions"])
+def test_a_mask_of_several_volumes_is_not_advised_to_select_an_echo(cohort, kind):
+    save_scan(cohort / f"sub-1/anat/sub-1_{kind}.nii.gz", noise((4, 5, 6, 3)))
+    status, reason = plan(cohort, {"m": card("swi", echo=2)})["problems"]["m"]
+    assert status == "unreadable"
+    assert reason.endswith("4-D with 3 volumes: a mask or label image has one volume")

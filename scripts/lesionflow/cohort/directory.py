@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pathspec
 
+from lesionflow.cohort.names import printable
 from lesionflow.cohort.scan import Listing, Scan, label
 
 NOT_SUBJECTS = {
@@ -61,7 +62,7 @@ class _Walk:
 
     def leave_out(self, path: str, reason: str) -> None:
         """Record a file or folder that looks like a scan and is not listed."""
-        self.listing.left_out.setdefault(reason, []).append(path)
+        self.listing.left_out.setdefault(reason, []).append(printable(path))
 
 
 def list_directory(
@@ -145,14 +146,14 @@ def _leave_out_folder(walk: _Walk, entry: os.DirEntry[str]) -> None:
 def _scans_of_subject(
     walk: _Walk, subject_folder: os.DirEntry[str], references: list[str]
 ) -> list[Scan]:
-    subject = subject_folder.name.removeprefix("sub-")
+    subject = printable(subject_folder.name).removeprefix("sub-")
     names = [subject_folder.name]
     sessions: dict[str, list[Match]] = {}
     without_session: list[Match] = []
     try:
         for folder in _folders(walk, subject_folder):
             if folder.name.startswith("ses-"):
-                sessions[folder.name[4:]] = [
+                sessions[printable(folder.name)[4:]] = [
                     match
                     for inner in _folders(walk, folder)
                     for match in _matches(walk, inner, [*names, folder.name])
@@ -160,7 +161,9 @@ def _scans_of_subject(
             else:
                 without_session += _matches(walk, folder, names)
     except OSError as error:
-        return [Scan(subject, problem=f"{subject_folder.path} cannot be listed: {error}")]
+        return [
+            Scan(subject, problem=printable(f"{subject_folder.path} cannot be listed: {error}"))
+        ]
     if without_session or not sessions:
         sessions[""] = without_session
     return [

@@ -74,7 +74,7 @@ def inspect(
         else:
             _inspect_header(path, size, tail, policy, echo)
     except FileNotFoundError:
-        return Finding("missing-input", f"{path} does not exist", "")
+        return Finding("missing-input", f"{path.absolute()} does not exist", "")
     except IsADirectoryError:
         return Finding("unreadable", f"{path} is a directory, not a NIfTI file", "")
     except ScanError as error:

@@ -43,7 +43,7 @@ def list_scans(
         listing = Listing(read_table(cohort, patterns))
     else:
         raise CohortError(
-            f"cohort: {cohort} does not exist (a BIDS directory, a directory of SUBJECT/swi/ folders "
+            f"cohort: {cohort.absolute()} does not exist (a BIDS directory, a directory of SUBJECT/swi/ folders "
             "or a scan table; `make demo` makes one to try)"
         )
     if not listing.scans:

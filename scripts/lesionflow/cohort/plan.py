@@ -10,8 +10,10 @@ from lesionflow.base.errors import CohortError
 from lesionflow.cards.model_card import ANY, NOT_CHANNELS, Card, reference_channel
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.listing import list_scans, selected, single_file
+from lesionflow.cohort.names import name_problem, path_problem, printable
 from lesionflow.cohort.scan import Scan
 from lesionflow.imaging.file_types import MATLAB, NIFTI
+from lesionflow.imaging.nifti_header import ONE_VOLUME
 
 Record = dict[str, Any]  # one scan of the plan, as JSON stores it; ``plan_run`` lists the keys
 
@@ -114,8 +116,8 @@ def _record(
     if not is_selected:
         record["problems"] = {model: ["excluded", "by include and exclude"] for model in cards}
         return record
-    if scan.problem:
-        record["problems"] = {model: ["unreadable", scan.problem] for model in cards}
+    if problem := scan.problem or name_problem(scan.name):
+        record["problems"] = {model: ["unreadable", problem] for model in cards}
         return record
     has_mask = settings["brain_mask"] == "auto" and "mask" in scan.files
     if has_mask or settings["brain_mask"] == "provided":
@@ -134,7 +136,7 @@ def _record(
         needed = [c for c in input_spec["channels"] if c in scan.files or c == filler or not filler]
         needed += other_files
         for channel in needed:
-            echo = None if channel in NOT_CHANNELS else input_spec["echo"]
+            echo = ONE_VOLUME if channel in NOT_CHANNELS else input_spec["echo"]
             options = channel, echo, matlab and matlab["variable"]
             if options not in checked:
                 checked[options] = _check(scan, *options, settings, headers, record)
@@ -147,7 +149,7 @@ def _record(
                 record["problems"][model] = ["header-conflict", reason]
     matlab_specs = [card["input"]["matlab"] for card in cards.values() if card["input"]["matlab"]]
     variable = matlab_specs[0]["variable"] if matlab_specs else None
-    record["truth"] = list(_check(scan, "truth", None, variable, settings, headers, record))
+    record["truth"] = list(_check(scan, "truth", ONE_VOLUME, variable, settings, headers, record))
     if record["truth"][0] == "ok":
         images = [path for kind, path in record["files"].items() if kind not in NOT_CHANNELS]
         if reason := _missing_geometry([record["files"]["truth"], *images]):
@@ -263,9 +265,11 @@ def _check(
     nifti = [path for path in scan.files.get(channel, []) if not path.endswith(MATLAB)]
     if variable is None and nifti:
         scan = replace(scan, files={**scan.files, channel: nifti})
-    path, reason = single_file(scan, channel, echo, hint)
+    path, reason = single_file(scan, channel, echo or None, hint)
     if not path:
-        return "missing-input", reason
+        return "missing-input", printable(reason)
+    if reason := path_problem(path):
+        return "unreadable", reason
     if record["files"].get(channel, path) != path:
         return "missing-input", (
             f"the models need different files for {channel}: {record['files'][channel]} and {path} "

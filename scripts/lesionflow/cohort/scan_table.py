@@ -1,8 +1,10 @@
 """Scans of a scan table."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 from lesionflow.base.errors import CohortError
@@ -25,20 +27,13 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
     CohortError
         If a column is unknown, ``subject`` is missing or empty, or the file is not a table.
     """
-    separator = {".tsv": "\t", ".csv": ","}.get(path.suffix.lower())
-    if separator is None:
-        raise CohortError(f"cohort: {path} is neither a directory nor a .tsv or .csv table")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *lines = [
-                [c.strip() for c in row] for row in csv.reader(file, delimiter=separator)
-            ]
-    except (ValueError, csv.Error) as error:
-        raise CohortError(f"cohort: {path} cannot be read as a table: {error}") from error
+    header, lines = _read_cells(path)
     columns = ["subject", "session", "run", *dict.fromkeys([*channels, *NOT_CHANNELS])]
-    unknown = [c for n, c in enumerate(header) if c not in columns or c in header[:n]]
+    unknown = [c for n, c in enumerate(header) if c and (c not in columns or c in header[:n])]
     if unknown or "subject" not in header:
-        problem = f"unknown column {unknown[0]!r}" if unknown else "no column 'subject'"
+        similar = get_close_matches(unknown[0], columns, 1) if unknown else []
+        question = f": did you mean {similar[0]}?" if similar and similar[0] not in header else ""
+        problem = f"unknown column {unknown[0]!r}{question}" if unknown else "no column 'subject'"
         raise CohortError(f"cohort: {path}: {problem} (columns are {', '.join(columns)})")
     scans = []
     for line, row in enumerate(lines, start=2):
@@ -49,6 +44,10 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
                 f"cohort: {path}, line {line}: {len(row)} cells under {len(header)} columns"
             )
         cells = [*row, *[""] * (len(header) - len(row))]
+        if nameless := [v for c, v in zip(header, cells, strict=False) if v and not c]:
+            raise CohortError(
+                f"cohort: {path}, line {line}: {nameless[0]!r} is in a column without a name"
+            )
         values = {c: v for c, v in zip(header, cells, strict=False) if v not in ("n/a", "NA")}
         place = f"cohort: {path}, line {line}"
         subject, session, run = (
@@ -62,6 +61,37 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
         }
         scans.append(Scan(subject, session, run, files))
     return scans
+
+
+def _read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the cells of each line after them, without spaces around them."""
+    separator = {".tsv": "\t", ".csv": ","}.get(path.suffix.lower())
+    if separator is None:
+        raise CohortError(f"cohort: {path} is neither a directory nor a .tsv or .csv table")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = [
+            [c.strip() for c in row] for row in csv.reader(io.StringIO(text), delimiter=separator)
+        ]
+    except UnicodeDecodeError as error:
+        raise CohortError(
+            f"cohort: {path} is not UTF-8 text: save it as CSV UTF-8, or as tab-separated text in UTF-8"
+        ) from error
+    except (OSError, csv.Error) as error:
+        raise CohortError(f"cohort: {path} cannot be read as a table: {error}") from error
+    if not any(map(any, rows)):
+        raise CohortError(f"cohort: {path} is empty")
+    header, *lines = rows
+    if "\0" in text:
+        raise CohortError(f"cohort: {path} is not UTF-8 text but perhaps UTF-16: save it as UTF-8")
+    for other, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
+        if len(header) == 1 and other in header[0]:
+            kind = {"\t": "tabs", ",": "commas"}[separator]
+            raise CohortError(
+                f"cohort: {path}: its columns are separated by {name}, and those of a {path.suffix} table by {kind}: "
+                "save it with the other separator, or under the other extension"
+            )
+    return header, lines
 
 
 def _name(cell: str, prefix: str, place: str) -> str:

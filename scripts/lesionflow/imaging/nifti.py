@@ -18,7 +18,13 @@ from nibabel.wrapstruct import WrapStructError
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.grids import Grid
-from lesionflow.imaging.nifti_header import check_data, header_affine, read_header, spatial_shape
+from lesionflow.imaging.nifti_header import (
+    ONE_VOLUME,
+    check_data,
+    header_affine,
+    read_header,
+    spatial_shape,
+)
 
 READ_ERRORS: Any = (  # raised when a damaged file is read
     *(ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError),
@@ -88,7 +94,7 @@ def read_label_image(
     with _scan_errors(path):
         header = read_header(path)
         check_data(header)
-        shape, _ = spatial_shape(header.get_data_shape(), None)
+        shape, _ = spatial_shape(header.get_data_shape(), ONE_VOLUME)
         selected = header_affine(header, shape, affine)
         image: Any = nib.load(path)
         values = np.asarray(_values(image, path)).reshape(shape)

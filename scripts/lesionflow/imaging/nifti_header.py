@@ -18,6 +18,7 @@ from lesionflow.imaging.grids import SAME_MM, largest_shift_mm
 
 GZIP = b"\x1f\x8b"
 MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
+ONE_VOLUME = 0  # as ``echo``: the image may have one volume only, as a mask
 LONGEST_HEADER = 540
 FIRST_DATA_BYTE = {348: 352, 540: 544}  # by the size of the header, which four bytes follow
 FORM_CODES = range(6)
@@ -182,10 +183,17 @@ def spatial_shape(
 ) -> tuple[tuple[int, int, int], int | None]:
     """The spatial shape of an image, and the index of the volume to use where it is 4-D.
 
+    Parameters
+    ----------
+    shape
+        Shape in the header.
+    echo
+        Volume from 1; None if none was selected, ``ONE_VOLUME`` if none can be.
+
     Raises
     ------
     ScanError
-        If the image is empty or neither 3-D nor 4-D, or if it is 4-D and ``echo`` is None or out of range.
+        If the image is empty or neither 3-D nor 4-D, or if it is 4-D and ``echo`` is not one of its volumes.
     """
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -195,6 +203,8 @@ def spatial_shape(
         return (shape[0], shape[1], shape[2]), None
     if len(shape) > 4:
         raise ScanError(f"a 3-D image is needed, this one has {len(shape)} axes: {shape}")
+    if echo == ONE_VOLUME:
+        raise ScanError(f"4-D with {shape[3]} volumes: a mask or label image has one volume")
     if echo is None:
         raise ScanError(
             f"4-D with {shape[3]} volumes: select one with echo: 1 to {shape[3]} "
