@@ -13,6 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from lesionflow.base.errors import ScanError
+from lesionflow.imaging.connected_components import bounding_boxes
+from lesionflow.imaging.grids import bounding_box
 
 CLASSES = {  # labels (left and right in one class) and tissue; the number of a class is its position
     "air": ((0,), "air"),
@@ -106,7 +108,7 @@ class LabelMap:
         """
         voxel_sizes = np.linalg.norm(self.affine[:3, :3], axis=0)
         brain = self.brain
-        (box,) = ndimage.find_objects(brain.astype(np.uint8))
+        box = bounding_box(brain)
         margin = [int(np.ceil(SULCI_MM / size)) + 1 for size in voxel_sizes]
         padded = np.pad(brain[box], [(n, n) for n in margin])
         dilated = ndimage.distance_transform_edt(~padded, voxel_sizes) <= SULCI_MM
@@ -118,7 +120,7 @@ class LabelMap:
 
     def cropped(self) -> "LabelMap":
         """Crop to the head, with a margin of one voxel of air where the label map has one."""
-        bounds = ndimage.find_objects(np.minimum(self.classes, 1))[0]
+        bounds = bounding_box(self.classes > 0)
         box = tuple(slice(max(0, bound.start - 1), bound.stop + 1) for bound in bounds)
         corner = nib.affines.apply_affine(self.affine, [side.start for side in box])
         affine = nib.affines.from_matvec(self.affine[:3, :3], corner)
@@ -182,10 +184,10 @@ def split_for_training(folder: Path, held_out: int = 3) -> tuple[list[Path], lis
 
 
 def _centres(labels: np.ndarray, affine: np.ndarray) -> dict[int, Any]:
-    boxes = ndimage.find_objects(labels.astype(np.int32), max(LANDMARKS))
+    boxes = bounding_boxes(labels)
     centres = {}
     for label in LANDMARKS:
-        if (box := boxes[label - 1]) is not None:
+        if box := boxes.get(label):
             voxels = np.argwhere(labels[box] == label) + [side.start for side in box]
             centres[label] = nib.affines.apply_affine(affine, voxels.mean(axis=0))
     return centres

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
-from lesionflow.imaging.connected_components import label_lesions
+from lesionflow.imaging.connected_components import bounding_boxes, label_lesions
 from lesionflow.imaging.grids import equivalent_diameter_mm
 from lesionflow.simulation.template_head import PLACES
 from lesionflow.training.microbleed_examples import Example
@@ -41,7 +40,7 @@ def match_lesions(detections: np.ndarray, example: Example) -> pd.DataFrame:
         if microbleed.diameter_mm >= MIN_DIAMETER_MM
     ]
     overlapping = np.unique(detections[example.lesions > 0])
-    for number, box in enumerate(ndimage.find_objects(detections), start=1):
+    for number, box in bounding_boxes(detections).items():
         if number not in overlapping:
             voxels = detections[box] == number
             diameter_mm = float(equivalent_diameter_mm(voxels.sum() * example.grid.voxel_mm3))

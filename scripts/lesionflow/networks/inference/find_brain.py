@@ -7,11 +7,10 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.cropping import crop_and_pad
-from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.grids import Grid, bounding_box
 from lesionflow.imaging.intensity import normalize
 from lesionflow.imaging.resampling import full_grid, inside_image, resample_channel
 from lesionflow.networks.inference import inferers
@@ -65,8 +64,7 @@ def brain_probability(
 
 def _extended(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Values (x, y, z) of the box ``inside`` (bool), extended in all directions by those of its faces."""
-    (box,) = ndimage.find_objects(inside.astype(np.uint8))
-    for axis, extent in enumerate(box):
+    for axis, extent in enumerate(bounding_box(inside)):
         index = np.arange(values.shape[axis]).clip(extent.start, extent.stop - 1)
         values = values.take(index, axis)
     return values
