@@ -46,8 +46,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        layout.COHORT,
-        layout.REPORT,
+        rules.aggregate.output,
+        rules.report.output,
         collect(layout.DATASET_DESCRIPTION, model=CARDS),
         # the last results of each scan, so that a deleted file is computed again
         rules.aggregate.input.tables,
@@ -56,12 +56,10 @@ rule all:
 
 
 onsuccess:
-    if is_cohort_run():
-        partial_tables.remove()
-        show_notes()
+    show_notes()
 
 
 onerror:
     if is_cohort_run():
-        write_partial_table()
-        show_notes()
+        write_tables_of_failed_run()
+    show_notes()

@@ -41,6 +41,7 @@ rule aggregate:
     params:
         code=code_digest("aggregate"),
         models=MODELS,
+        last_failure=failed_run.last_failure(),
     script:
         "../scripts/aggregate.py"
 
@@ -60,6 +61,7 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
+        last_failure=failed_run.last_failure(),
         models=[model_description(model) for model in CARDS],
     script:
         "../scripts/report.py"

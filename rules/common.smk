@@ -31,7 +31,7 @@ from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns
-from lesionflow.workflow import partial_tables, run_setup, snakemake_patches
+from lesionflow.workflow import failed_run, run_setup, snakemake_patches
 
 DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
 
@@ -304,7 +304,10 @@ def is_cohort_run():
     )
 
 
-def write_partial_table():
-    """After a failed run, write one row per scan with its status, the failed step and the reason."""
-    for line in partial_tables.write(workflow.dag_settings.targets, SCANS, MODELS):
+def write_tables_of_failed_run():
+    """After a failed run, write the tables and the page with the status of each scan and the reason."""
+    unfinished = failed_run.unfinished_steps(workflow.dag)
+    for line in failed_run.write_tables(
+        workflow.dag_settings.targets, SCANS, MODELS, CARDS, unfinished
+    ):
         logger.error(line)

@@ -47,6 +47,7 @@ rule evaluate:
     params:
         code=code_digest("evaluate"),
         models=MODELS,
+        last_failure=failed_run.last_failure(),
         cards={
             model: {key: CARDS[model][key] for key in ("version", "postprocess")}
             for model in CARDS

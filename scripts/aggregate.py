@@ -4,22 +4,17 @@ from pathlib import Path
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
-from lesionflow.results import columns
-from lesionflow.results.cohort_tables import cohort_table, lesions_table
-from lesionflow.results.tables_io import write_table
+from lesionflow.results.cohort_tables import write_cohort_tables
+from lesionflow.results.scan_status import scan_states
 
 
 def main(snakemake):
     """Write one row per scan, whatever its status, and one row per lesion."""
-    models, output = snakemake.params.models, snakemake.output
-    results, logs = Path(output.cohort).parent, Path(snakemake.log[0]).parent
+    models = snakemake.params.models
+    results, logs = Path(snakemake.output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
         plan = json_sidecar.read(snakemake.input.plan)
-        write_table(output.cohort, cohort_table(plan, models, results, logs))
-        write_table(output.lesions, lesions_table(plan, models, results))
-        cohort_columns = columns.cohort_columns(models)
-        json_sidecar.write(output.cohort_dictionary, columns.dictionary(cohort_columns))
-        json_sidecar.write(output.lesions_dictionary, columns.dictionary(columns.LESION))
+        write_cohort_tables(plan, models, scan_states(plan, models, results, logs), results)
 
 
 if __name__ == "__main__":

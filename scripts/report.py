@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
-from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
-from lesionflow.results.cohort_page import cohort_page, figures_by_scan
+from lesionflow.results.cohort_page import write_cohort_page
 from lesionflow.results.tables_io import read_as_text
 
 
 def main(snakemake):
     """Write the page beside the tables, with links to the quality-control figures."""
-    files, output = snakemake.input, Path(snakemake.output.page)
+    files, params = snakemake.input, snakemake.params
     with logged(snakemake):
-        figures = figures_by_scan(map(Path, files.get("pictures", [])), output.parent)
-        page = cohort_page(read_as_text(files.cohort), figures, snakemake.params.models)
-        with write_atomically(output) as partial:
-            partial.write_text(page, "utf-8")
+        figures = map(Path, files.get("pictures", []))
+        cohort = read_as_text(files.cohort)
+        write_cohort_page(Path(snakemake.output.page), cohort, figures, params.models)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def shift_qform(path):
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory, tiny, models_dir):
-    """One run on scans with different errors: its directory, exit status, output and partial table."""
+    """One run on scans with different errors: its directory, exit status, output and table."""
     directory = tmp_path_factory.mktemp("bad")
     bids = directory / "bids"
     data = blobs(LESION)
@@ -98,7 +98,7 @@ def cohort(tmp_path_factory, tiny, models_dir):
 
     config = {"models": tiny, "models_dir": models_dir, "brain_mask": "provided"}
     status, text = snakemake(directory, **config)
-    path = directory / "results/cohort.partial.csv"
+    path = directory / "results/cohort.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("scan")
     return directory, status, text, table
 
@@ -171,7 +171,6 @@ def test_the_next_run_without_the_failed_scans_only_writes_the_tables(cohort, ti
     status, text = snakemake(directory, exclude=f"[{','.join(failed)}]", **config)
     assert status == 0, text
     assert jobs(text) == {"aggregate": 1, "report": 1}
-    assert not (directory / "results/cohort.partial.csv").exists()
     final = pd.read_csv(directory / "results/cohort.csv", dtype=str, keep_default_na=False)
     assert set(final.set_index("scan").status[failed]) == {"excluded"}
     assert len(final) == len(table)

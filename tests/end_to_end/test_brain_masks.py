@@ -69,7 +69,7 @@ def run(tmp_path_factory, tiny, brain_card, models_dir):
     _, auto = run_again("auto", "--dry-run", models_dir=directory / "no-model-yet")
     _, with_card = run_again(brain_card, "--dry-run")
     run_again(brain_card)
-    path = directory / "results/cohort.partial.csv"
+    path = directory / "results/cohort.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("scan")
     return directory, run_again, table, jobs(auto), jobs(with_card)
 

@@ -3,15 +3,34 @@
 import pandas as pd
 
 from lesionflow.results import columns
-from lesionflow.results.cohort_tables import cohort_table
+from lesionflow.results.cohort_tables import cohort_table, lesions_table
+from lesionflow.results.scan_status import scan_states
 from lesionflow.results.tables_io import write_table
 from support.finished_scans import MODELS, finish, record
+
+
+def table_of(directory, plan, models=MODELS, unfinished=None):
+    results, logs = directory / "results", directory / "logs"
+    states = scan_states(plan, models, results, logs, unfinished or {})
+    return cohort_table(plan, models, states, results)
+
+
+def test_results_that_the_run_has_not_replaced_do_not_count(tmp_path):
+    """Those of an earlier run, for example with another threshold."""
+    finish(tmp_path)
+    plan, unfinished = [record("sub-1")], {("sub-1", "m"): {"restore", "threshold", "draw"}}
+    table = table_of(tmp_path, plan, unfinished=unfinished)
+    assert table.status.tolist() == ["failed:threshold"]
+    assert table.reason.tolist() == ["the run ended before this step started"]
+    assert table.cmb_count.isna().all()
+    states = scan_states(plan, MODELS, tmp_path / "results", tmp_path / "logs", unfinished)
+    assert len(lesions_table(plan, MODELS, states, tmp_path / "results")) == 0
 
 
 def test_no_lesion_is_0_and_not_measured_is_empty(tmp_path):
     finish(tmp_path)
     plan = [record("sub-1"), record("sub-2", {"m": ["unreadable", "why"]})]
-    table = cohort_table(plan, MODELS, tmp_path / "results", tmp_path / "logs")
+    table = table_of(tmp_path, plan)
     write_table(tmp_path / "cohort.csv", table)
     rows = pd.read_csv(tmp_path / "cohort.csv", dtype=str, keep_default_na=False)
     assert rows.status.tolist() == ["ok", "unreadable"]
@@ -24,7 +43,7 @@ def test_a_failed_scan_has_a_row_with_the_step_and_the_reason(tmp_path):
     log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
     log.parent.mkdir(parents=True)
     log.write_text("FAILED: broken in two lines\n")
-    table = cohort_table([record("sub-1")], MODELS, tmp_path / "results", tmp_path / "logs")
+    table = table_of(tmp_path, [record("sub-1")])
     assert table.status[0] == "failed:crop"
     assert table.reason[0] == "broken in two lines"
 
@@ -33,7 +52,7 @@ def test_the_reason_has_the_problem_of_every_model(tmp_path):
     problems = {"a": ["unreadable", "cut off"], "b": ["missing-input", "no t1"]}
     models = {"a": MODELS["m"], "b": MODELS["m"]}
     plan = [record("sub-1", problems)]
-    table = cohort_table(plan, models, tmp_path / "results", tmp_path / "logs")
+    table = table_of(tmp_path, plan, models)
     assert table.status[0] == "unreadable"
     assert table.reason[0] == "a: cut off; b: no t1"
 

@@ -58,13 +58,12 @@ EVALUATION_COLUMNS = "<results>/evaluation.json"
 THRESHOLDS = "<results>/evaluation_thresholds.csv"
 THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
-PARTIAL_COHORT = "<results>/cohort.partial.csv"  # of a run that failed
-PARTIAL_EVALUATION = "<results>/evaluation.partial.csv"
 
 # Files that a run and the next one read.
 PLAN = Path("work/cohort.json")
 REFERENCES = Path("work/truth.json")  # not in the plan, which must not change with a reference
 HEADERS = Path("work/headers.json")
+FAILED_RUN = Path("work/failed.json")  # of the last run that failed
 CODE_DIGESTS = Path("work/code.json")
 
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline

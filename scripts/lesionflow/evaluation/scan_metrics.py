@@ -1,7 +1,8 @@
 """Metrics of each scan, from the counts of ``compare``."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from lesionflow.evaluation import other_conventions
 from lesionflow.imaging.overlap import dice
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
-from lesionflow.results.scan_status import NOT_STARTED, scan_status, scan_wildcards
+from lesionflow.results.scan_status import NOT_STARTED, Unfinished, scan_status, scan_wildcards
 
 Array = np.ndarray
 
@@ -91,6 +92,7 @@ def evaluation_tables(
     models: Mapping[str, Mapping[str, Any]],
     results: Path,
     logs: Path,
+    unfinished: Unfinished = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Collect the evaluation of every scan, model and label.
 
@@ -103,6 +105,8 @@ def evaluation_tables(
         ``folds``, ...
     results, logs
         Folders of the run.
+    unfinished
+        As in ``scan_status.scan_states``.
 
     Returns
     -------
@@ -117,7 +121,9 @@ def evaluation_tables(
     rows, sweeps, lesions = [], [pd.DataFrame()], []
     for record in plan:
         for model, summary in models.items():
-            status, reason, reference, sidecar = _state(record, model, summary, results, logs)
+            status, reason, reference, sidecar = _state(
+                record, model, summary, results, logs, unfinished.get((record["scan"], model), ())
+            )
             keys = {"scan": record["scan"], "model": model}
             row = {**keys, "status": status, "reason": reason}
             if status != "ok":
@@ -146,7 +152,12 @@ def evaluation_tables(
 
 
 def _state(
-    record: Mapping[str, Any], model: str, summary: Mapping[str, Any], results: Path, logs: Path
+    record: Mapping[str, Any],
+    model: str,
+    summary: Mapping[str, Any],
+    results: Path,
+    logs: Path,
+    unfinished: Collection[str],
 ) -> tuple[str, str, str, dict[str, Any]]:
     """Status, reason, state of the reference image, and sidecar of the comparison ({} if there is none)."""
     if model in record["problems"]:
@@ -161,11 +172,11 @@ def _state(
     if failure := outcome(log):
         return "failed:compare", failure, "", {}
     table_path, sidecar_path = comparison_files(results, record, model)
-    if table_path.is_file() and sidecar_path.is_file():
+    if not unfinished and table_path.is_file() and sidecar_path.is_file():
         sidecar = json_sidecar.read(sidecar_path)
         state = "" if sidecar["status"] == "ok" else "unusable"
         return sidecar["status"], sidecar["reason"], state, sidecar
-    status, reason = scan_status(record, model, summary, results, logs)
+    status, reason = scan_status(record, model, summary, results, logs, unfinished)
     if status == "ok":
         status, reason = "failed:compare", NOT_STARTED
     return status, reason, "", {}

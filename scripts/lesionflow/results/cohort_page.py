@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lesionflow.base import layout
+from lesionflow.base.atomic_write import write_atomically
 from lesionflow.results.html_page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -25,6 +26,15 @@ def figures_by_scan(figures: Iterable[Path], folder: Path) -> dict[str, list[str
     for path in figures:
         by_scan.setdefault(path.name.removesuffix(ending), []).append(os.path.relpath(path, folder))
     return by_scan
+
+
+def write_cohort_page(
+    page: Path, cohort: pd.DataFrame, figures: Iterable[Path], models: list[dict[str, Any]]
+) -> None:
+    """Write the page of the cohort; parameters as for ``cohort_page``, and the paths of the figures."""
+    html = cohort_page(cohort, figures_by_scan(figures, page.parent), models)
+    with write_atomically(page) as partial:
+        partial.write_text(html, "utf-8")
 
 
 def cohort_page(

@@ -8,17 +8,41 @@ import pandas as pd
 
 from lesionflow.base import json_sidecar, layout
 from lesionflow.results import columns
-from lesionflow.results.scan_status import scan_status, scan_wildcards
-from lesionflow.results.tables_io import read_as_text, read_table
+from lesionflow.results.scan_status import States, scan_wildcards
+from lesionflow.results.tables_io import read_as_text, read_table, write_table
 
 INTEGERS = ("_count", "nonfinite_voxels", "lesions_dropped")  # ends of the names of their columns
+
+
+def write_cohort_tables(
+    plan: list[dict[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+    states: States,
+    results: Path,
+) -> pd.DataFrame:
+    """Write cohort.csv and lesions.csv with their data dictionaries; parameters as for ``cohort_table``.
+
+    Returns
+    -------
+    DataFrame
+        That of cohort.csv.
+    """
+    cohort = cohort_table(plan, models, states, results)
+    write_table(layout.path(layout.COHORT, results), cohort)
+    write_table(layout.path(layout.LESIONS, results), lesions_table(plan, models, states, results))
+    for pattern, table_columns in (
+        (layout.COHORT_COLUMNS, columns.cohort_columns(models)),
+        (layout.LESION_COLUMNS, columns.LESION),
+    ):
+        json_sidecar.write(layout.path(pattern, results), columns.dictionary(table_columns))
+    return cohort
 
 
 def cohort_table(
     plan: list[dict[str, Any]],
     models: Mapping[str, Mapping[str, Any]],
+    states: States,
     results: Path,
-    logs: Path,
 ) -> pd.DataFrame:
     """One row per scan in the order of the plan, whatever its status.
 
@@ -28,8 +52,10 @@ def cohort_table(
         One record per scan (``cohort.plan.plan_run``).
     models
         Summary of each model by name (``columns.model_summary``).
-    results, logs
-        Folders of the run.
+    states
+        From ``scan_status.scan_states``.
+    results
+        Folder of the results.
 
     Returns
     -------
@@ -42,8 +68,8 @@ def cohort_table(
     rows = []
     for record in plan:
         row: dict[str, Any] = {key: record[key] for key in ("scan", "subject", "session", "run")}
-        states = {m: scan_status(record, m, models[m], results, logs) for m in models}
-        problems = {m: state for m, state in states.items() if state[0] != "ok"}
+        by_model = {m: states[record["scan"], m] for m in models}
+        problems = {m: state for m, state in by_model.items() if state[0] != "ok"}
         row["status"] = next((status for status, _ in problems.values()), "ok")
         reasons = (f"{m}: {text}" if several else text for m, (_, text) in problems.items())
         row["reason"] = "; ".join(reasons)
@@ -56,8 +82,10 @@ def cohort_table(
     return table.astype(dict.fromkeys(counts, "Int64"))  # as floats, 3 would be 3.0 beside a gap
 
 
-def lesions_table(plan: list[dict[str, Any]], models: Iterable[str], results: Path) -> pd.DataFrame:
-    """One row per lesion of every scan that could be run, in the order of the plan, every cell as text.
+def lesions_table(
+    plan: list[dict[str, Any]], models: Iterable[str], states: States, results: Path
+) -> pd.DataFrame:
+    """One row per lesion of every scan with the status ``ok``, in the order of the plan, every cell as text.
 
     Parameters
     ----------
@@ -65,6 +93,8 @@ def lesions_table(plan: list[dict[str, Any]], models: Iterable[str], results: Pa
         One record per scan.
     models
         Names of the models.
+    states
+        From ``scan_status.scan_states``.
     results
         Folder of the results.
     """
@@ -72,7 +102,7 @@ def lesions_table(plan: list[dict[str, Any]], models: Iterable[str], results: Pa
         layout.path(layout.SCAN_LESIONS, results, **scan_wildcards(record, model))
         for record in plan
         for model in models
-        if model not in record["problems"]
+        if states[record["scan"], model][0] == "ok"
     ]
     tables = [table for table in map(read_as_text, paths) if len(table)]
     no_lesion = pd.DataFrame(columns=columns.names(columns.LESION))

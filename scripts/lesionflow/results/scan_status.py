@@ -1,7 +1,8 @@
 """Status of a scan under a model, from its results and its logs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lesionflow.base import layout
@@ -27,8 +28,47 @@ def scan_wildcards(record: Mapping[str, Any], model: str) -> dict[str, Any]:
     return {"model": model, "folder": record["folder"], "scan": record["scan"]}
 
 
+Unfinished = Mapping[tuple[str, str], Collection[str]]  # steps by scan and model
+States = dict[tuple[str, str], tuple[str, str]]  # status and reason by scan and model
+
+
+def scan_states(
+    plan: Iterable[Mapping[str, Any]],
+    models: Mapping[str, Mapping[str, Any]],
+    results: Path,
+    logs: Path,
+    unfinished: Unfinished = MappingProxyType({}),
+) -> States:
+    """``scan_status`` of every scan of a plan under every model.
+
+    Parameters
+    ----------
+    plan
+        One record per scan.
+    models
+        Summary of each model by name (``columns.model_summary``).
+    results, logs
+        Folders of the run.
+    unfinished
+        Steps that the run had to do for a scan and has not finished; results that they would have replaced do not
+        count.
+    """
+    return {
+        (record["scan"], model): scan_status(
+            record, model, summary, results, logs, unfinished.get((record["scan"], model), ())
+        )
+        for record in plan
+        for model, summary in models.items()
+    }
+
+
 def scan_status(
-    record: Mapping[str, Any], model: str, summary: Mapping[str, Any], results: Path, logs: Path
+    record: Mapping[str, Any],
+    model: str,
+    summary: Mapping[str, Any],
+    results: Path,
+    logs: Path,
+    unfinished: Collection[str] = (),
 ) -> tuple[str, str]:
     """Status and reason of one scan under one model.
 
@@ -42,6 +82,8 @@ def scan_status(
         Of the model (``columns.model_summary``).
     results, logs
         Folders of the run.
+    unfinished
+        Steps that the run has not finished for the scan.
 
     Returns
     -------
@@ -58,6 +100,8 @@ def scan_status(
         for path in paths:
             if reason := outcome(path):
                 return f"failed:{step}", reason
+    if step := next((step for step in STEPS if step in unfinished), ""):
+        return f"failed:{step}", NOT_STARTED
     wildcards = scan_wildcards(record, model)
     if all(layout.path(pattern, results, **wildcards).is_file() for pattern in FINAL_RESULTS):
         return "ok", ""

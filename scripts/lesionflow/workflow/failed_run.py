@@ -1,0 +1,96 @@
+"""Tables and page of a run that failed: every scan with its status, the step that failed and the reason."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lesionflow.base import json_sidecar, layout
+from lesionflow.base.digests import sha256_file
+from lesionflow.cohort.plan import Record
+from lesionflow.results.scan_status import Unfinished
+
+
+def write_tables(
+    targets: Iterable[str],
+    plan: list[Record],
+    models: Mapping[str, Mapping[str, Any]],
+    cards: Mapping[str, Mapping[str, Any]],
+    unfinished: Unfinished,
+) -> list[str]:
+    """Write the tables and the page of a failed run: those of the evaluation if it was the only target.
+
+    The rules that write them in a run without a failure do so again in the next such run, by ``last_failure``.
+
+    Parameters
+    ----------
+    targets
+        The targets of the Snakemake command line.
+    plan
+        The plan of the run.
+    models
+        Summary of each model by name (``columns.model_summary``).
+    cards
+        The cards of the models.
+    unfinished
+        From ``unfinished_steps``.
+
+    Returns
+    -------
+    list of str
+        Messages for the user, one line each: the scans that failed, and what to do.
+    """
+    names = [str(target) for target in targets]
+    results, logs = layout.RESULTS, layout.LOGS
+    if names and all("evaluat" in name for name in names):
+        from lesionflow.evaluation.evaluation_files import write_evaluation
+
+        table = write_evaluation(plan, models, cards, results, logs, unfinished)
+        path = layout.path(layout.EVALUATION, results)
+    else:
+        # imports pandas, which only a failed run needs
+        from lesionflow.results.cohort_page import write_cohort_page
+        from lesionflow.results.cohort_tables import write_cohort_tables
+        from lesionflow.results.scan_status import scan_states, scan_wildcards
+        from lesionflow.results.tables_io import read_as_text
+
+        states = scan_states(plan, models, results, logs, unfinished)
+        table = write_cohort_tables(plan, models, states, results)
+        path = layout.path(layout.COHORT, results)
+        figures = [
+            layout.path(layout.QC_FIGURE, results, **scan_wildcards(record, model))
+            for record in plan
+            for model in models
+            if states[record["scan"], model][0] == "ok"
+        ]
+        page = layout.path(layout.REPORT, results)
+        write_cohort_page(
+            page, read_as_text(path), figures, [dict(card) for card in cards.values()]
+        )
+    failed = table[table.status.str.startswith("failed")]
+    failures = failed.drop_duplicates(["scan", "status"])
+    lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]
+    json_sidecar.write(layout.FAILED_RUN, {"ended": time.time(), "failed": lines})
+    return [
+        *lines,
+        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has every scan with its status. "
+        "Run the same command again to compute what is missing, or exclude a scan to finish without it.",
+    ]
+
+
+def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:
+    """Steps by scan and model that a run had to do and has not finished, from Snakemake's graph of jobs."""
+    steps: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for job in dag.needrun_jobs() if dag else ():
+        wildcards = job.wildcards_dict
+        if "scan" in wildcards:
+            steps[wildcards["scan"], wildcards["model"]].add(job.rule.name)
+    return dict(steps)
+
+
+def last_failure() -> str:
+    """Digest of the record of the last run that failed; empty if none has.
+
+    A param of the rules that write tables of the cohort: after a failure they run again, even if no scan does.
+    """
+    return sha256_file(layout.FAILED_RUN) if layout.FAILED_RUN.is_file() else ""
