@@ -55,11 +55,15 @@ rule all:
         rules.aggregate.input.pictures,
 
 
+onstart:
+    check_gpu()
+    if is_cohort_run():
+        run_record.begin()
+
+
 onsuccess:
-    show_notes()
+    end_run(True)
 
 
 onerror:
-    if is_cohort_run():
-        write_tables_of_failed_run()
-    show_notes()
+    end_run(False)

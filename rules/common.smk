@@ -31,7 +31,7 @@ from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.networks.weights.locate import fold_files
 from lesionflow.results import columns
-from lesionflow.workflow import failed_run, run_setup, snakemake_patches
+from lesionflow.workflow import failed_run, run_record, run_setup, snakemake_patches
 
 DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
 
@@ -47,7 +47,7 @@ NOTES = []  # of the listing of the cohort, in the main process
 def show_notes():
     """Name what looks like a scan in the cohort and is not listed."""
     for note in NOTES:
-        logger.warning(f"cohort: {note}")
+        logger.warning(note)
 
 
 def read_plan():
@@ -55,8 +55,11 @@ def read_plan():
     main_process = workflow.is_main_process
     try:
         if main_process:
+            if killed := run_record.interrupted():
+                logger.warning(killed)
             code = code_digest("import_fold")
-            NOTES.extend(run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code))
+            notes = run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code)
+            NOTES.extend(f"cohort: {note}" for note in notes)
             show_notes()
         return run_setup.read_plan()
     except CohortError as error:
@@ -295,6 +298,23 @@ def all_references(pattern):
             raise WorkflowError(str(error))
 
     return paths
+
+
+def check_gpu():
+    """Stop before the first job if the config asks for a GPU and the jobs run on this machine, which has none."""
+    if SETTINGS["device"] == "gpu" and workflow.local_exec and not nvidia_device():
+        raise WorkflowError(
+            "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
+        )
+
+
+def end_run(succeeded):
+    """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
+    if is_cohort_run():
+        if not succeeded:
+            write_tables_of_failed_run()
+        run_record.finish(succeeded, SETTINGS, CARDS, REPOSITORY)
+    show_notes()
 
 
 def is_cohort_run():

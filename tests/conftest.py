@@ -51,6 +51,7 @@ def again(finished, tmp_path, tiny, models_dir):
         config = {"models": tiny, "models_dir": models_dir, **config}
         return snakemake(directory, *args, repository=repository, **config)
 
+    run.config = {"models": tiny, "models_dir": models_dir}
     return directory, run
 
 

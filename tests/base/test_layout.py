@@ -14,7 +14,7 @@ from support.runs import snakemake
 JOB = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|^$|\Z)", re.M | re.S)
 FIELD = re.compile(r"^ {4}(output|log|benchmark|wildcards): (.*)$", re.M)
 INTERMEDIATE = ("RESAMPLED_IMAGE", "CROPPED_IMAGE")
-NOT_OF_A_RULE = {"SCAN", "IMPORT_REQUEST"}
+NOT_OF_A_RULE = {"SCAN", "IMPORT_REQUEST", "RUN"}
 
 
 def patterns():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesionflow.networks.inference.backends import nvidia_device
 from support import SCRIPTS
 from support.cohorts import AFFINE, add_scan, blobs, write_card
 from support.runs import jobs, snakemake
@@ -211,6 +212,17 @@ def test_error_in_the_config_is_one_line_before_any_job(
     assert jobs(text) == {}
     assert any(message in line for line in text.splitlines())
     assert "Traceback" not in text
+
+
+@pytest.mark.skipif(nvidia_device(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_stops_the_run_before_any_job(tmp_path, tiny, models_dir):
+    add_scan(tmp_path / "bids", "sub-1", blobs([]))
+    status, text = snakemake(tmp_path, models=tiny, models_dir=models_dir, device="gpu")
+    assert status == 1
+    assert "config: device: gpu: this machine has no NVIDIA GPU" in text
+    assert "Traceback" not in text
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "results").exists()
 
 
 def test_error_in_a_card_names_the_key_without_a_traceback(finished, tmp_path, models_dir):

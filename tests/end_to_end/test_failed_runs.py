@@ -1,12 +1,17 @@
 """Tables and report describe the latest run, also one in which a scan failed."""
 
+import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from support.cohorts import AFFINE, add_scan, blobs
+from support.paths import REPOSITORY
 from support.runs import jobs, snakemake
 from support.volumes import save_scan
 
@@ -95,3 +100,40 @@ def test_a_deleted_file_of_the_cohort_is_made_again(again, name):
     assert status == 0, text
     assert set(jobs(text)) <= {"aggregate", "report"}
     assert (directory / "results" / name).read_bytes() == content
+
+
+def test_the_record_of_a_run_tells_whether_it_succeeded(failed):
+    directory, run, _ = failed
+    record = json.loads((directory / "results/run.json").read_text())
+    assert record["succeeded"] is False
+    assert record["settings"]["models_dir"]
+    shutil.copyfile(directory / "mask.nii.gz", directory / MASK)
+    status, text = run(threshold=0.6)
+    assert status == 0, text
+    record = json.loads((directory / "results/run.json").read_text())
+    assert record["succeeded"] is True
+    assert record["models"]["tiny"]["postprocess"]["threshold"] == 0.6
+    assert "snakemake" in " ".join(record["command"])
+
+
+def test_a_run_that_was_killed_is_told_and_needs_one_more_call(again):
+    directory, run = again
+    add_scan(directory / "bids", "sub-03", blobs([(8, 9, 5)]))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+    command += ["--directory", str(directory), "--cores", "1", "--config"]
+    command += [f"{key}={value}" for key, value in run.config.items()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        while not list((directory / "logs/resample").rglob("sub-03*")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    status, text = run("--unlock")
+    assert status == 0, text
+    status, text = run("--dry-run")
+    assert status == 0, text
+    assert "was killed: until this one ends, tables and report are those of an earlier run" in text
+    status, text = run()
+    assert status == 0, text
+    assert tables(directory)[0].status.tolist() == ["ok"] * 4
+    status, text = run("--dry-run")
+    assert "was killed" not in text

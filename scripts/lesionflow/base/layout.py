@@ -53,6 +53,7 @@ COHORT_COLUMNS = "<results>/cohort.json"
 LESIONS = "<results>/lesions.csv"
 LESION_COLUMNS = "<results>/lesions.json"
 REPORT = "<results>/report.html"
+RUN = "<results>/run.json"
 EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
 THRESHOLDS = "<results>/evaluation_thresholds.csv"
@@ -64,6 +65,7 @@ PLAN = Path("work/cohort.json")
 REFERENCES = Path("work/truth.json")  # not in the plan, which must not change with a reference
 HEADERS = Path("work/headers.json")
 FAILED_RUN = Path("work/failed.json")  # of the last run that failed
+RUNNING = Path("work/running.json")  # of a run that has not ended
 CODE_DIGESTS = Path("work/code.json")
 
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline

@@ -1,0 +1,82 @@
+"""The record of a run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lesionflow.base import layout
+from lesionflow.workflow import run_record
+from support.paths import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def edit(**changes):
+    layout.RUNNING.write_text(json.dumps(json.loads(layout.RUNNING.read_text()) | changes))
+
+
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_record_has_the_command_the_settings_the_cards_and_the_versions(directory):
+    run_record.begin()
+    card = {"version": "2", "postprocess": {"threshold": 0.4}, "output": {"labels": {1: "cmb"}}}
+    run_record.finish(True, {"threshold": 0.4, "models_dir": "m"}, {"cmb": card}, REPOSITORY)
+    record = json.loads((directory / "results/run.json").read_text())
+    assert record["succeeded"] is True
+    assert record["command"] == sys.argv
+    assert record["started"] <= record["ended"]
+    assert record["settings"] == {"threshold": 0.4, "models_dir": "m"}
+    assert record["models"]["cmb"]["postprocess"] == {"threshold": 0.4}
+    assert record["models"]["cmb"]["output"] == {"labels": {"1": "cmb"}}
+    assert record["packages"]["numpy"]
+    assert not layout.RUNNING.exists()
+    assert run_record.interrupted() == ""
+
+
+def git(directory, *words):
+    command = ["git", "-C", directory, "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def recorded(directory, repository):
+    run_record.finish(True, {}, {}, repository)
+    record = json.loads((directory / "results/run.json").read_text())
+    return record["commit"], record["modified"]
+
+
+def test_the_commit_and_changes_since_are_recorded(directory):
+    repository = directory / "repository"
+    repository.mkdir()
+    git(repository, "init")
+    (repository / "Snakefile").write_text("a")
+    git(repository, "add", "Snakefile")
+    git(repository, "commit", "-m", "one")
+    commit = git(repository, "rev-parse", "HEAD")
+    assert recorded(directory, repository) == (commit, False)
+    (repository / "Snakefile").write_text("b")
+    assert recorded(directory, repository) == (commit, True)
+
+
+def test_a_folder_that_is_no_repository_has_no_commit(directory):
+    assert recorded(directory, directory / "none") == (None, None)
+
+
+def test_a_killed_run_is_told(directory):
+    run_record.begin()
+    assert run_record.interrupted() == ""  # this process runs
+    edit(pid=dead_pid(), started="2026-11-27T01:00:00+0000")
+    assert "the run that started at 2026-11-27T01:00:00+0000 was killed" in run_record.interrupted()
+    edit(host="another")  # of which nothing is known
+    assert run_record.interrupted() == ""
+    layout.RUNNING.write_text("{")
+    assert "was killed" in run_record.interrupted()
