@@ -154,8 +154,10 @@ def test_the_run_fails_and_lists_the_failed_scans(cohort):
     assert status != 0
     assert "5 of 24 scans failed" in text
     assert "sub-zeros: failed:resample" in text
-    assert not (directory / "results/cohort.csv").exists()
+    assert (directory / "results/report.html").exists()
     assert len(table) == 24
+    lesions = pd.read_csv(directory / "results/lesions.csv")
+    assert set(lesions.scan) <= set(table.index[table.status == "ok"])
 
 
 def test_nonfinite_voxels_outside_the_brain_do_not_change_the_volume(cohort):
