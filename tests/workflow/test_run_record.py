@@ -1,6 +1,7 @@
 """The record of a run."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -76,6 +77,14 @@ def test_a_killed_run_is_told(directory):
     assert run_record.interrupted() == ""  # this process runs
     edit(pid=dead_pid(), started="2026-11-27T01:00:00+0000")
     assert "the run that started at 2026-11-27T01:00:00+0000 was killed" in run_record.interrupted()
+    table = directory / "results/cohort.csv"
+    table.parent.mkdir()
+    table.touch()
+    os.utime(table, (1, 1))  # of an earlier run
+    assert "was killed" in run_record.interrupted()
+    table.touch()  # it wrote its tables before it was killed
+    assert run_record.interrupted() == ""
+    table.unlink()
     edit(host="another")  # of which nothing is known
     assert run_record.interrupted() == ""
     layout.RUNNING.write_text("{")

@@ -82,6 +82,9 @@ def interrupted() -> str:
         pid, host, started = 0, "", "an unknown time"
     if host not in ("", socket.gethostname()) or (pid and Path(f"/proc/{pid}").exists()):
         return ""
+    cohort = layout.path(layout.COHORT)
+    if cohort.is_file() and cohort.stat().st_mtime_ns > layout.RUNNING.stat().st_mtime_ns:
+        return ""  # it was killed after it had written its tables
     return (
         f"the run that started at {started} was killed: until this one ends, tables and report are those of an "
         "earlier run (if the directory is locked, add --unlock once)"
