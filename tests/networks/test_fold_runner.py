@@ -15,6 +15,7 @@ from lesionflow.networks.inference import fold_runner
 from lesionflow.networks.inference.backends import compiled_openvino
 from lesionflow.networks.inference.ensemble import average, rounded
 from lesionflow.networks.inference.fold_runner import checked, predict
+from lesionflow.networks.inference.loaded_folds import LoadedFolds
 from support.folds import BACKENDS, SHAPE, make_fold, ramp
 from support.paths import REPOSITORY
 
@@ -126,7 +127,7 @@ def test_compiled_networks_are_cached_and_compiled_again_if_damaged(
     shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
 
     def again(threads=1):
-        monkeypatch.setattr(fold_runner, "_loaded", {})
+        monkeypatch.setattr(fold_runner, "LOADED_FOLDS", LoadedFolds())
         np.testing.assert_array_equal(
             predict(fold, ramp(), "openvino", "cpu", threads=threads)[0], ramp()
         )
@@ -146,7 +147,7 @@ def test_no_cache_in_a_folder_without_write_permission(identity, tmp_path, monke
     fold = tmp_path / "fold-1"
     shutil.copytree(identity, fold, ignore=shutil.ignore_patterns("compiled"))
     (fold / "compiled").write_text("in its place")
-    monkeypatch.setattr(fold_runner, "_loaded", {})
+    monkeypatch.setattr(fold_runner, "LOADED_FOLDS", LoadedFolds())
     np.testing.assert_array_equal(predict(fold, ramp(), "openvino", "cpu")[0], ramp())
 
 
@@ -165,7 +166,7 @@ def test_no_cache_in_a_folder_without_write_permission(identity, tmp_path, monke
 def test_choice_of_backend_and_device(identity, monkeypatch, sees_gpu, backend, device, used):
     monkeypatch.setattr(fold_runner, "gpu_available", lambda: sees_gpu)
     fold = json_sidecar.read(identity / "fold.json")
-    assert tuple(fold_runner._choose(identity, fold, backend, device).values()) == used
+    assert tuple(fold_runner.choose_backend(identity, fold, backend, device).values()) == used
 
 
 @pytest.mark.parametrize(

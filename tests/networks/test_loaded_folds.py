@@ -9,6 +9,7 @@ import pytest
 
 from lesionflow.networks.inference import fold_runner
 from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.inference.loaded_folds import LoadedFolds
 from support.folds import BACKENDS, make_fold, ramp
 
 pytestmark = pytest.mark.slow
@@ -25,9 +26,10 @@ def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypat
     """The second call loads nothing; another fold is loaded beside it, or replaces it if memory is short."""
     copy = tmp_path / "fold-1"
     shutil.copytree(identity, copy)
-    monkeypatch.setattr(fold_runner, "_loaded", {})
+    loaded = LoadedFolds()
+    monkeypatch.setattr(fold_runner, "LOADED_FOLDS", loaded)
     made = []
-    name = f"_{backend}"
+    name = f"load_{backend}"
     make = getattr(fold_runner, name)
     monkeypatch.setattr(
         fold_runner, name, lambda folder, *a, **k: made.append(folder) or make(folder, *a, **k)
@@ -36,11 +38,11 @@ def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypat
         predicted, _ = predict(folder, ramp(), backend, "cpu", memory_mb=memory_mb)
         np.testing.assert_array_equal(predicted, ramp())
     assert made == [identity, copy]
-    assert len(fold_runner._loaded) == 2
+    assert len(loaded.folds) == 2
     (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
     predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
     assert made == [identity, copy, copy]
-    assert len(fold_runner._loaded) == 1
+    assert len(loaded.folds) == 1
 
 
 @pytest.mark.parametrize(
@@ -56,18 +58,15 @@ def test_another_fold_is_loaded_beside_others_if_it_is_expected_to_fit(
     identity, tmp_path, monkeypatch, shared_mb, own_mb, kept
 ):
     """The limit is 4400 MB, of which 300 are used before the first fold."""
-    monkeypatch.setattr(fold_runner, "_loaded", loaded := {})
-    monkeypatch.setattr(fold_runner, "_one_more_mb", 0.0)
     counts = []
-    monkeypatch.setattr(
-        fold_runner,
-        "_resident_mb",
-        lambda: 300 + shared_mb * bool(counts or loaded) + own_mb * len(loaded),
+    loaded = LoadedFolds(
+        lambda: 300 + shared_mb * bool(counts or loaded.folds) + own_mb * len(loaded.folds)
     )
+    monkeypatch.setattr(fold_runner, "LOADED_FOLDS", loaded)
     for number in (1, 2, 3):
         fold = shutil.copytree(identity, tmp_path / f"fold-{number}")
         predict(fold, ramp(), "openvino", "cpu", memory_mb=4400)
-        counts.append(len(loaded))
+        counts.append(len(loaded.folds))
     assert counts == kept
 
 

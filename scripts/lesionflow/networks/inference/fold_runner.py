@@ -6,7 +6,6 @@ threads. Only one thread at a time computes.
 
 import json
 import logging
-import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,14 +24,11 @@ from lesionflow.networks.inference.backends import (
     tensorflow,
 )
 from lesionflow.networks.inference.inferers import Network, whole_volume
+from lesionflow.networks.inference.loaded_folds import Loaded, LoadedFolds
 
 AXES = {3: "x, y, channel", 4: "x, y, z, channel"}  # of a network's input
 ROUNDING = 1e-5  # by how much rounding may move a probability below 0 or above 1
-Loaded = tuple[
-    Network, Callable[[], str]
-]  # a fold as a function, and the precision of its computation
-_loaded: dict[str, Loaded] = {}
-_one_more_mb = 0.0  # expected memory of one more fold beside the loaded ones
+LOADED_FOLDS = LoadedFolds()
 _computing = threading.Lock()
 
 
@@ -92,7 +88,7 @@ def predict(
     fold = json_sidecar.read(folder / FOLD_JSON)
     if not np.isfinite(image).all():
         raise ScanError("the normalized image has NaN or infinite values")
-    choice = _choose(folder, fold, backend, device)
+    choice = choose_backend(folder, fold, backend, device)
     if choice["backend"] == "tensorflow":
         settings: dict[str, Any] = {"gpu": choice["device"] == "gpu", "xla": xla}
     else:
@@ -110,18 +106,14 @@ def predict(
             )
         return run(np.ascontiguousarray(batch, np.float32))
 
-    with _computing:
-        if new := key not in _loaded:
-            _make_room(memory_mb)
-            before_mb = _resident_mb()
-            if precision != "bfloat16":  # which Zen 4 computes with its 512-bit instructions
-                narrow_instructions()
-            load = _openvino if choice["backend"] == "openvino" else _tensorflow
-            _loaded[key] = load(folder, precision, threads, **settings)
-        run, precision_used = _loaded[key]
+    def load() -> Loaded:
+        if precision != "bfloat16":  # which Zen 4 computes with its 512-bit instructions
+            narrow_instructions()
+        load_fold = load_openvino if choice["backend"] == "openvino" else load_tensorflow
+        return load_fold(folder, precision, threads, **settings)
+
+    with _computing, LOADED_FOLDS.fold(key, load, memory_mb) as (run, precision_used):
         maps = inferer(network, np.asarray(image, np.float32))
-        if new:
-            _expect_growth(_resident_mb() - before_mb)
     logging.info("predicted with %s on %s in %s", *choice.values(), precision_used())
     if precision_used() != precision:
         logging.warning(
@@ -155,7 +147,14 @@ def checked(output: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndar
     return np.clip(output[0], 0, 1).astype(np.float32)
 
 
-def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> dict[str, str]:
+def choose_backend(folder: Path, fold: dict[str, Any], backend: str, device: str) -> dict[str, str]:
+    """Backend and device of a fold (the content of its fold.json), from those of the config.
+
+    Raises
+    ------
+    ConfigError
+        If the fold cannot run there.
+    """
     if backend == "openvino" and device == "gpu":
         raise ConfigError(
             "backend openvino runs on the CPU: set device to cpu, or backend to tensorflow"
@@ -182,31 +181,8 @@ def _choose(folder: Path, fold: dict[str, Any], backend: str, device: str) -> di
     return {"backend": framework, "device": "cpu"}
 
 
-def _make_room(memory_mb: float | None) -> None:
-    """Drop the loaded folds if one more is expected to exceed the memory."""
-    if _loaded and memory_mb and _resident_mb() + _one_more_mb > memory_mb:
-        _loaded.clear()
-
-
-def _expect_growth(grown_mb: float) -> None:
-    """Expect the next fold to take as much memory as this one, or half as much if this one was the first.
-
-    The memory of the first fold includes the framework and, for TensorFlow, that of a call, which all folds share.
-    """
-    global _one_more_mb
-    _one_more_mb = max(grown_mb if len(_loaded) > 1 else grown_mb / 2, 0)
-
-
-def _resident_mb() -> float:
-    """Resident memory of this process, in MB."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:  # not Linux: there are no shared processes either
-        return 0.0
-    return pages * resource.getpagesize() / 1e6
-
-
-def _openvino(folder: Path, precision: str, threads: int, fixed: bool) -> Loaded:
+def load_openvino(folder: Path, precision: str, threads: int, fixed: bool) -> Loaded:
+    """Load a fold in OpenVINO; ``fixed``: images have one size, for which the compiled network is cached."""
     compiled: dict[tuple[int, ...], Any] = {}
     cache = folder / COMPILED if fixed else None  # otherwise there would be one for each image size
 
@@ -225,7 +201,8 @@ def _openvino(folder: Path, precision: str, threads: int, fixed: bool) -> Loaded
     return run, precision_used
 
 
-def _tensorflow(folder: Path, precision: str, threads: int, gpu: bool, xla: bool) -> Loaded:
+def load_tensorflow(folder: Path, precision: str, threads: int, gpu: bool, xla: bool) -> Loaded:
+    """Load a fold in TensorFlow."""
     tf = tensorflow(threads, gpu)
     mixed = gpu and precision == "float16"
     mixed_precision(tf, mixed)
