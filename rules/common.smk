@@ -312,7 +312,12 @@ def end_run(succeeded):
     """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
     if is_cohort_run():
         if not succeeded:
-            write_tables_of_failed_run()
+            unfinished = failed_run.unfinished_steps(workflow.dag)
+            targets = workflow.dag_settings.targets
+            for line in failed_run.write_tables(
+                targets, SCANS, MODELS, CARDS, unfinished
+            ):
+                logger.error(line)
         run_record.finish(succeeded, SETTINGS, CARDS, REPOSITORY)
     show_notes()
 
@@ -322,12 +327,3 @@ def is_cohort_run():
     return set(workflow.dag_settings.targets) != {"check_model"} and not isinstance(
         PLAN_OR_ERROR, CohortError
     )
-
-
-def write_tables_of_failed_run():
-    """After a failed run, write the tables and the page with the status of each scan and the reason."""
-    unfinished = failed_run.unfinished_steps(workflow.dag)
-    for line in failed_run.write_tables(
-        workflow.dag_settings.targets, SCANS, MODELS, CARDS, unfinished
-    ):
-        logger.error(line)

@@ -153,6 +153,24 @@ def test_paths_of_the_runs_are_in_the_order_of_the_plan():
     ]
 
 
+def test_only_a_shared_reference_image_is_noted(tmp_path):
+    """A T1 without a run belongs to both runs; their SWI may not be the same file."""
+    anat = tmp_path / "bids/sub-1/anat"
+    for name in ("run-1_swi", "run-2_swi", "t1"):
+        save_scan(anat / f"sub-1_{name}.nii.gz", noise())
+    settings = {"cohort": tmp_path / "bids", "include": [], "exclude": [], "affine": "strict"}
+    settings |= {"patterns": {**PATTERNS, "t1": ["*_t1.nii.gz"]}, "brain_mask": "none"}
+    headers = HeaderCache(tmp_path / "headers.json")
+    records, notes = plan_run(settings, {"m": card("swi", "t1")}, headers)
+    assert [record["problems"] for record in records] == [{}, {}]
+    assert notes == []
+    swi = anat / "sub-1_run-2_swi.nii.gz"
+    swi.unlink()
+    swi.symlink_to("sub-1_run-1_swi.nii.gz")
+    _, (note,) = plan_run(settings, {"m": card("swi", "t1")}, headers)
+    assert "sub-1_run-1_swi.nii.gz is an image of sub-1_run-1 and of sub-1_run-2" in note
+
+
 @pytest.mark.parametrize("kind", ["mask", "regions"])
 def test_a_mask_of_several_volumes_is_not_advised_to_select_an_echo(cohort, kind):
     save_scan(cohort / f"sub-1/anat/sub-1_{kind}.nii.gz", noise((4, 5, 6, 3)))

@@ -84,10 +84,10 @@ def list_directory(
     ignored = pathspec.PathSpec.from_lines("gitwildmatch", lines)
     walk = _Walk(root, matchers, endings, ignored, Listing([]))
     entries = [e for e in _entries(root) if e.name not in NOT_SUBJECTS]
-    folders = [e for e in entries if _is_folder(e)]
-    is_bids = any(e.name.startswith("sub-") for e in folders)
+    folders = {entry.name for entry in entries if _is_folder(entry)}
+    is_bids = any(name.startswith("sub-") for name in folders)
     for entry in entries:
-        if entry not in folders:
+        if entry.name not in folders:
             _leave_out_file(walk, entry)
         elif is_bids and not entry.name.startswith("sub-"):
             _leave_out_folder(walk, entry)

@@ -1,7 +1,7 @@
 """Plan of a run: every scan of the cohort, its files, and the problems that prevent its run."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ def plan_run(
         - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses: a scan
           is run without it; empty strings if it was not checked.
     notes : list of str
-        One line for each kind of file that looks like a scan and is not listed, and for each image that several
-        scans share.
+        One line for each kind of file that looks like a scan and is not listed, and for each reference
+        image that several scans share.
 
     Raises
     ------
@@ -76,14 +76,14 @@ def plan_run(
         _record(scan, scan.name in names, settings, cards, headers, brain_mask_card)
         for scan in scans
     ]
-    return records, [*listing.notes(), *_shared_images(records)]
+    return records, [*listing.notes(), *_shared_images(records, references)]
 
 
-def _shared_images(records: list[Record]) -> list[str]:
-    """A line for each image of the cohort that is a channel of several scans."""
+def _shared_images(records: list[Record], references: Container[str]) -> list[str]:
+    """A line for each image that is the reference channel of several scans; runs may share other channels."""
     scans: dict[str, list[str]] = {}
     for record in records:
-        paths = {os.path.realpath(p) for k, p in record["files"].items() if k not in NOT_CHANNELS}
+        paths = {os.path.realpath(p) for k, p in record["files"].items() if k in references}
         for path in paths:
             scans.setdefault(path, []).append(record["scan"])
     return [
