@@ -35,6 +35,7 @@ wildcard_constraints:
     scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
     channel=r"[a-z][a-z0-9]*",
     fold=r"[0-9]+",
+    digest=r"[0-9a-f]+",
     kind=r"[a-z][a-z0-9]*",
 
 
@@ -56,14 +57,12 @@ rule all:
 
 
 onstart:
-    check_gpu()
-    if is_cohort_run():
-        run_record.begin()
+    RUN.begin()
 
 
 onsuccess:
-    end_run(True)
+    RUN.end(succeeded=True)
 
 
 onerror:
-    end_run(False)
+    RUN.end(succeeded=False)

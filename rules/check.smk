@@ -3,11 +3,7 @@
 
 rule check_model:
     input:
-        folds=[
-            rules.import_fold.output.fold.format(model=model, fold=fold)
-            for model in CARDS
-            for fold in range(1, len(CARDS[model]["folds"]) + 1)
-        ],
+        folds=[fold for model in CARDS for fold in imported_folds(model)],
     log:
         layout.log("check_model"),
     conda:

@@ -3,7 +3,7 @@
 
 rule describe:
     input:
-        folds=collect_for_model(rules.import_fold.output.fold, fold=folds),
+        folds=model_folds,
     output:
         description=layout.DATASET_DESCRIPTION,
         labels=layout.LABEL_NAMES,
@@ -23,7 +23,6 @@ rule describe:
 
 rule aggregate:
     input:
-        plan=plan_file,
         tables=all_scans(rules.count.output.table),
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
@@ -40,8 +39,9 @@ rule aggregate:
         "../envs/imaging.yaml"
     params:
         code=code_digest("aggregate"),
+        plan=plan_file,
+        plan_digest=plan_digest(SCANS),
         models=MODELS,
-        last_failure=failed_run.last_failure(),
     script:
         "../scripts/aggregate.py"
 
@@ -61,7 +61,6 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
-        last_failure=failed_run.last_failure(),
         models=[model_description(model) for model in CARDS],
     script:
         "../scripts/report.py"

@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
 
 REPOSITORY = Path(workflow.basedir)
 # Appended, as Snakemake does for scripts, so that no step shadows an installed package of the same name.
@@ -20,80 +19,41 @@ if Path(lesionflow.__file__).parents[1] != REPOSITORY.resolve() / "scripts":
     )
 
 from lesionflow.base import layout
-from lesionflow.base.digests import code_digests
-from lesionflow.base.errors import CohortError, LesionflowError
+from lesionflow.base.errors import CohortError
 from lesionflow.cards.fold_spec import fold_spec, prediction_part
 from lesionflow.cards.model_card import ANY, reference_channel as reference_of
-from lesionflow.cohort.plan import paths_of_runs, paths_with_reference
+from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_digest
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
-from lesionflow.networks.weights.locate import fold_files
-from lesionflow.results import columns
-from lesionflow.workflow import failed_run, run_record, run_setup, snakemake_patches
+from lesionflow.workflow.run import Run
 
-DIGESTS = code_digests(REPOSITORY / "scripts", layout.CODE_DIGESTS)
-
-
-def code_digest(step):
-    """Digest of a step's script and of the modules that it imports; as a param, it triggers reruns."""
-    return DIGESTS[step]
-
-
-NOTES = []  # of the listing of the cohort, in the main process
-
-
-def show_notes():
-    """Name what looks like a scan in the cohort and is not listed."""
-    for note in NOTES:
-        logger.warning(note)
-
-
-def read_plan():
-    """The plan of the cohort, or the error if there is no cohort and only a model is checked."""
-    main_process = workflow.is_main_process
-    try:
-        if main_process:
-            if killed := run_record.interrupted():
-                logger.warning(killed)
-            code = code_digest("import_fold")
-            notes = run_setup.make_plan(SETTINGS, CARDS, MASK_CARD, code)
-            NOTES.extend(f"cohort: {note}" for note in notes)
-            show_notes()
-        return run_setup.read_plan()
-    except CohortError as error:
-        if main_process and "check_model" not in sys.argv:
-            raise
-        return error
-
-
-snakemake_patches.apply()
+RUN = Run(workflow, config, REPOSITORY)
+SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models
+SCANS = RUN.plan.records
+SCAN_BY_NAME = {record["scan"]: record for record in SCANS}
+IMPORTED_FOLD = f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}/{FOLD_JSON}"
+GPUS = int(
+    SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
+)
 # Optional: without this package, each job is a separate Python process.
 if find_spec("lesionflow.workflow.processes"):
     from lesionflow.workflow.processes import script_hook
 
-    script_hook.enter_run(DIGESTS, () if workflow.is_main_process else sys.argv)
+    script_hook.enter_run(RUN.code, () if workflow.is_main_process else sys.argv)
     # Snakemake calls the `script` of this namespace for the `script:` directive of a rule.
     script = script_hook.script
-try:
-    SETTINGS, CARDS, MASK_CARD = run_setup.settings_and_cards(config, REPOSITORY)
-    PLAN_OR_ERROR = read_plan()
-except LesionflowError as error:
-    raise WorkflowError(str(error))
-SCANS = [] if isinstance(PLAN_OR_ERROR, CohortError) else PLAN_OR_ERROR
-SCAN_BY_NAME = {record["scan"]: record for record in SCANS}
-MODELS = {model: columns.model_summary(card) for model, card in CARDS.items()}
-GPUS = int(
-    SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
-)
 
 
-def plan_file(wildcards):
-    """Path of the plan; raises the error if the cohort could not be listed."""
-    if isinstance(PLAN_OR_ERROR, CohortError):
-        raise WorkflowError(str(PLAN_OR_ERROR))
-    return str(layout.PLAN)
+def code_digest(step):
+    """Digest of a step's script and of the modules that it imports; as a param, it triggers reruns."""
+    return RUN.code[step]
+
+
+def plan_file(wildcards, input):
+    """Path of the plan; Snakemake does not compare params that depend on the input."""
+    return str(RUN.plan.path)
 
 
 def card(wildcards):
@@ -124,19 +84,40 @@ def channels_reference_first(wildcards):
     return sorted(channels(wildcards), key=lambda channel: channel != reference)
 
 
-def channel_and_reference(wildcards):
-    """The channel of a job, and the reference channel of its model."""
-    return [wildcards.channel, reference_channel(wildcards)]
-
-
 def folds(wildcards):
     """The folds of a job's model, from 1."""
     return range(1, len(card(wildcards)["folds"]) + 1)
 
 
-def weight_files(wildcards):
-    """The weight files of a fold that lie beside its card; if they change, the fold is imported again."""
-    return fold_files(fold_spec(card(wildcards), int(wildcards.fold)))
+def imported_folds(model):
+    """The imported folds of a model."""
+    return [
+        IMPORTED_FOLD.format(model=model, fold=fold, digest=planned.digest)
+        for fold, planned in enumerate(RUN.plan.imports[model], start=1)
+    ]
+
+
+def model_folds(wildcards):
+    """The imported folds of a job's model. Their paths tell what they were imported from, so that times do not matter."""
+    return ancient(imported_folds(wildcards.model))
+
+
+def imported_fold(wildcards):
+    """The imported fold of a job."""
+    return ancient(imported_folds(wildcards.model)[int(wildcards.fold) - 1])
+
+
+def weight_file(wildcards):
+    """The file, folder or archive from which a fold is imported; none if it is imported already."""
+    planned = RUN.plan.imports[wildcards.model][int(wildcards.fold) - 1]
+    is_current = planned.weights and planned.digest == wildcards.digest
+    return ancient(planned.weights) if is_current else []
+
+
+def import_spec(wildcards):
+    """What a card says of a fold, without the folder of the card."""
+    spec = asdict(fold_spec(card(wildcards), int(wildcards.fold)))
+    return {**spec, "folder": None}
 
 
 def collect_for_model(pattern, **functions):
@@ -177,16 +158,18 @@ def available_kind(wildcards, kind):
 
 
 def source_file(wildcards, kind=None):
-    """The file of the cohort for ``kind``, by default for the channel of a job."""
+    """The file of the cohort for ``kind``, by default for the channel of a job: its content is compared, not its time."""
     kind = wildcards.channel if kind is None else kind
-    return SCAN_BY_NAME[wildcards.scan]["files"][available_kind(wildcards, kind)]
+    return ancient(
+        SCAN_BY_NAME[wildcards.scan]["files"][available_kind(wildcards, kind)]
+    )
 
 
 def nifti_file(wildcards, kind):
     """The file for ``kind`` as NIfTI; a MATLAB file is converted."""
     path = source_file(wildcards, kind)
     if not path.endswith(MATLAB):
-        return path
+        return ancient(path)
     names = {**dict(wildcards), "kind": available_kind(wildcards, kind)}
     return rules.convert.output.image.format(**names)
 
@@ -245,10 +228,7 @@ def brain_source(wildcards):
 
 def brain_folds(wildcards):
     """The imported folds of the brain mask's card."""
-    return [
-        rules.import_fold.output.fold.format(model=MASK_CARD["name"], fold=fold)
-        for fold in range(1, len(MASK_CARD["folds"]) + 1)
-    ]
+    return ancient(imported_folds(MASK_CARD["name"]))
 
 
 def brain_probability(wildcards):
@@ -261,21 +241,6 @@ def brain_finder(wildcards):
     return SCAN_BY_NAME[wildcards.scan]["finder"]
 
 
-def content_digests(*kinds, of=channels):
-    """Params function: content digests of the files of a scan that a job reads: its channels and ``kinds``.
-
-    They also detect a change of content under an old mtime. The function takes wildcards only, because
-    Snakemake does not compare params that depend on the input.
-    """
-
-    def digests(wildcards):
-        content = SCAN_BY_NAME[wildcards.scan]["content"]
-        used = [*of(wildcards), *kinds]
-        return {kind: content[kind] for kind in used if kind in content}
-
-    return digests
-
-
 def intermediate(name, path):
     """An intermediate image: temporary under work/, or among the results if ``keep`` names it."""
     kept = name in SETTINGS["keep"]
@@ -285,7 +250,7 @@ def intermediate(name, path):
 
 def all_scans(pattern):
     """Input function: ``pattern`` for every scan and model that can be run, only for jobs that read all scans."""
-    return lambda wildcards: paths_of_runs(pattern, SCANS, CARDS)
+    return lambda wildcards: paths_of_runs(pattern, RUN.scans(), CARDS)
 
 
 def all_references(pattern):
@@ -293,37 +258,13 @@ def all_references(pattern):
 
     def paths(wildcards):
         try:
-            return paths_with_reference(pattern, SCANS, CARDS)
+            return paths_with_reference(pattern, RUN.scans(), CARDS)
         except CohortError as error:
             raise WorkflowError(str(error))
 
     return paths
 
 
-def check_gpu():
-    """Stop before the first job if the config asks for a GPU and the jobs run on this machine, which has none."""
-    if SETTINGS["device"] == "gpu" and workflow.local_exec and not nvidia_device():
-        raise WorkflowError(
-            "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
-        )
-
-
-def end_run(succeeded):
-    """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
-    if is_cohort_run():
-        if not succeeded:
-            unfinished = failed_run.unfinished_steps(workflow.dag)
-            targets = workflow.dag_settings.targets
-            for line in failed_run.write_tables(
-                targets, SCANS, MODELS, CARDS, unfinished
-            ):
-                logger.error(line)
-        run_record.finish(succeeded, SETTINGS, CARDS, REPOSITORY)
-    show_notes()
-
-
-def is_cohort_run():
-    """Whether this run processes a cohort, and does not only check a model."""
-    return set(workflow.dag_settings.targets) != {"check_model"} and not isinstance(
-        PLAN_OR_ERROR, CohortError
-    )
+def reference_segmentation(wildcards):
+    """The reference segmentation of a scan."""
+    return ancient(SCAN_BY_NAME[wildcards.scan]["files"]["truth"])

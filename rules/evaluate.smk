@@ -5,7 +5,7 @@ rule compare:
     input:
         probability=final_probability,
         mask=rules.crop.output.mask,
-        reference=lambda wildcards: SCAN_BY_NAME[wildcards.scan]["files"]["truth"],
+        reference=reference_segmentation,
     output:
         table=layout.COMPARISON,
         sidecar=layout.COMPARISON_SIDECAR,
@@ -17,7 +17,6 @@ rule compare:
         "../envs/imaging.yaml"
     params:
         code=code_digest("compare"),
-        content=content_digests("truth", of=lambda wildcards: []),
         affine=SETTINGS["affine"],
         matlab=card_entry("input", "matlab"),
         output=card_entry("output", only=("activation", "labels")),
@@ -28,8 +27,6 @@ rule compare:
 
 rule evaluate:
     input:
-        plan=plan_file,
-        references=str(layout.REFERENCES),
         tables=all_references(rules.compare.output.table),
         sidecars=all_references(rules.compare.output.sidecar),
     output:
@@ -47,7 +44,9 @@ rule evaluate:
     params:
         code=code_digest("evaluate"),
         models=MODELS,
-        last_failure=failed_run.last_failure(),
+        plan=plan_file,
+        plan_digest=plan_digest(SCANS),
+        references={record["scan"]: record["truth"] for record in SCANS},
         cards={
             model: {key: CARDS[model][key] for key in ("version", "postprocess")}
             for model in CARDS

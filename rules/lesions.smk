@@ -51,7 +51,6 @@ rule count:
         "../envs/imaging.yaml"
     params:
         code=code_digest("count"),
-        content=content_digests("regions"),
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         output=card_entry("output"),

@@ -3,10 +3,10 @@
 
 rule import_fold:
     input:
-        weights=weight_files,
-        request=layout.IMPORT_REQUEST,
+        weights=weight_file,
     output:
-        fold=f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}/{FOLD_JSON}",
+        # not removed before the job: another run may have imported the fold meanwhile, and use it
+        fold=update(IMPORTED_FOLD),
     log:
         layout.log("import_fold"),
     benchmark:
@@ -15,7 +15,7 @@ rule import_fold:
         "../envs/networks.yaml"
     params:
         code=code_digest("import_fold"),
-        card=lambda wildcards: asdict(fold_spec(card(wildcards), int(wildcards.fold))),
+        spec=import_spec,
     script:
         "../scripts/import_fold.py"
 
@@ -24,7 +24,7 @@ rule predict_fold:
     input:
         images=collect_for_model(rules.normalize.output.image, channel=channels),
         mask=rules.crop.output.mask,
-        fold=rules.import_fold.output.fold,
+        fold=imported_fold,
     output:
         probability=layout.FOLD_PROBABILITY,
         sidecar=layout.FOLD_SIDECAR,

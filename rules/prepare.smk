@@ -37,7 +37,6 @@ rule resample:
         "../envs/imaging.yaml"
     params:
         code=code_digest("resample"),
-        content=content_digests(of=channel_and_reference),
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
@@ -64,7 +63,6 @@ rule find_brain:
         "../envs/networks.yaml"
     params:
         code=code_digest("find_brain"),
-        content=content_digests(of=brain_channel),
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         card=MASK_CARD and {key: MASK_CARD[key] for key in ("name", "input", "output")},
@@ -89,7 +87,6 @@ rule mask:
         "../envs/imaging.yaml"
     params:
         code=code_digest("mask"),
-        content=content_digests("mask"),
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         finder=brain_finder,

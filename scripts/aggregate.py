@@ -13,7 +13,7 @@ def main(snakemake):
     models = snakemake.params.models
     results, logs = Path(snakemake.output.cohort).parent, Path(snakemake.log[0]).parent
     with logged(snakemake):
-        plan = json_sidecar.read(snakemake.input.plan)
+        plan = json_sidecar.read(snakemake.params.plan)["records"]
         write_cohort_tables(plan, models, scan_states(plan, models, results, logs), results)
 
 

@@ -14,7 +14,7 @@ from support.runs import snakemake
 JOB = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|^$|\Z)", re.M | re.S)
 FIELD = re.compile(r"^ {4}(output|log|benchmark|wildcards): (.*)$", re.M)
 INTERMEDIATE = ("RESAMPLED_IMAGE", "CROPPED_IMAGE")
-NOT_OF_A_RULE = {"SCAN", "IMPORT_REQUEST", "RUN"}
+NOT_OF_A_RULE = {"SCAN", "RUN", "PLAN", "RUNNING"}
 
 
 def patterns():
@@ -60,7 +60,8 @@ def jobs(tmp_path_factory):
         status, text = snakemake(directory, *targets, models=card, keep=keep)
         assert status == 0, text
         for rule, body in JOB.findall(text):
-            fields = {key: value.split(", ") for key, value in FIELD.findall(body)}
+            text_fields = FIELD.findall(body.replace(" (update)", ""))
+            fields = {key: value.split(", ") for key, value in text_fields}
             fields["wildcards"] = dict(pair.split("=") for pair in fields.get("wildcards", []))
             jobs_of_runs.append((rule, fields))
     return [job for job in jobs_of_runs if job[0] != "all"]

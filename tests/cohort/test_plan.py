@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesionflow.cohort.header_check import HeaderCache
-from lesionflow.cohort.plan import join_references, paths_of_runs, plan_run, split_references
+from lesionflow.cohort.plan import paths_of_runs, plan_digest, plan_run
 from support.card_defaults import default
 from support.volumes import noise, save_scan
 
@@ -44,10 +44,10 @@ def plan(cohort, cards=None, brain_mask_card=None, **config):
     return record
 
 
-def test_a_valid_scan_has_its_files_and_their_content(cohort):
+def test_a_valid_scan_has_its_files(cohort):
     record = plan(cohort)
     assert record["problems"] == {}
-    assert sorted(record["files"]) == sorted(record["content"]) == ["mask", "swi"]
+    assert sorted(record["files"]) == ["mask", "swi"]
 
 
 def test_files_that_no_step_reads_do_not_stop_a_scan(cohort):
@@ -103,18 +103,21 @@ def test_the_channel_of_the_brain_mask_card_is_needed(cohort):
     save_scan(cohort / "sub-1/anat/sub-1_T1w.nii.gz", noise())
     record = plan(cohort, brain_mask_card=card("t1"), patterns=patterns)
     assert record["problems"] == {}
-    assert sorted(record["files"]) == sorted(record["content"]) == ["swi", "t1"]
+    assert sorted(record["files"]) == ["swi", "t1"]
 
 
-def test_reference_segmentations_are_kept_apart_from_the_plan(cohort):
+def test_the_digest_of_a_plan_is_the_same_wherever_files_lie_and_without_references(cohort):
     without = plan(cohort)
     save_scan(cohort / "sub-1/anat/sub-1_truth.nii.gz", noise((4, 5, 6)))
     record = plan(cohort)
     assert record["truth"] == ["ok", ""]
-    assert record["content"]["truth"]
-    (plain,), references = split_references([record])
-    assert ([plain], without["truth"][0]) == (split_references([without])[0], "missing-input")
-    assert join_references([plain], references) == [record]
+    assert without["truth"][0] == "missing-input"
+    assert plan_digest([record]) == plan_digest([without])
+    moved = cohort.rename(cohort.parent / "moved")
+    assert plan(moved)["files"] != record["files"]
+    assert plan_digest([plan(moved)]) == plan_digest([record])
+    (moved / "sub-1/anat/sub-1_mask.nii.gz").unlink()
+    assert plan_digest([plan(moved)]) != plan_digest([record])
 
 
 def test_files_without_geometry_are_not_combined_with_others(cohort):

@@ -29,11 +29,14 @@ def test_the_random_volume_has_structure_of_every_size():
     assert coarse.std() > 0.05  # white noise would have 0.29 / sqrt(8 ** 3) = 0.013
 
 
-def test_a_second_import_writes_the_same_fold_json_and_replaces_the_folder(identity, tmp_path):
+def test_the_import_of_a_damaged_fold_writes_the_same_fold_json_and_replaces_the_folder(
+    identity, tmp_path
+):
     (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake does
     folder = imported(identity, tmp_path, SMALL)
     first = (folder / "fold.json").read_bytes()
     (folder / "leftover").write_text("of the last import")
+    (folder / "openvino.bin").write_bytes(b"damaged")
     imported(identity, tmp_path, SMALL)
     assert (folder / "fold.json").read_bytes() == first
     assert not (folder / "leftover").exists()
@@ -62,6 +65,7 @@ def test_a_second_import_writes_the_same_fold_json_and_replaces_the_folder(ident
 
 def test_a_failed_import_keeps_the_existing_fold(identity, tmp_path, monkeypatch):
     folder = imported(identity, tmp_path, SMALL)
+    (folder / "files.json").unlink()
     monkeypatch.setattr(fold_folder, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(WeightsError, match="the imported fold differs from the published network"):
         imported(identity, tmp_path, SMALL)

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from lesionflow.base.errors import WeightsError
-from lesionflow.cards.fold_spec import fold_spec, fold_specs
-from lesionflow.networks.weights.availability import check_available
+from lesionflow.cards.fold_spec import fold_spec
 from lesionflow.networks.weights.locate import (
     Weights,
     content_digest,
     find_weights,
-    fold_files,
     unpacked,
 )
 from support.weight_files import FILES, FOLDER_MD5, folded, make_card, make_zip, md5, unpack_first
@@ -32,7 +30,6 @@ def test_the_digest_of_a_folder_covers_its_contents_in_the_order_of_paths(tmp_pa
 
 def test_the_zip_of_the_card_is_located_checked_and_unpacked(tmp_path):
     card = make_card(sha256=make_zip(tmp_path / "M.zip", {**folded(), "M/fold_b/x": b"other"}))
-    check_available(fold_specs(card), tmp_path)
     weights = find_weights(fold_spec(card, 1), tmp_path)
     with unpacked(weights, tmp_path) as path:
         assert path.name == "fold_a"
@@ -49,7 +46,6 @@ def test_a_zip_of_any_name_and_nesting_is_identified_by_its_hash(tmp_path, root)
     make_zip(tmp_path / "a.zip", folded("other"))
     entries = {**folded(root), "__MACOSX/M/fold_a/._saved_model.pb": b"junk"}
     card = make_card(sha256=make_zip(tmp_path / "download(1).zip", entries))
-    check_available(fold_specs(card), tmp_path)
     assert find_weights(fold_spec(card, 1), tmp_path).archive == tmp_path / "download(1).zip"
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
 
@@ -67,7 +63,6 @@ def test_unpacked_weights_are_identified_by_their_md5(tmp_path, place):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     card = make_card(sha256="0" * 64)
-    check_available(fold_specs(card), tmp_path)
     assert find_weights(fold_spec(card, 1), tmp_path) == Weights(tmp_path / place)
     assert unpack_first(card, tmp_path)["md5"] == FOLDER_MD5
     with pytest.raises(WeightsError, match="missing"):  # nothing could vouch for them
@@ -76,7 +71,7 @@ def test_unpacked_weights_are_identified_by_their_md5(tmp_path, place):
 
 def test_the_message_for_missing_weights_names_page_file_and_folder(tmp_path):
     with pytest.raises(WeightsError) as error:
-        check_available(fold_specs(make_card(sha256="0" * 64)), tmp_path / "models")
+        find_weights(fold_spec(make_card(sha256="0" * 64), 1), tmp_path / "models")
     for word in ("https://example.org/page", "M.zip", str(tmp_path / "models"), "fold 1", "toy"):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
@@ -86,7 +81,6 @@ def test_an_archive_with_a_wrong_hash_is_not_opened(tmp_path, monkeypatch):
     digest = make_zip(tmp_path / "M.zip", folded())
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *a, **k: pytest.fail("opened"))
     card = make_card(sha256="0" * 64)
-    check_available(fold_specs(card), tmp_path)  # cheap: hashes nothing
     with pytest.raises(WeightsError) as error:
         find_weights(fold_spec(card, 1), tmp_path)
     for word in ("M.zip", digest, "0" * 64, "https://example.org/page"):
@@ -112,13 +106,10 @@ def test_a_missing_md5_is_computed(tmp_path):
 def test_weights_beside_the_card(tmp_path):
     card = make_card("w/a.keras", None, None, fmt="keras") | {"folder": str(tmp_path)}
     with pytest.raises(WeightsError, match="fold 1 is missing: .*w/a.keras does not exist"):
-        check_available(fold_specs(card), tmp_path)
+        find_weights(fold_spec(card, 1), tmp_path)
     (tmp_path / "w").mkdir()
     (tmp_path / "w/a.keras").write_bytes(b"x")
-    check_available(fold_specs(card), tmp_path)
-    assert fold_files(fold_spec(card, 1)) == [tmp_path / "w/a.keras"]
     assert find_weights(fold_spec(card, 1), tmp_path / "none") == Weights(tmp_path / "w/a.keras")
-    assert fold_files(fold_spec(make_card(), 1)) == []
 
 
 def test_locating_weights_imports_no_framework():
@@ -133,6 +124,7 @@ def test_locating_weights_imports_no_framework():
 def test_the_folder_of_an_import_is_not_mistaken_for_weights(tmp_path):
     card = make_card(sha256=None)
     card["folds"][0]["path"] = "net/fold-1"
-    (tmp_path / "toy/fold-1").mkdir(parents=True)  # as Snakemake makes it before the job
+    (tmp_path / "toy/fold-1").mkdir(parents=True)
+    (tmp_path / "toy/fold-1/fold.json").touch()
     with pytest.raises(WeightsError, match="missing"):
         find_weights(fold_spec(card, 1), tmp_path)

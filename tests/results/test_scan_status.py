@@ -58,17 +58,17 @@ def test_a_missing_result_is_not_ok(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "log", ["import_fold/finder/fold-2.log", "find_brain/m/sub-1/anat/sub-1.log"]
+    "log", ["import_fold/finder/fold-2-e2.log", "find_brain/m/sub-1/anat/sub-1.log"]
 )
 def test_a_failed_brain_mask_counts_only_where_one_is_computed(tmp_path, log):
     write_log(tmp_path, log, "FAILED: why\n")
-    scan = record("sub-1", finder={"name": "finder", "version": "0", "folds": 2})
+    scan = record("sub-1", finder={"name": "finder", "version": "0", "imports": ["e1", "e2"]})
     assert status(tmp_path, scan) == (f"failed:{log.split('/')[0]}", "why")
     assert status(tmp_path, record("sub-1"))[1] != "why"
 
 
 def test_a_scan_with_a_mask_does_not_wait_for_find_brain(tmp_path):
-    for step in ("import_fold/m/fold-1", "resample/m/sub-1/anat/sub-1_channel-swi"):
+    for step in ("import_fold/m/fold-1-d1", "resample/m/sub-1/anat/sub-1_channel-swi"):
         with logged(SimpleNamespace(log=[tmp_path / f"logs/{step}.log"])):
             pass
     assert status(tmp_path, record("sub-1"))[0] == "failed:mask"
@@ -84,7 +84,7 @@ def test_logs_of_another_run_of_the_subject_do_not_count(tmp_path):
 
 def test_logs_of_jobs_that_the_run_does_not_have_do_not_count(tmp_path):
     finish(tmp_path)
-    old = ["import_fold/m/fold-4.log", "import_fold/mask/fold-1.log"]
+    old = ["import_fold/m/fold-1-d0.log", "import_fold/mask/fold-1-e1.log"]
     old += ["resample/m/sub-1/anat/sub-1_channel-t1.log", "find_brain/m/sub-1/anat/sub-1.log"]
     for name in old:
         write_log(tmp_path, name, "FAILED: in an earlier run\n")

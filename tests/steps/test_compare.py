@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lesionflow.cohort.plan import split_references
 from lesionflow.imaging.nifti import save
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
@@ -79,14 +78,12 @@ def test_unusable_reference_image_is_reported_and_is_no_failure(tmp_path, proble
 def record(scan, reference=("ok", ""), problems=None):
     """A scan of the plan; ``reference`` is the status and reason of its reference image."""
     scan_record = {"scan": scan, "subject": "1", "session": "", "run": "", "folder": FOLDER}
-    scan_record |= {"files": {"truth": "t"}, "content": {"truth": "c"}, "finder": None}
+    scan_record |= {"files": {"truth": "t"}, "finder": None}
     return {**scan_record, "problems": problems or {}, "truth": list(reference)}
 
 
 def run_evaluate(folder, plan):
-    plan_without_references, references = split_references(plan)
-    (folder / "plan.json").write_text(json.dumps(plan_without_references))
-    (folder / "references.json").write_text(json.dumps(references))
+    (folder / "plan.json").write_text(json.dumps({"records": plan}))
     results, logs = folder / "results", folder / "logs"
     outputs = {
         "evaluation": results / "evaluation.csv",
@@ -99,13 +96,15 @@ def run_evaluate(folder, plan):
     evaluate_job = job(
         logs,
         "evaluate",
-        {"plan": folder / "plan.json", "references": folder / "references.json"},
+        {},
         outputs,
+        plan=str(folder / "plan.json"),
         models={
             "tiny": {
                 "labels": ["cmb"],
                 "channels": ["swi"],
                 "folds": 1,
+                "imports": ["d"],
                 "cleaned": False,
                 "soft": [],
             }

@@ -1,5 +1,6 @@
 """Step import_fold: weights from a zip archive, or beside the card, imported as folds."""
 
+import shutil
 import zipfile
 from dataclasses import asdict
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ import yaml
 from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
+from lesionflow.base.file_digests import FileDigests
 from lesionflow.cards.fold_spec import fold_spec, fold_specs
 from lesionflow.cards.load_card import load_card
+from lesionflow.networks.imported_fold import damaged_files
 from lesionflow.networks.inference.fold_runner import predict
-from lesionflow.networks.weights.availability import check_available
+from lesionflow.networks.weights.import_plan import fold_json, plan_imports
 from lesionflow.networks.weights.locate import content_digest
 from support.paths import REPOSITORY
 from support.stand_ins import save_function
@@ -62,15 +65,21 @@ def models(tmp_path, published):
     return tmp_path / "models"
 
 
-def make_job(models, card, fold):
-    output = models / f"{card['name']}/fold-{fold}/fold.json"
+def plan(models, card):
+    return plan_imports(fold_specs(card), models, "", FileDigests(models.parent / "digests"))
+
+
+def make_job(models, card, fold, planned=None):
+    planned = planned or plan(models, card)[fold - 1]
+    spec = fold_spec(card, fold)
+    output = fold_json(spec, models, planned.digest)
     output.parent.mkdir(parents=True, exist_ok=True)  # as Snakemake does
     return SimpleNamespace(
         rule="import_fold",
-        input=[],
+        input=SimpleNamespace(weights=planned.weights),
         output=SimpleNamespace(fold=str(output)),
-        params=SimpleNamespace(card=asdict(fold_spec(card, fold)), code=""),
-        wildcards=SimpleNamespace(model=card["name"], fold=str(fold)),
+        params=SimpleNamespace(spec=asdict(spec) | {"folder": None}, code=""),
+        wildcards=SimpleNamespace(model=card["name"], fold=str(fold), digest=planned.digest),
         threads=1,
         log=[str(models.parent / "log.txt")],
     )
@@ -78,22 +87,25 @@ def make_job(models, card, fold):
 
 def test_folds_of_an_archive_are_imported_one_by_one(models, published):
     card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
-    check_available(fold_specs(card), models)
     import_fold.main(make_job(models, card, 1))
     import_fold.main(make_job(models, card, 2))
+    planned = plan(models, card)
+    assert [fold.weights for fold in planned] == ["", ""]
+    folders = [
+        fold_json(fold_spec(card, number), models, fold.digest).parent
+        for number, fold in enumerate(planned, start=1)
+    ]
     image = np.random.default_rng(0).random((*SHAPE, 1), np.float32)
     for fold, factor in ((1, 1.0), (2, 0.5)):
-        prediction, _ = predict(models / f"toy/fold-{fold}", image, device="cpu")
+        prediction, _ = predict(folders[fold - 1], image, device="cpu")
         np.testing.assert_array_equal(prediction, image * np.float32(factor))
-        fold_json = json_sidecar.read(models / f"toy/fold-{fold}/fold.json")
-        assert (fold_json["fold"], fold_json["md5"]) == (fold, card["folds"][fold - 1]["md5"])
-        assert fold_json["archive_sha256"] == card["source"]["sha256"]
+        record = json_sidecar.read(folders[fold - 1] / "fold.json")
+        assert (record["fold"], record["md5"]) == (fold, card["folds"][fold - 1]["md5"])
+        assert record["archive_sha256"] == card["source"]["sha256"]
     assert sorted(p.name for p in models.iterdir()) == ["download.zip", "toy"]
-    assert sorted(p.name for p in (models / "toy").iterdir()) == ["fold-1", "fold-2"]
+    assert sorted((models / "toy").iterdir()) == folders
     (models / "download.zip").unlink()
-    check_available(
-        fold_specs(card), models
-    )  # the archive is not needed once its folds are imported
+    assert plan(models, card) == planned  # the archive is not needed once its folds are imported
 
 
 def test_weights_beside_the_card_are_imported_and_left_in_place(tmp_path, published):
@@ -101,31 +113,58 @@ def test_weights_beside_the_card_are_imported_and_left_in_place(tmp_path, publis
     content |= {"source": {}, "folds": [{"path": "M/fold_b.tf_inference"}]}
     (published / "own.yaml").write_text(yaml.safe_dump(content))
     card = load_card(published / "own.yaml", REPOSITORY / "config/models")
-    import_fold.main(make_job(tmp_path / "models", card, 1))
-    fold_json = json_sidecar.read(tmp_path / "models/toy/fold-1/fold.json")
-    assert fold_json["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
-    assert len(fold_json["weights_sha256"]) == 64
+    job = make_job(tmp_path / "models", card, 1)
+    import_fold.main(job)
+    record = json_sidecar.read(job.output.fold)
+    assert record["md5"] == content_digest(published / "M/fold_b.tf_inference", "md5")
+    assert len(record["weights_sha256"]) == 64
     assert (published / "M/fold_b.tf_inference/saved_model.pb").is_file()
 
 
-@pytest.mark.parametrize("problem", ["zip", "md5", "sha256"])
-def test_missing_or_wrong_weights_raise_an_error_and_leave_no_fold(
+@pytest.mark.parametrize("problem", ["zip", "md5"])
+def test_weights_that_have_changed_since_the_run_was_planned_leave_no_fold(
     models, published, problem, monkeypatch
 ):
     card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
-    if problem == "zip":
-        (models / "download.zip").unlink()
-    elif problem == "md5":
+    if problem == "md5":
         card["folds"][0]["md5"] = "0" * 32
-    else:
-        card["source"]["sha256"] = "0" * 64
+    job = make_job(models, card, 1)
+    if problem == "zip":
+        (models / "download.zip").write_bytes(b"another archive")
     monkeypatch.setattr(
         "lesionflow.networks.importing.fold_folder.tensorflow", lambda *a: pytest.fail("was opened")
     )
-    job = make_job(models, card, 1)
     with pytest.raises(WeightsError):
         import_fold.main(job)
     log = (models.parent / "log.txt").read_text()
     assert log.rstrip().splitlines()[-1].startswith("FAILED: model toy: ")
-    assert list((models / "toy/fold-1").iterdir()) == []
-    assert [p.name for p in (models / "toy").iterdir()] == ["fold-1"]
+    (folder,) = (models / "toy").iterdir()
+    assert list(folder.iterdir()) == []
+
+
+def test_weights_beside_the_card_that_change_while_a_run_is_on_are_refused(tmp_path, published):
+    content = yaml.safe_load((published / "toy.yaml").read_text())
+    content |= {"source": {}, "folds": [{"path": "net"}]}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(content))
+    save_function(tmp_path / "net", lambda x: x, SHAPE)
+    card = load_card(tmp_path / "own.yaml", REPOSITORY / "config/models")
+    job = make_job(tmp_path / "models", card, 1)
+    shutil.rmtree(tmp_path / "net")
+    save_function(tmp_path / "net", lambda x: x * 0.5, SHAPE)
+    with pytest.raises(WeightsError, match="has changed since the run began"):
+        import_fold.main(job)
+
+
+def test_an_import_that_another_run_has_made_meanwhile_is_kept(models, published):
+    card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
+    planned = plan(models, card)[0]
+    import_fold.main(make_job(models, card, 1, planned))
+    folder = fold_json(fold_spec(card, 1), models, planned.digest).parent
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    import_fold.main(make_job(models, card, 1, planned))
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    name = "variables/variables.data-00000-of-00001"
+    (folder / name).write_bytes(b"damaged" + (folder / name).read_bytes()[7:])
+    import_fold.main(make_job(models, card, 1, planned))
+    assert damaged_files(folder) == []
+    assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name]

@@ -4,7 +4,16 @@ import json
 
 from lesionflow.results import columns
 
-MODELS = {"m": {"labels": ["cmb"], "channels": ["swi"], "folds": 3, "cleaned": False, "soft": []}}
+MODELS = {
+    "m": {
+        "labels": ["cmb"],
+        "channels": ["swi"],
+        "folds": 3,
+        "imports": ["d1", "d2", "d3"],
+        "cleaned": False,
+        "soft": [],
+    }
+}
 
 
 def record(scan, problems=None, finder=None):

@@ -2,8 +2,7 @@
 
 from types import SimpleNamespace
 
-from lesionflow.base import layout
-from lesionflow.workflow.failed_run import last_failure, unfinished_steps
+from lesionflow.workflow.failed_run import unfinished_steps
 
 
 def job(rule, **wildcards):
@@ -24,14 +23,3 @@ def test_unfinished_steps_are_those_of_scans():
         ("sub-1", "n"): {"draw"},
     }
     assert unfinished_steps(None) == {}
-
-
-def test_each_failure_has_its_own_digest(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert last_failure() == ""
-    layout.FAILED_RUN.parent.mkdir()
-    digests = set()
-    for text in ("a", "b", "a"):
-        layout.FAILED_RUN.write_text(text)
-        digests.add(last_failure())
-    assert len(digests) == 2

@@ -18,8 +18,16 @@ def directory(tmp_path, monkeypatch):
     return tmp_path
 
 
+PLAN = layout.path(layout.PLAN, digest="a1")
+
+
+def running():
+    (path,) = layout.path(layout.RUNNING, process="any").parent.glob("*.json")
+    return path
+
+
 def edit(**changes):
-    layout.RUNNING.write_text(json.dumps(json.loads(layout.RUNNING.read_text()) | changes))
+    running().write_text(json.dumps(json.loads(running().read_text()) | changes))
 
 
 def dead_pid():
@@ -29,7 +37,7 @@ def dead_pid():
 
 
 def test_a_record_has_the_command_the_settings_the_cards_and_the_versions(directory):
-    run_record.begin()
+    run_record.begin(PLAN)
     card = {"version": "2", "postprocess": {"threshold": 0.4}, "output": {"labels": {1: "cmb"}}}
     run_record.finish(True, {"threshold": 0.4, "models_dir": "m"}, {"cmb": card}, REPOSITORY)
     record = json.loads((directory / "results/run.json").read_text())
@@ -40,7 +48,7 @@ def test_a_record_has_the_command_the_settings_the_cards_and_the_versions(direct
     assert record["models"]["cmb"]["postprocess"] == {"threshold": 0.4}
     assert record["models"]["cmb"]["output"] == {"labels": {"1": "cmb"}}
     assert record["packages"]["numpy"]
-    assert not layout.RUNNING.exists()
+    assert not list(layout.path(layout.RUNNING, process="any").parent.iterdir())
     assert run_record.interrupted() == ""
 
 
@@ -73,7 +81,7 @@ def test_a_folder_that_is_no_repository_has_no_commit(directory):
 
 
 def test_a_killed_run_is_told(directory):
-    run_record.begin()
+    run_record.begin(PLAN)
     assert run_record.interrupted() == ""  # this process runs
     edit(pid=dead_pid(), started="2026-11-27T01:00:00+0000")
     assert "the run that started at 2026-11-27T01:00:00+0000 was killed" in run_record.interrupted()
@@ -87,5 +95,18 @@ def test_a_killed_run_is_told(directory):
     table.unlink()
     edit(host="another")  # of which nothing is known
     assert run_record.interrupted() == ""
-    layout.RUNNING.write_text("{")
+    running().write_text("{")
     assert "was killed" in run_record.interrupted()
+
+
+def test_a_run_removes_its_plan_and_leaves_that_of_another_run(directory):
+    PLAN.parent.mkdir(parents=True)
+    others = [layout.path(layout.PLAN, digest=name) for name in ("b2", "c3")]
+    for path in (PLAN, *others):
+        path.touch()
+    run_record.begin(PLAN)
+    another = layout.path(layout.RUNNING, process="another-1")
+    another.write_text(json.dumps({"pid": 1, "host": "another", "plan": str(others[0])}))
+    run_record.finish(True, {}, {}, REPOSITORY)
+    assert [path.exists() for path in (PLAN, *others)] == [False, True, False]
+    assert another.exists()

@@ -44,8 +44,7 @@ COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
 LABEL_NAMES = "<results>/{model}/dseg.tsv"
-IMPORTED_FOLD = "{model}/fold-{fold}"  # folder below the config's models_dir
-IMPORT_REQUEST = "work/imports/{model}/fold-{fold}.json"
+IMPORTED_FOLD = "{model}/fold-{fold}-{digest}"  # folder below the config's models_dir
 
 # The cohort.
 COHORT = "<results>/cohort.csv"
@@ -60,16 +59,16 @@ THRESHOLDS = "<results>/evaluation_thresholds.csv"
 THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
 
-# Files that a run and the next one read.
-PLAN = Path("work/cohort.json")
-REFERENCES = Path("work/truth.json")  # not in the plan, which must not change with a reference
+# A run and its jobs.
+PLAN = "work/plans/{digest}.json"  # a run reads its own
+RUNNING = "work/running/{process}.json"  # of a run that has not ended
+# Caches: nothing but time is lost with them.
 HEADERS = Path("work/headers.json")
-FAILED_RUN = Path("work/failed.json")  # of the last run that failed
-RUNNING = Path("work/running.json")  # of a run that has not ended
+FILE_DIGESTS = Path("work/digests.jsonl")
 CODE_DIGESTS = Path("work/code.json")
 
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline
-    "import_fold": "import_fold/{model}/fold-{fold}",
+    "import_fold": "import_fold/{model}/fold-{fold}-{digest}",
     "convert": "convert/<scan>_{kind}",
     "resample": "resample/<scan>_channel-{channel}",
     "find_brain": "find_brain/<scan>",

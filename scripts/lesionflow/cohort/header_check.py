@@ -1,23 +1,21 @@
 """Check files by their headers before any pixel is read, and cache the results between runs."""
 
-import hashlib
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from isal import igzip
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
+from lesionflow.base.file_digests import State, file_state
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.imaging.nifti import CHUNK, READ_ERRORS
 from lesionflow.imaging.nifti_header import check_data, header_affine, read_header, spatial_shape
-
-N_SAMPLES, SAMPLE_BYTES = 64, 1024  # of the digest of an uncompressed file
 
 
 @dataclass(frozen=True)
@@ -30,16 +28,10 @@ class Finding:
         "ok", or a status of the cohort table.
     reason
         Why the status is not ok; empty if it is.
-    content
-        Digest that depends on the content of the file and not on its times or location: the size and
-        the last eight bytes, which in a gzip file are the CRC-32 and the length of the uncompressed
-        data (RFC 1952); of an uncompressed file also a hash of samples spread over it. Empty if the
-        file cannot be opened.
     """
 
     status: str
     reason: str
-    content: str
 
 
 def inspect(
@@ -59,14 +51,11 @@ def inspect(
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             # opening a named pipe waits for its writer, and a device may be endless
-            return Finding("unreadable", f"{path} is not a regular file", "")
+            return Finding("unreadable", f"{path} is not a regular file")
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - 8, 0))
             tail = file.read()
-            content = f"{size}-{tail.hex()}"
-            if not path.name.endswith(".gz"):
-                content += f"-{_digest_of_samples(file, size)}"
         if size == 0:
             raise ScanError(f"{path} is empty (0 bytes)")
         if path.name.endswith(MATLAB):
@@ -74,23 +63,15 @@ def inspect(
         else:
             _inspect_header(path, size, tail, policy, echo)
     except FileNotFoundError:
-        return Finding("missing-input", f"{path.absolute()} does not exist", "")
+        return Finding("missing-input", f"{path.absolute()} does not exist")
     except IsADirectoryError:
-        return Finding("unreadable", f"{path} is a directory, not a NIfTI file", "")
+        return Finding("unreadable", f"{path} is a directory, not a NIfTI file")
     except ScanError as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
-        return Finding(error.status, reason, content)
+        return Finding(error.status, reason)
     except READ_ERRORS as error:
-        return Finding("unreadable", f"{path} cannot be read: {error}", "")
-    return Finding("ok", "", content)
-
-
-def _digest_of_samples(file: BinaryIO, size: int) -> str:
-    digest = hashlib.sha256()
-    for n in range(N_SAMPLES):
-        file.seek(n * size // N_SAMPLES)
-        digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
+        return Finding("unreadable", f"{path} cannot be read: {error}")
+    return Finding("ok", "")
 
 
 def _inspect_matlab(path: Path, variable: str | None) -> None:
@@ -143,48 +124,51 @@ def uncompressed_size(path: Path) -> int:
 
 
 class HeaderCache:
-    """Findings of earlier runs, in one JSON file.
+    """The checks of earlier runs, in one JSON file.
 
-    A finding is used again if the file has the same path, size and time and is checked with the same
-    options and the same code. Files that could not be opened are always checked again: permissions and
-    disks change without a trace in the file's times.
+    A file that was in order is not opened again if it has the same path and state (``file_digests.file_state``) and is
+    checked with the same options and the same code. Other files are always checked again: permissions and disks change
+    without a trace in the state of a file.
 
     Parameters
     ----------
     path
         The JSON file; one that cannot be read counts as empty.
+
+    Attributes
+    ----------
+    states : dict
+        State of each file by path, from before it was checked; None if there is no such file.
     """
 
     def __init__(self, path: Path):
         self.path = path
         module = Path(__file__)
         self.code = code_digest(module, module.parents[2])
-        self.stored: dict[str, dict[str, str]] = {}
-        self.used: dict[str, dict[str, str]] = {}
-        if path.is_file():
-            try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-                self.stored = content["findings"] if content["code"] == self.code else {}
-            except (ValueError, KeyError, TypeError):
-                self.stored = {}
+        self.stored: set[str] = set()
+        self.in_order: set[str] = set()
+        self.states: dict[str, State | None] = {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            self.stored = set(content["in_order"]) if content["code"] == self.code else set()
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not written yet, by another version, or damaged
 
     def inspect(
         self, path: Path, policy: str, echo: int | None, variable: str | None = None
     ) -> Finding:
         """The result of ``inspect``, from the cache if the file has not changed."""
-        try:
-            stat = path.stat()
-        except (OSError, ValueError):
-            return inspect(path, policy, echo, variable)
-        key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{policy}|{echo}|{variable}"
-        finding = self.stored.get(key) or asdict(inspect(path, policy, echo, variable))
-        if finding["content"]:
-            self.used[key] = finding
-        return Finding(**finding)
+        state = self.states.setdefault(str(path), file_state(path))
+        key = f"{path}|{state}|{policy}|{echo}|{variable}"
+        known = state is not None and key in self.stored
+        finding = Finding("ok", "") if known else inspect(path, policy, echo, variable)
+        if finding.status == "ok":
+            self.in_order.add(key)
+        return finding
 
     def save(self) -> None:
-        """Write the findings of this run, unless the file has the same ones."""
-        if self.used != self.stored:
-            with write_atomically(self.path) as partial:
-                content = {"code": self.code, "findings": self.used}
+        """Write the checks of this run, unless the file has the same ones; without the file, they are repeated."""
+        if self.in_order != self.stored:
+            content = {"code": self.code, "in_order": sorted(self.in_order)}
+            with suppress(OSError), write_atomically(self.path) as partial:
                 partial.write_text(json.dumps(content, indent=0), encoding="utf-8")

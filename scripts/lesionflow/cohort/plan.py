@@ -1,5 +1,7 @@
 """Plan of a run: every scan of the cohort, its files, and the problems that prevent its run."""
 
+import hashlib
+import json
 import os
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
@@ -44,7 +46,6 @@ def plan_run(
 
         - ``scan``, ``subject``, ``session``, ``run``, ``folder``: see ``Scan``;
         - ``files``: path by channel, mask, regions, truth;
-        - ``content``: digest of the content of each file;
         - ``finder``: name, version, number of folds and threshold of the card that computes the brain mask
           of this scan; None if none is computed;
         - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
@@ -108,7 +109,6 @@ def _record(
         "run": scan.run,
         "folder": scan.folder,
         "files": {},
-        "content": {},
         "problems": {},
         "finder": None,
         "truth": ["", ""],
@@ -169,35 +169,20 @@ def _missing_geometry(paths: list[str]) -> str:
     )
 
 
-def split_references(records: list[Record]) -> tuple[list[Record], dict[str, Record]]:
-    """The records without the reference segmentations, and the entries of these by scan.
+def plan_digest(records: list[Record]) -> str:
+    """Digest of what the tables of the cohort show of a plan.
 
-    They are stored in two files because the plan of the pipeline must not change with a reference
-    segmentation.
+    It is the same wherever the files of the cohort lie, and whatever reference segmentations there are.
     """
-    plain, references = [], {}
+    shown = []
     for record in records:
-        copy = {**record, "files": dict(record["files"]), "content": dict(record["content"])}
-        references[record["scan"]] = {
-            "truth": copy.pop("truth"),
-            "file": copy["files"].pop("truth", None),
-            "content": copy["content"].pop("truth", None),
-        }
-        plain.append(copy)
-    return plain, references
-
-
-def join_references(plain: list[Record], references: Mapping[str, Record]) -> list[Record]:
-    """The records as they were before ``split_references``."""
-    records = []
-    for record in plain:
-        reference = references[record["scan"]]
-        joined = {**record, "truth": reference["truth"]}
-        if reference["file"] is not None:
-            joined["files"] = {**record["files"], "truth": reference["file"]}
-            joined["content"] = {**record["content"], "truth": reference["content"]}
-        records.append(joined)
-    return records
+        files = sorted(
+            (kind, path.endswith(MATLAB))
+            for kind, path in record["files"].items()
+            if kind != "truth"
+        )
+        shown.append({**record, "files": files, "truth": None})
+    return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
 def paths_of_runs(pattern: str, records: Iterable[Record], models: Iterable[str]) -> list[str]:
@@ -279,5 +264,4 @@ def _check(
     if finding.status != "ok":
         return finding.status, finding.reason
     record["files"][channel] = path
-    record["content"][channel] = finding.content
     return "ok", ""

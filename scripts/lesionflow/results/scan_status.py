@@ -123,8 +123,8 @@ def _step_logs(
     matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
     skipped = {"convert": not matlab, "find_brain": not finder, "clean": not summary["cleaned"]}
     wildcards = scan_wildcards(record, model)
-    step_logs = {}
-    for step in STEPS:
+    step_logs = {"import_fold": _import_logs(model, summary["imports"], logs)}
+    for step in STEPS[1:]:
         if skipped.get(step):
             continue
         pattern = layout.log(step)
@@ -135,8 +135,13 @@ def _step_logs(
             for kind in (matlab if "{kind}" in pattern else [""])
         ]
     if finder:
-        step_logs["import_fold"] += [
-            layout.path(layout.log("import_fold"), logs=logs, model=finder["name"], fold=fold)
-            for fold in range(1, finder["folds"] + 1)
-        ]
+        step_logs["import_fold"] += _import_logs(finder["name"], finder["imports"], logs)
     return step_logs
+
+
+def _import_logs(model: str, digests: Iterable[str], logs: Path) -> list[Path]:
+    """The logs of the imports of a model's folds, which have these digests."""
+    return [
+        layout.path(layout.log("import_fold"), logs=logs, model=model, fold=fold, digest=digest)
+        for fold, digest in enumerate(digests, start=1)
+    ]

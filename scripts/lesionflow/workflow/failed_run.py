@@ -1,12 +1,10 @@
 """Tables and page of a run that failed: every scan with its status, the step that failed and the reason."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lesionflow.base import json_sidecar, layout
-from lesionflow.base.digests import sha256_file
+from lesionflow.base import layout
 from lesionflow.cohort.plan import Record
 from lesionflow.results.scan_status import Unfinished
 
@@ -20,7 +18,7 @@ def write_tables(
 ) -> list[str]:
     """Write the tables and the page of a failed run: those of the evaluation if it was the only target.
 
-    The rules that write them in a run without a failure do so again in the next such run, by ``last_failure``.
+    Snakemake has no record of them, so that the rules that write them in a run without a failure do so in the next one.
 
     Parameters
     ----------
@@ -70,7 +68,6 @@ def write_tables(
     failed = table[table.status.str.startswith("failed")]
     failures = failed.drop_duplicates(["scan", "status"])
     lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]
-    json_sidecar.write(layout.FAILED_RUN, {"ended": time.time(), "failed": lines})
     return [
         *lines,
         f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has every scan with its status. "
@@ -86,11 +83,3 @@ def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:
         if "scan" in wildcards:
             steps[wildcards["scan"], wildcards["model"]].add(job.rule.name)
     return dict(steps)
-
-
-def last_failure() -> str:
-    """Digest of the record of the last run that failed; empty if none has.
-
-    A param of the rules that write tables of the cohort: after a failure they run again, even if no scan does.
-    """
-    return sha256_file(layout.FAILED_RUN) if layout.FAILED_RUN.is_file() else ""

@@ -26,10 +26,16 @@ PACKAGES = (
 )
 
 
-def begin() -> None:
-    """Record that a run has begun, in a file that ``finish`` removes."""
+def begin(plan: Path) -> None:
+    """Record that a run has begun, in a file that ``finish`` removes.
+
+    Parameters
+    ----------
+    plan
+        The plan of the run, which ``finish`` removes too.
+    """
     process = {"pid": os.getpid(), "host": socket.gethostname(), "started": _now()}
-    json_sidecar.write(layout.RUNNING, {**process, "command": sys.argv})
+    json_sidecar.write(_running(), {**process, "command": sys.argv, "plan": str(plan)})
 
 
 def finish(
@@ -52,7 +58,7 @@ def finish(
         Folder of the workflow; its commit is recorded if it is a git repository.
     """
     try:
-        started = json_sidecar.read(layout.RUNNING)["started"]
+        started = json_sidecar.read(_running())["started"]
     except (OSError, ValueError, KeyError):
         started = None
     record = {
@@ -68,27 +74,46 @@ def finish(
     }
     # cards and settings may hold paths and integer keys, which JSON has as text
     json_sidecar.write(layout.path(layout.RUN), json.loads(json.dumps(record, default=str)))
-    layout.RUNNING.unlink(missing_ok=True)
+    _running().unlink(missing_ok=True)
+    plans_in_use = {run.get("plan") for run in _runs().values()}
+    for plan in layout.path(layout.PLAN, digest="any").parent.glob("*.json"):
+        if str(plan) not in plans_in_use:
+            plan.unlink(missing_ok=True)
 
 
 def interrupted() -> str:
-    """A note if the last run was killed; empty if it ended, or still runs."""
-    try:
-        last = json_sidecar.read(layout.RUNNING)
-        pid, host, started = last["pid"], last["host"], last["started"]
-    except FileNotFoundError:
-        return ""
-    except (OSError, ValueError, KeyError, TypeError):
-        pid, host, started = 0, "", "an unknown time"
-    if host not in ("", socket.gethostname()) or (pid and Path(f"/proc/{pid}").exists()):
-        return ""
+    """A note if an earlier run was killed; empty if all have ended, or still run."""
     cohort = layout.path(layout.COHORT)
-    if cohort.is_file() and cohort.stat().st_mtime_ns > layout.RUNNING.stat().st_mtime_ns:
-        return ""  # it was killed after it had written its tables
-    return (
-        f"the run that started at {started} was killed: until this one ends, tables and report are those of an "
-        "earlier run (if the directory is locked, add --unlock once)"
-    )
+    written = cohort.stat().st_mtime_ns if cohort.is_file() else 0
+    for path, run in _runs().items():
+        on_this_host = run.get("host", "") in ("", socket.gethostname())
+        is_over = on_this_host and not Path(f"/proc/{run.get('pid', 0)}").exists()
+        if (
+            is_over and path.stat().st_mtime_ns > written
+        ):  # else it was killed after it had written its tables
+            return (
+                f"the run that started at {run.get('started', 'an unknown time')} was killed: until this one ends, "
+                "tables and report are those of an earlier run"
+            )
+    return ""
+
+
+def _running() -> Path:
+    """The file of this run."""
+    return layout.path(layout.RUNNING, process=f"{socket.gethostname()}-{os.getpid()}")
+
+
+def _runs() -> dict[Path, dict[str, Any]]:
+    """The runs of this working directory that have not ended, by their files; one that is damaged has no entries."""
+    runs = {}
+    for path in sorted(_running().parent.glob("*.json")):
+        try:
+            runs[path] = dict(json_sidecar.read(path))
+        except FileNotFoundError:  # it has just ended
+            continue
+        except (OSError, ValueError, TypeError):
+            runs[path] = {}
+    return runs
 
 
 def _now() -> str:

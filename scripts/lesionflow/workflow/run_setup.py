@@ -1,27 +1,26 @@
 """The setup of a run, before its first job: settings, model cards and the plan of the cohort.
 
-The Snakemake process that the user starts makes all three and writes the plan to the working directory. The processes
-of cluster jobs read the plan instead of listing the cohort again.
+The Snakemake process that the user starts makes all three. Once it has locked the working directory, it writes the plan
+there, under a name of its own, for the processes of cluster jobs and for the tables.
 """
 
+import hashlib
 import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base import layout
-from lesionflow.base.atomic_write import write_atomically
-from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import CardError, CohortError
+from lesionflow.base.file_digests import FileDigests, State
 from lesionflow.cards.brain_mask_card import load_brain_mask_card
 from lesionflow.cards.config import check_config
-from lesionflow.cards.fold_spec import FoldSpec, fold_specs
+from lesionflow.cards.fold_spec import fold_specs
 from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
-from lesionflow.cohort.plan import Record, join_references, plan_run, split_references
-from lesionflow.networks.weights.availability import check_available, fold_json, is_imported
+from lesionflow.cohort.plan import Record, plan_run
+from lesionflow.networks.weights.import_plan import PlannedImport, plan_imports
 from lesionflow.results.columns import cohort_columns, model_summary, names
 
 Card = dict[str, Any]
@@ -69,10 +68,53 @@ def check_column_names(cards: Mapping[str, Card]) -> None:
             )
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a run does, and the files that it was planned from.
+
+    Attributes
+    ----------
+    records
+        One per scan (``plan.plan_run``); empty if the cohort cannot be listed.
+    imports
+        The planned import of each fold, by the name of its card.
+    error
+        Why the cohort cannot be listed; empty if it can.
+    notes
+        For the user (``plan.plan_run``).
+    states
+        State of each file of the cohort by path.
+    """
+
+    records: list[Record]
+    imports: dict[str, list[PlannedImport]]
+    error: str = ""
+    notes: list[str] = field(default_factory=list)
+    states: dict[str, State | None] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The plan as the jobs read it: without notes and states."""
+        imports = {name: [asdict(fold) for fold in folds] for name, folds in self.imports.items()}
+        return json.dumps(
+            {"records": self.records, "imports": imports, "error": self.error}, indent=0
+        )
+
+    @property
+    def path(self) -> Path:
+        """Where a run writes its plan; plans that differ have different paths."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()[:16]
+        return layout.path(layout.PLAN, digest=digest)
+
+
 def make_plan(
-    settings: Mapping[str, Any], cards: Mapping[str, Card], brain: Card | None, code: str
-) -> list[str]:
-    """Write an import request for each fold, and the plan of the cohort, to the working directory.
+    settings: Mapping[str, Any],
+    cards: Mapping[str, Card],
+    brain: Card | None,
+    code: str,
+    digests: FileDigests,
+) -> Plan:
+    """Plan the imports and the scans of a run. Nothing is written but caches.
 
     Parameters
     ----------
@@ -80,70 +122,47 @@ def make_plan(
         See ``settings_and_cards``.
     code
         Digest of the code that imports folds.
-
-    Returns
-    -------
-    list of str
-        Notes for the user (``plan.plan_run``).
+    digests
+        Digests of files.
 
     Raises
     ------
     WeightsError
         If weights are missing.
-    CohortError
-        If the cohort cannot be listed; the import requests have been written.
     """
     models_dir = Path(settings["models_dir"])
-    for card in [*cards.values(), *([brain] if brain else [])]:
-        specs = fold_specs(card)
-        check_available(specs, models_dir, code)
-        _request_imports(specs, models_dir, code)
+    imports = {
+        card["name"]: plan_imports(fold_specs(card), models_dir, code, digests)
+        for card in [*cards.values(), *([brain] if brain else [])]
+    }
     headers = HeaderCache(layout.HEADERS)
-    plan, notes = plan_run(settings, cards, headers, brain)
+    try:
+        records, notes = plan_run(settings, cards, headers, brain)
+    except CohortError as error:
+        return Plan([], imports, error=str(error))
     headers.save()
-    for path, records in zip((layout.PLAN, layout.REFERENCES), split_references(plan), strict=True):
-        _write_if_changed(path, records)
-    return notes
+    for record in records:
+        if finder := record["finder"]:
+            finder["imports"] = [fold.digest for fold in imports[finder["name"]]]
+    return Plan(records, imports, notes=notes, states=headers.states)
 
 
-def read_plan() -> list[Record]:
-    """Read the plan that ``make_plan`` has written.
+def read_plan(path: Path) -> Plan:
+    """Read the plan that a run has written for its jobs.
 
     Raises
     ------
     CohortError
-        If there is no plan.
+        If it is not there.
     """
-    if not layout.PLAN.is_file():
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise CohortError(
-            f"{layout.PLAN}: the plan of the cohort is missing: run the snakemake command again"
-        )
-    records, references = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (layout.PLAN, layout.REFERENCES)
-    )
-    return join_references(records, references)
-
-
-def _request_imports(specs: Sequence[FoldSpec], models_dir: Path, code: str) -> None:
-    """Write the import request of each fold, newer than the imported fold if that differs from it.
-
-    Working directories may share the models directory, but Snakemake records the params of a job per directory.
-    """
-    for spec in specs:
-        path = layout.path(layout.IMPORT_REQUEST, model=spec.name, fold=spec.fold)
-        imported = fold_json(spec, models_dir)
-        request = {**asdict(spec), "code": code}
-        if is_imported(spec, models_dir, code):
-            _write_if_changed(path, request)
-            os.utime(path, (imported.stat().st_mtime,) * 2)
-        else:  # changes the content too, since Snakemake compares content if times are equal
-            digest = sha256_file(imported) if imported.is_file() else None
-            _write_if_changed(path, {**request, "instead_of": digest})
-
-
-def _write_if_changed(path: Path, content: Any) -> None:
-    """Write JSON unless the file has this content already, so that an unchanged file keeps its mtime."""
-    text = json.dumps(content, indent=0)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        with write_atomically(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+            f"{path.absolute()}: the plan of the run of this job is missing or damaged: run the same command again"
+        ) from error
+    imports = {
+        name: [PlannedImport(**fold) for fold in folds]
+        for name, folds in content["imports"].items()
+    }
+    return Plan(content["records"], imports, content["error"])

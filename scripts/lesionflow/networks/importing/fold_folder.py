@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from lesionflow.base import json_sidecar
+from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import FoldSpec
-from lesionflow.networks.imported_fold import FOLD_JSON, OPENVINO
+from lesionflow.networks.imported_fold import FILES_JSON, FOLD_JSON, OPENVINO, damaged_files
 from lesionflow.networks.importing.constant_folding import fold_constants
 from lesionflow.networks.importing.onnx import convert_onnx
 from lesionflow.networks.importing.openvino_conversion import convert_to_openvino
@@ -46,7 +48,8 @@ def write_fold(
     digests
         Their ``md5`` and ``sha256``.
     folder
-        Folder of the imported fold. An existing one is replaced once the new one is complete.
+        Folder of the imported fold. An existing one is kept if its files are those that were written, else replaced
+        once the new one is complete.
     threads
         Number of CPU threads; 0 for all.
     code
@@ -57,6 +60,8 @@ def write_fold(
     WeightsError
         If the weights cannot be loaded, or the network is not the one that the card describes.
     """
+    if not damaged_files(folder):  # another run was faster
+        return
     volume = random_volume(check_shape(spec))[None]
     with _replaced(folder) as partial:
         if spec.format == "onnx":
@@ -76,6 +81,9 @@ def write_fold(
                 "code": code,
             },
         )
+        written = sorted(p for p in partial.rglob("*") if p.is_file())
+        names = {p.relative_to(partial).as_posix(): sha256_file(p) for p in written}
+        json_sidecar.write(partial / FILES_JSON, names)
 
 
 def check_shape(spec: FoldSpec) -> tuple[int, ...]:
@@ -192,6 +200,7 @@ def _write_openvino(
         if not difference <= tolerance:
             problem = f"OpenVINO and TensorFlow differ by more than {tolerance:g}"
     except Exception as error:  # e.g. an operation that OpenVINO does not have
+        _raise_if_not_the_network(error, folder)
         logging.info("OpenVINO: %s", error)
         problem = f"OpenVINO cannot convert it ({type(error).__name__})"
     if problem:
@@ -202,17 +211,47 @@ def _write_openvino(
 
 @contextmanager
 def _replaced(folder: Path) -> Iterator[Path]:
-    """A new folder, which replaces ``folder`` if the block ends without an error."""
+    """A new folder, which becomes ``folder`` if the block ends without an error.
+
+    Several runs may import the same fold at the same time: the first import that is complete is kept.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (folder.with_name(f".{os.getpid()}-{w}-{folder.name}") for w in ("new", "old"))
+    partial = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
     try:
-        for leftover in (partial, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir()
-        yield partial
-        if folder.exists():
-            folder.replace(old)
-        partial.replace(folder)
+        new = partial / "new"
+        new.mkdir()
+        yield new
+        try:
+            new.rename(
+                folder
+            )  # the folder does not exist, or is empty: Snakemake makes it before the job
+        except OSError:
+            if damaged_files(folder):
+                folder.rename(partial / "old")
+                new.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+
+
+def _raise_if_not_the_network(error: Exception, folder: Path) -> None:
+    """Raise again what says nothing of a network: a full disk, or too little memory.
+
+    OpenVINO raises RuntimeError for everything, so the disk is tried with a file of the size of the network.
+
+    Raises
+    ------
+    OSError, MemoryError
+        If one of these is the reason.
+    """
+    if isinstance(error, (OSError, MemoryError)):
+        raise error
+    text = f"{type(error).__name__} {error}".lower()
+    if any(
+        words in text for words in ("bad_alloc", "resourceexhausted", "out of memory", "allocate")
+    ):
+        raise MemoryError(" ".join(str(error).split())[:300]) from error
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    with tempfile.TemporaryFile(dir=folder) as trial:
+        trial.write(bytes(size))
+        trial.flush()
+        os.fsync(trial.fileno())

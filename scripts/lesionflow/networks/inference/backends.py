@@ -131,15 +131,29 @@ def compiled_openvino(
     digest = hashlib.sha256(ir.read_bytes())
     digest.update(repr([ov.__version__, cpu, precision, threads, shape]).encode())
     path = cache / f"{digest.hexdigest()[:16]}.blob"
-    with suppress(OSError, RuntimeError):  # missing or damaged
-        return core.import_model(path.read_bytes(), "CPU", settings)
+    with suppress(OSError, RuntimeError, ValueError):  # missing or damaged
+        return core.import_model(_without_digest(path.read_bytes()), "CPU", settings)
     compiled = _compiled(core, ir, settings, shape)
     with (
         suppress(OSError),
         write_atomically(path) as partial,
     ):  # the folder may belong to another user
-        partial.write_bytes(compiled.export_model().getbuffer())
+        partial.write_bytes(_with_digest(bytes(compiled.export_model().getbuffer())))
     return compiled
+
+
+def _with_digest(content: bytes) -> bytes:
+    """A compiled network followed by its SHA-256, since OpenVINO does not notice a changed number in it."""
+    return content + hashlib.sha256(content).digest()
+
+
+def _without_digest(stored: bytes) -> bytes:
+    """The compiled network; ValueError if it is not the one that was written."""
+    size = hashlib.sha256().digest_size
+    content, digest = stored[:-size], stored[-size:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("damaged")
+    return content
 
 
 def _compiled(core: Any, ir: Path, settings: dict[str, Any], shape: tuple[int, ...] | None) -> Any:

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import ConfigError, ScanError, WeightsError
-from lesionflow.networks.imported_fold import COMPILED, FOLD_JSON, OPENVINO, SAVED_MODEL
+from lesionflow.networks.imported_fold import (
+    COMPILED,
+    FILES_JSON,
+    FOLD_JSON,
+    OPENVINO,
+    SAVED_MODEL,
+    damaged_files,
+)
 from lesionflow.networks.inference.backends import (
     compiled_openvino,
     gpu_available,
@@ -107,6 +115,7 @@ def predict(
         return run(np.ascontiguousarray(batch, np.float32))
 
     def load() -> Loaded:
+        check_files(folder, choice["backend"])
         if precision != "bfloat16":  # which Zen 4 computes with its 512-bit instructions
             narrow_instructions()
         load_fold = load_openvino if choice["backend"] == "openvino" else load_tensorflow
@@ -121,6 +130,37 @@ def predict(
         )
     probability = checked(maps[None], (*image.shape[:3], fold["channels"]), folder)
     return probability, {**choice, "precision": precision_used()}
+
+
+def check_files(folder: Path, backend: str) -> None:
+    """Check that the files of a fold are those that its import wrote. A damaged fold is imported again by the next run.
+
+    Parameters
+    ----------
+    folder
+        Folder of an imported fold.
+    backend
+        The framework whose files are checked: ``openvino`` or ``tensorflow``.
+
+    Raises
+    ------
+    WeightsError
+        If a file is missing, or has another content.
+    """
+    of_openvino = Path(OPENVINO).stem
+    damaged = damaged_files(
+        folder,
+        used=lambda name: (
+            name == FOLD_JSON or (Path(name).stem == of_openvino) == (backend == "openvino")
+        ),
+    )
+    if damaged:
+        with suppress(OSError):  # a folder that cannot be written to is named in the message
+            (folder / FILES_JSON).unlink(missing_ok=True)
+        raise WeightsError(
+            f"fold {folder} is damaged ({', '.join(damaged)}): run the same command again to import it again, or "
+            "delete the folder if you may not write to it"
+        )
 
 
 def checked(output: np.ndarray, shape: tuple[int, ...], folder: Path) -> np.ndarray:

@@ -1,16 +1,17 @@
 """Locate, hash and unpack the published weights of a fold."""
 
 import hashlib
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
 from lesionflow.cards.fold_spec import FoldSpec
+from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.weights.archives import checked_members, extract, members
 
 FOLDER_FORMATS = ("savedmodel", "livianet-npy")  # a fold of these formats is a folder
@@ -22,6 +23,14 @@ class Weights:
 
     path: Path
     archive: Path | None = None  # then ``path`` is inside it
+
+    @classmethod
+    def at(cls, location: str, spec: Mapping[str, Any]) -> "Weights":
+        """The weights of a fold in a file, folder or zip file; ``spec`` has the fields of a ``FoldSpec``."""
+        path = Path(location)
+        if spec["source"]["archive"] and path.suffix == ".zip":
+            return cls(Path(spec["weights"]["path"]), path)
+        return cls(path)
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.path}" if self.archive else str(self.path)
@@ -50,19 +59,9 @@ def content_digest(path: Path, algorithm: str) -> str:
     return digest.hexdigest()
 
 
-def fold_files(spec: FoldSpec) -> list[Path]:
-    """The files of a fold that lie beside its card: the inputs of its import.
-
-    Weights from an archive give none: their hash in the card identifies them, and the archive may be deleted
-    once they are imported.
-    """
-    if spec.source["archive"]:
-        return []
-    path = Path(spec.folder or "", spec.weights["path"])
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
-def find_weights(spec: FoldSpec, models_dir: Path, hashing: bool = True) -> Weights:
+def find_weights(
+    spec: FoldSpec, models_dir: Path, sha256: Callable[[Path], str] = sha256_file
+) -> Weights:
     """Locate the weights of a fold.
 
     Without an archive they lie beside the card. With one, they may be unpacked, under the card's path or its
@@ -76,8 +75,8 @@ def find_weights(spec: FoldSpec, models_dir: Path, hashing: bool = True) -> Weig
         The fold.
     models_dir
         Folder of weights.
-    hashing
-        Whether to compare the SHA-256 of a zip file with the card's.
+    sha256
+        Returns the SHA-256 of a zip file, which is compared with the card's.
 
     Raises
     ------
@@ -99,20 +98,20 @@ def find_weights(spec: FoldSpec, models_dir: Path, hashing: bool = True) -> Weig
         for path in (
             root / name for root in roots for name in (path_in_source, path_in_source.name)
         ):
-            imported = path.parent == roots[0] and re.fullmatch(r"fold-[0-9]+", path.name)
+            imported = path.is_dir() and (path / FOLD_JSON).exists()
             if path.exists() and not imported:  # the folder of an import is not a source
                 return Weights(path)
     zips = sorted(models_dir.glob("*.zip"), key=lambda p: (p.name != source["archive"], p.name))
     wrong = ""
     for archive in zips:
         holds = archive.name == source["archive"] or bool(members(archive, path_in_source))
-        if hashing and source["sha256"] and (digest := sha256_file(archive)) != source["sha256"]:
+        if source["sha256"] and (digest := sha256(archive)) != source["sha256"]:
             if holds and not wrong:
                 wrong = (
                     f"{archive}: its SHA-256 is {digest}, but the card expects {source['sha256']}"
                 )
             continue
-        if holds or (hashing and source["sha256"]):
+        if holds or source["sha256"]:
             return Weights(Path(path_in_source), archive)
     if wrong:
         raise WeightsError(f"model {spec.name}: {wrong}; download it again from {source['url']}")

@@ -1,0 +1,204 @@
+"""A job runs again if the content of a file has changed, and not if only a path or a time has.
+
+Snakemake compares the paths of a job's inputs with those of its last run, and the content of an input only if its
+time is later than that of the outputs. A scan that was edited and put back with an earlier time would be taken for the
+old one, and a cohort or a folder of models that was moved for a new one. ``apply`` makes Snakemake compare, in the
+record that it keeps of each output:
+
+- for a file of the cohort, the SHA-256 of its content; the rules mark these files as ``ancient``;
+- for an imported fold, its path below the folder of models, which has a digest of what it was imported from;
+- for an output, its SHA-256 when it was written: a file that is missing, damaged or without a record is made again.
+
+An import that runs triggers no prediction: the digest in the path of the fold says that it is the same network.
+
+The tests in ``tests/workflow/test_rerun_by_content.py`` fail with a release of Snakemake that lacks what is replaced.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import snakemake.io
+from snakemake.exceptions import WorkflowError
+from snakemake.persistence import PersistenceBase
+from snakemake.persistence.db import DbPersistence
+from snakemake.persistence.file import FilePersistence
+from snakemake.workflow import DAG
+
+from lesionflow.base.file_digests import FileDigests, State, file_state
+
+MAX_MESSAGES = 5  # on files that are made again
+
+
+class Contents:
+    """The content of the files of a run.
+
+    Parameters
+    ----------
+    digests
+        Digests of files.
+    planned
+        State of each file of the cohort when the run was planned, by path.
+    models_dir
+        Folder of models.
+    imports
+        Paths of the ``fold.json`` of the folds that the run imports, whether they exist or not.
+    """
+
+    def __init__(
+        self,
+        digests: FileDigests,
+        planned: Mapping[str, State | None],
+        models_dir: str,
+        imports: set[str],
+    ):
+        self.digests, self.planned = digests, planned
+        self.models, self.imports = f"{models_dir.rstrip('/')}/", imports
+        self.made_again: dict[str, str] = {}  # why, by path
+
+    def of_input(self, path: str) -> str:
+        """What identifies an input of a job, in the record of its outputs."""
+        if path not in self.planned:
+            is_model = path.startswith(self.models)
+            return f"models_dir: {path.removeprefix(self.models)}" if is_model else path
+        try:
+            digest = self.digests.sha256(path)
+        except OSError:
+            digest = ""
+        if not digest or file_state(path) != self.planned[path]:
+            # a job may have read it before or after
+            return f"changed while the run was on: {path}"
+        return f"sha256:{digest}"
+
+    def problem(self, path: str, recorded: str | None) -> str:
+        """Why an output has to be made again; empty if it is as it was written.
+
+        Parameters
+        ----------
+        path
+            The output.
+        recorded
+            Its digest when it was written; None if there is no record.
+        """
+        if not Path(path).exists():
+            return "is missing"
+        if recorded is None:
+            return "has no record of the run that wrote it"
+        try:
+            same = recorded == f"sha256:{self.digests.sha256(path)}"
+        except OSError:
+            same = False
+        return "" if same else "is not as it was written"
+
+
+def apply(contents: Contents, report: Callable[[str], None]) -> None:
+    """Make the Snakemake of this process compare contents.
+
+    Parameters
+    ----------
+    contents
+        The content of the files of the run.
+    report
+        Called with a message for the first files that are made again.
+
+    Raises
+    ------
+    WorkflowError
+        If this release of Snakemake does not have what is replaced.
+    """
+    replaced = ("_input", "_input_changed", "has_metadata", "metadata")
+    stores = (FilePersistence, DbPersistence)
+    if not all(hasattr(PersistenceBase, name) for name in replaced) or not all(
+        "_write_record" in vars(store) for store in stores
+    ):
+        raise WorkflowError("this release of Snakemake keeps its records otherwise: install 9.27")
+
+    has_metadata = PersistenceBase.has_metadata
+
+    def inputs(self: Any, job: Any) -> list[str]:
+        return sorted(contents.of_input(str(file)) for file in job.input)
+
+    def input_changed(self: Any, job: Any, file: Any) -> bool:
+        path = str(file)
+        if job.rule.name == "import_fold":
+            return path in contents.imports
+        if snakemake.io.is_flagged(file, "temp") and not Path(path).exists():
+            return False  # it was removed after its last use
+        record = self.metadata(file)
+        recorded = record and (record.input_checksums or {}).get(path)
+        if problem := contents.problem(path, recorded):
+            if path not in contents.made_again and len(contents.made_again) < MAX_MESSAGES:
+                report(f"{path} {problem}: it is made again")
+            contents.made_again[path] = problem
+            return True
+        return bool(record.input != self._input(job))
+
+    PersistenceBase._input = inputs  # type: ignore[method-assign]
+    PersistenceBase._input_changed = input_changed  # type: ignore[method-assign]
+    # Without a record nothing is known of an output, and Snakemake would keep it.
+    PersistenceBase.has_metadata = lambda self, job: (  # type: ignore[method-assign]
+        self.dag.workflow.execution_settings.keep_metadata or has_metadata(self, job)
+    )
+    DAG.bfs = _along_triggers(DAG.bfs)  # type: ignore[method-assign]
+    for store in stores:
+        store._write_record = _with_digest(store._write_record, contents.digests)  # type: ignore[method-assign]
+    snakemake.io._IOFile.checksum = _with_digests(snakemake.io._IOFile.checksum, contents.digests)
+
+
+def _along_triggers(bfs: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that visits the jobs that depend on a job, without those that it does not trigger.
+
+    Snakemake looks at no job downstream of one that has to run, since it would run as well. It does not if all files
+    between the two are ``ancient``, and its own changes would go unnoticed.
+    """
+
+    @wraps(bfs)
+    def along_triggers(self: Any, direction: Any, *jobs: Any, stop: Any = lambda job: False) -> Any:
+        if direction is self.depending:
+            direction = _Triggered(direction)
+        return bfs(self, direction, *jobs, stop=stop)
+
+    return along_triggers
+
+
+class _Triggered:
+    """The jobs that run if a job runs, and the files between them, by job."""
+
+    def __init__(self, depending: Mapping[Any, Mapping[Any, Any]]):
+        self.depending = depending
+
+    def __getitem__(self, job: Any) -> dict[Any, Any]:
+        return {
+            dependent: files
+            for dependent, files in self.depending[job].items()
+            if not all(file.is_ancient and Path(file).exists() for file in files)
+        }
+
+
+def _with_digest(write_record: Callable[..., None], digests: FileDigests) -> Callable[..., None]:
+    """The method that writes the record of an output, which adds the digest of the output."""
+
+    @wraps(write_record)
+    def write(self: Any, key: str, record: Any) -> None:
+        if Path(key).is_file():
+            digest = f"sha256:{digests.sha256(key)}"
+            record.input_checksums = {**(record.input_checksums or {}), key: digest}
+        write_record(self, key, record)
+
+    return write
+
+
+def _with_digests(checksum: Callable[..., Any], digests: FileDigests) -> Callable[..., Any]:
+    """The method that returns the checksum of a file, which hashes an unchanged file once."""
+
+    @wraps(checksum)
+    async def cached(
+        self: Any, threshold: int | None = None, force: bool = False, algorithm: Any = None
+    ) -> str | None:
+        eligible = threshold is not None and await self.is_checksum_eligible(threshold)
+        if self.is_storage or algorithm is not None or not eligible:
+            return await checksum(self, threshold, force, algorithm)
+        return f"sha256:{digests.sha256(str(self))}"
+
+    return cached

@@ -1,0 +1,174 @@
+"""One call of Snakemake: its setup when the Snakefile is read, its beginning and its end."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+from lesionflow.base import layout
+from lesionflow.base.atomic_write import write_atomically
+from lesionflow.base.digests import code_digests
+from lesionflow.base.errors import CohortError, LesionflowError
+from lesionflow.base.file_digests import FileDigests
+from lesionflow.networks.imported_fold import FOLD_JSON
+from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.results.columns import model_summary
+from lesionflow.workflow import failed_run, rerun_by_content, run_record, snakemake_patches
+from lesionflow.workflow.run_setup import make_plan, read_plan, settings_and_cards
+
+PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
+REPORT_S = 5  # seconds between two messages on the files that are hashed
+CHECK = "check_model"  # the target that needs no cohort
+
+
+class Run:
+    """The settings and the plan of a run, for the rules.
+
+    Parameters
+    ----------
+    workflow
+        Snakemake's object of this name.
+    config
+        The config that Snakemake has read.
+    repository
+        Folder of the workflow.
+
+    Attributes
+    ----------
+    settings, cards, mask_card
+        See ``run_setup.settings_and_cards``.
+    code : dict
+        Digest of the code of each step.
+    plan
+        The plan of the run: made by the process that the user starts, read by the processes of cluster jobs.
+    models : dict
+        What the tables need of each card, by name.
+
+    Raises
+    ------
+    WorkflowError
+        If the run cannot begin; the message says why.
+    """
+
+    def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
+        self.workflow, self.repository = workflow, repository
+        self.code = code_digests(repository / "scripts", layout.CODE_DIGESTS)
+        snakemake_patches.apply()
+        try:
+            if workflow.is_main_process:
+                self._set_up(config, repository)
+            else:
+                path = Path(config.pop(PLAN_KEY, ""))
+                self._read_settings(config, repository)
+                self.plan = read_plan(path)
+        except LesionflowError as error:
+            raise WorkflowError(str(error)) from error
+        self.models = {
+            name: {
+                **model_summary(card),
+                "imports": [fold.digest for fold in self.plan.imports[name]],
+            }
+            for name, card in self.cards.items()
+        }
+
+    def _read_settings(self, config: dict[str, Any], repository: Path) -> None:
+        self.settings, self.cards, self.mask_card = settings_and_cards(config, repository)
+
+    def _set_up(self, config: dict[str, Any], repository: Path) -> None:
+        self._read_settings(config, repository)
+        if killed := run_record.interrupted():
+            logger.warning(killed)
+        self.digests = FileDigests(layout.FILE_DIGESTS, "work/", _Progress())
+        code = self.code["import_fold"]
+        self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
+        if self.plan.error and CHECK not in sys.argv:
+            raise CohortError(self.plan.error)
+        self.show_notes()
+        self.workflow.config_settings.config_args += [f"{PLAN_KEY}='{self.plan.path}'"]
+        models_dir = self.settings["models_dir"]
+        imports = {
+            f"{models_dir}/{layout.IMPORTED_FOLD}/{FOLD_JSON}".format(
+                model=name, fold=number, digest=fold.digest
+            )
+            for name, folds in self.plan.imports.items()
+            for number, fold in enumerate(folds, 1)
+            if fold.weights
+        }
+        contents = rerun_by_content.Contents(
+            self.digests, self.plan.states, str(models_dir), imports
+        )
+        rerun_by_content.apply(contents, logger.warning)
+
+    def show_notes(self) -> None:
+        """Name what looks like a scan in the cohort and is not listed."""
+        for note in self.plan.notes:
+            logger.warning(f"cohort: {note}")
+
+    def scans(self) -> list[dict[str, Any]]:
+        """The records of the plan.
+
+        Raises
+        ------
+        WorkflowError
+            If the cohort could not be listed.
+        """
+        if self.plan.error:
+            raise WorkflowError(self.plan.error)
+        return self.plan.records
+
+    def begin(self) -> None:
+        """Begin the run, before its first job: Snakemake has locked the working directory.
+
+        Raises
+        ------
+        WorkflowError
+            If the config asks for a GPU and the jobs run on this machine, which has none.
+        """
+        if self.settings["device"] == "gpu" and self.workflow.local_exec and not nvidia_device():
+            raise WorkflowError(
+                "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
+            )
+        self.digests.report = lambda path, size: None
+        with write_atomically(self.plan.path) as partial:
+            partial.write_text(self.plan.text, encoding="utf-8")
+        if self._has_cohort():
+            run_record.begin(self.plan.path)
+
+    def end(self, succeeded: bool) -> None:
+        """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
+        if self._has_cohort():
+            if not succeeded:
+                self._write_tables()
+            run_record.finish(succeeded, self.settings, self.cards, self.repository)
+        self.show_notes()
+
+    def _write_tables(self) -> None:
+        unfinished = failed_run.unfinished_steps(self.workflow.dag)
+        targets = self.workflow.dag_settings.targets
+        for line in failed_run.write_tables(
+            targets, self.plan.records, self.models, self.cards, unfinished
+        ):
+            logger.error(line)
+
+    def _has_cohort(self) -> bool:
+        """Whether this run processes a cohort, and does not only check a model."""
+        return set(self.workflow.dag_settings.targets) != {CHECK} and not self.plan.error
+
+
+class _Progress:
+    """Say from time to time how many files have been hashed."""
+
+    def __init__(self) -> None:
+        self.files, self.size, self.last = 0, 0, time.monotonic()
+
+    def __call__(self, path: Path, size: int) -> None:
+        self.files, self.size = self.files + 1, self.size + size
+        if time.monotonic() - self.last > REPORT_S:
+            self.last = time.monotonic()
+            logger.info(
+                f"{self.files} files ({self.size / 1e9:.1f} GB) with another date or path were read to compare "
+                f"their content; now {path}"
+            )

@@ -1,0 +1,345 @@
+"""A scan, a mask or a network counts as changed when its content has changed, and only then; a run reads its own plan."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from support.cohorts import add_scan, blobs, save_network, write_card
+from support.paths import REPOSITORY
+from support.runs import jobs, snakemake
+
+pytestmark = pytest.mark.slow
+SWI = "bids/sub-02/anat/sub-02_swi.nii.gz"
+MASK = "bids/sub-01/ses-1/anat/sub-01_ses-1_desc-brain_mask.nii.gz"
+TABLES = ("results/cohort.csv", "results/lesions.csv")
+
+
+def planned(run, *args, **config):
+    """The jobs of a dry run, by rule."""
+    status, text = run("--dry-run", *args, **config)
+    assert status == 0, text
+    return jobs(text)
+
+
+def tables(directory):
+    return [(directory / name).read_bytes() for name in TABLES]
+
+
+def replace_keeping_state(path, content, mtime_ns=None):
+    """Write other content into a file whose date is kept, or set."""
+    state = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, mtime_ns or state.st_mtime_ns))
+
+
+def test_a_copied_or_touched_cohort_runs_no_job(again):
+    directory, run = again
+    for path in (directory / "bids").rglob("*.nii.gz"):
+        os.utime(path)
+    assert planned(run) == {}
+    shutil.copytree(directory / "bids", directory / "elsewhere")
+    shutil.rmtree(directory / "bids")
+    assert planned(run, cohort="elsewhere") == {}
+
+
+def test_a_first_plan_hashes_no_scan(tmp_path, tiny, models_dir, finished):
+    shutil.copytree(finished / "bids", tmp_path / "bids")
+    status, text = snakemake(tmp_path, "--dry-run", models=tiny, models_dir=models_dir)
+    assert status == 0, text
+    hashed = (tmp_path / "work/digests.jsonl").read_text()
+    assert "bids" not in hashed
+    assert "fold.json" in hashed
+
+
+def test_a_mask_put_back_with_an_older_date_is_computed_again(again):
+    directory, run = again
+    image = nib.load(directory / MASK)
+    data = np.asanyarray(image.dataobj).copy()
+    data[:16] = 0
+    nib.Nifti1Image(data, image.affine).to_filename(directory / "other.nii.gz")
+    replace_keeping_state(directory / MASK, (directory / "other.nii.gz").read_bytes(), 10**18)
+    found = planned(run)
+    assert found["mask"] == 1 and found["count"] == 1 and found["aggregate"] == 1
+    assert "resample" in found  # its image is temporary
+
+
+def test_a_scan_edited_with_size_and_date_kept_is_computed_again(again):
+    directory, run = again
+    path = directory / SWI
+    plain = path.with_suffix("")
+    plain.write_bytes(gzip.decompress(path.read_bytes()))
+    path.unlink()
+    status, text = run()
+    assert status == 0, text
+    before = tables(directory)
+    content = bytearray(plain.read_bytes())
+    voxels = np.frombuffer(content, "<f4", offset=352)
+    voxels.reshape((30, 32, 14), order="F")[9:12, 9:12, 5] = 400
+    replace_keeping_state(plain, content)
+    status, text = run()
+    assert status == 0, text
+    assert jobs(text)["resample"] == 1
+    assert tables(directory) != before
+    assert planned(run) == {}
+
+
+def test_another_clone_and_a_moved_models_folder_run_no_job(again, tmp_path, models_dir, tiny):
+    _, run = again
+    for name in ("rules", "scripts", "config", "profiles", "envs", "resources"):
+        shutil.copytree(REPOSITORY / name, tmp_path / "clone" / name)
+    shutil.copy(REPOSITORY / "Snakefile", tmp_path / "clone")
+    shutil.copytree(models_dir, tmp_path / "moved")
+    shutil.copytree(tiny.parent, tmp_path / "cards")
+    moved = {"models_dir": tmp_path / "moved", "models": tmp_path / "cards/tiny.yaml"}
+    assert planned(run, repository=tmp_path / "clone", **moved) == {}
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """Two networks under one card name and version; the second file is the older one."""
+    cards = []
+    for name, factor in (("one", 1.0), ("two", 0.4)):
+        for fold in (1, 2, 3):
+            save_network(tmp_path / name / f"weights/fold-{fold}", factor)
+        cards.append(write_card(tmp_path / name))
+    for path in cards[1].parent.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    return cards
+
+
+def cohort_of(directory):
+    add_scan(directory / "bids", "sub-01", blobs([(8, 9, 5), (20, 22, 9)], seed=1))
+    return directory
+
+
+def lesions(directory):
+    return len((directory / "results/lesions.csv").read_text().splitlines()) - 1
+
+
+def test_two_networks_of_one_name_get_their_own_results(tmp_path, networks):
+    found, hashes = [], []
+    for name, card in zip("ab", networks, strict=True):
+        directory = cohort_of(tmp_path / name)
+        status, text = snakemake(directory, models=card, models_dir=tmp_path / "models")
+        assert status == 0, text
+        found.append(lesions(directory))
+        status, text = snakemake(
+            directory, "check_model", models=card, models_dir=tmp_path / "models"
+        )
+        assert status == 0, text
+        hashes.append([line for line in text.splitlines() if "sha256" in line])
+    assert found == [2, 0]
+    assert hashes[0] != hashes[1]
+    assert len(hashes[0]) == len(hashes[1]) == 3
+
+
+def start(directory, *args, **config):
+    """Start a run as a user would, and return its process."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"]
+    command += ["--workflow-profile", REPOSITORY / "profiles/default", "--cores", "2"]
+    pairs = [f"{key}={value}" for key, value in config.items()]
+    return subprocess.Popen(
+        [*command, "--directory", directory, *args, "--config", *pairs],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=directory,
+    )
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_two_runs_import_into_one_folder_at_the_same_time(tmp_path, networks, same):
+    cards = [networks[0], networks[0] if same else networks[1]]
+    directories = [cohort_of(tmp_path / name) for name in "ab"]
+    config = [{"models": card, "models_dir": tmp_path / "models"} for card in cards]
+    runs = [start(d, **c) for d, c in zip(directories, config, strict=True)]
+    texts = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], texts
+    assert [lesions(d) for d in directories] == [2, 2 if same else 0]
+    folders = list((tmp_path / "models/tiny").iterdir())
+    assert len(folders) == (3 if same else 6)
+    for directory, settings in zip(directories, config, strict=True):
+        status, text = snakemake(directory, **settings)
+        assert status == 0, text
+        assert "Nothing to be done" in text
+
+
+def fold_files(models):
+    """The files of imported folds, by name."""
+    files = [path for path in sorted(models.rglob("*")) if path.is_file()]
+    return {path.relative_to(models).as_posix(): path for path in files}
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    replace_keeping_state(path, content)
+
+
+def test_a_flipped_bit_in_an_imported_fold_changes_no_number(tmp_path, networks):
+    models, directory = tmp_path / "models", cohort_of(tmp_path / "a")
+    config = {"models": networks[0], "models_dir": models}
+    status, text = snakemake(directory, **config)
+    assert status == 0, text
+    expected = tables(directory)
+    originals = {name: path.read_bytes() for name, path in fold_files(models).items()}
+    assert any(name.endswith(".blob") for name in originals)
+    assert any(name.endswith("openvino.bin") for name in originals)
+    for path in fold_files(models).values():
+        flip_a_bit(path)
+    for path in (directory / "results").rglob("*_probseg.*"):
+        path.unlink()
+    status, text = snakemake(directory, **config)
+    assert status == 0, text
+    assert tables(directory) == expected
+
+
+def test_damage_that_planning_cannot_see_is_noticed_when_the_fold_is_loaded(tmp_path, networks):
+    """A bit that the disk has lost: neither size nor times of the file change."""
+    models, directory = tmp_path / "models", cohort_of(tmp_path / "a")
+    config = {"models": networks[0], "models_dir": models}
+    status, text = snakemake(directory, **config)
+    assert status == 0, text
+    expected = tables(directory)
+    assert snakemake(directory, "--dry-run", **config)[0] == 0  # stores the digests of the folds
+    for name, path in fold_files(models).items():
+        if name.endswith(("openvino.bin", "openvino.xml")):
+            flip_a_bit(path)
+            restate(directory / "work/digests.jsonl", path)
+    for path in (directory / "results").rglob("*_probseg.*"):
+        path.unlink()
+    status, text = snakemake(directory, **config)
+    assert status == 1
+    assert "is damaged (openvino" in text and "run the same command again" in text
+    status, text = snakemake(directory, **config)
+    assert status == 0, text
+    assert tables(directory) == expected
+
+
+def test_a_fold_that_is_imported_again_hides_no_other_change(again, tmp_path, models_dir):
+    _, run = again
+    shutil.copytree(models_dir, tmp_path / "models")
+    for path in (tmp_path / "models").rglob("openvino.xml"):
+        path.write_bytes(b"damaged")
+    found = planned(run, models_dir=tmp_path / "models", threshold=0.9)
+    assert found["import_fold"] == found["threshold"] == 3
+    assert "predict_fold" not in found
+
+
+def restate(store, path):
+    """Let the stored digest of a file stand for its present state."""
+    stat = path.stat()
+    state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    entries = [json.loads(line) for line in store.read_text().splitlines()]
+    for entry in entries:
+        if entry["path"] == str(path):
+            entry["state"] = state
+    store.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+
+def test_calls_beside_a_run_change_nothing_that_it_reads(tmp_path, tiny, models_dir):
+    directory = tmp_path / "a"
+    for number in range(1, 5):
+        add_scan(directory / "bids", f"sub-0{number}", blobs([(8, 9, 5)], seed=number))
+    config = {"models": tiny, "models_dir": models_dir}
+    run = start(directory, **config)
+    other = tmp_path / "other"
+    add_scan(other, "sub-77", blobs([]))
+    deadline = time.monotonic() + 60
+    while not list(directory.glob("work/running/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    before = {path: path.read_bytes() for path in (directory / "work/plans").iterdir()}
+    status, text = snakemake(directory, "--dry-run", exclude="sub-02", **config)
+    assert status == 0, text
+    status, text = snakemake(directory, "--dry-run", cohort=other, **config)
+    assert status == 0, text
+    refused, text = snakemake(directory, exclude="sub-03", **config)
+    still_running = run.poll() is None
+    after = {path: path.read_bytes() for path in before if path.exists()}
+    output, _ = run.communicate()
+    assert run.returncode == 0, output
+    assert after == before or not still_running
+    if still_running:
+        assert refused != 0
+        assert "lock" in text.lower()
+    rows = (directory / "results/cohort.csv").read_text().splitlines()[1:]
+    statuses = [row.split(",")[4] for row in rows]
+    assert statuses == (["ok"] * 4 if still_running else statuses)
+
+
+def test_a_dry_run_in_a_new_folder_writes_caches_only(tmp_path, tiny, models_dir):
+    add_scan(tmp_path / "bids", "sub-01", blobs([]))
+    status, text = snakemake(tmp_path, "--dry-run", models=tiny, models_dir=models_dir)
+    assert status == 0, text
+    files = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    written = {name for name in files if not name.startswith((".snakemake/", "bids/"))}
+    assert written <= {"work/headers.json", "work/code.json", "work/digests.jsonl"}
+
+
+def test_outputs_are_made_again_unless_they_are_as_they_were_written(again):
+    directory, run = again
+    expected = tables(directory)
+    anat = directory / "results/tiny/sub-02/anat"
+    damages = {
+        "sub-02_lesions.tsv": lambda path: path.write_bytes(path.read_bytes()[:20]),
+        "sub-02_volumes.tsv": lambda path: path.write_bytes(b""),
+        "sub-02_space-orig_probseg.nii.gz": lambda path: path.unlink(),
+        "sub-02_space-model_dseg.json": lambda path: path.write_text("{"),
+        "sub-02_qc.png": flip_a_bit,
+    }
+    for name, damage in damages.items():
+        damage(anat / name)
+        found = planned(run)
+        assert found.get("draw" if name.endswith("png") else "restore", 0) == 1, (name, found)
+    for name in ("cohort.csv", "lesions.json", "report.html"):
+        (directory / "results" / name).unlink()
+    (directory / "results/tiny/dseg.tsv").write_bytes(b"index")
+    status, text = run()
+    assert status == 0, text
+    assert "is missing: it is made again" in text or "not as it was written" in text
+    assert tables(directory) == expected
+    assert planned(run) == {}
+
+
+def test_results_without_a_record_are_computed_again(again):
+    directory, run = again
+    expected = tables(directory)
+    shutil.rmtree(directory / ".snakemake")
+    assert planned(run)["predict_fold"] == 9
+    status, text = run(threshold=0.9)
+    assert status == 0, text
+    status, text = run()
+    assert status == 0, text
+    assert tables(directory) == expected
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_scan_that_changed_while_a_run_was_on_is_computed_again(
+    tmp_path, tiny, models_dir, times
+):
+    """The second time it is put back: the jobs of the run may have read either content."""
+    directory = tmp_path / "a"
+    path = add_scan(directory / "bids", "sub-01", blobs([(8, 9, 5)], seed=1))
+    contents = [path.read_bytes()]
+    contents.append(add_scan(tmp_path / "x", "sub-01", blobs([], seed=1)).read_bytes())
+    config = {"models": tiny, "models_dir": models_dir}
+    run = start(directory, **config)
+    deadline = time.monotonic() + 60
+    while not list(directory.rglob("*_desc-source_swi.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for number in range(1, times + 1):
+        path.write_bytes(contents[number % 2])
+    output, _ = run.communicate()
+    status, text = snakemake(directory, **config)
+    assert status == 0, text
+    assert lesions(directory) == (0 if times == 1 else 1)
+    status, text = snakemake(directory, "--dry-run", **config)
+    assert jobs(text) == {}
