@@ -62,5 +62,6 @@ rule report:
     params:
         code=code_digest("report"),
         models=[model_description(model) for model in CARDS],
+        run=lambda wildcards, input: RUN.description,
     script:
         "../scripts/report.py"

@@ -13,7 +13,7 @@ def main(snakemake):
     with logged(snakemake):
         figures = map(Path, files.get("pictures", []))
         cohort = read_as_text(files.cohort)
-        write_cohort_page(Path(snakemake.output.page), cohort, figures, params.models)
+        write_cohort_page(Path(snakemake.output.page), cohort, figures, params.run)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,20 @@ COHORT = pd.DataFrame(
     }
 )
 MODEL = {"name": "m", "version": "v1", "description": "A network."}
+MODEL["postprocess"] = {"threshold": 0.25, "min_volume_mm3": None}
+RUN = {
+    "command": ["snakemake", "--config", "cohort=my scans"],
+    "settings": {"threshold": 0.25, "affine": "strict", "include": []},
+    "models": {"m": MODEL},
+    "packages": {"numpy": "2.4.1", "openvino": None},
+    "lesionflow_version": "0.1.0",
+    "commit": "abc123",
+    "modified": True,
+}
 
 
 def test_scans_with_their_status_counts_and_figures():
-    page = cohort_page(COHORT, {"sub-1": ["m/sub-1_qc.png"]}, [MODEL])
+    page = cohort_page(COHORT, {"sub-1": ["m/sub-1_qc.png"]}, RUN)
     assert "<b>1</b> ok" in page and "<b>1</b> failed:crop" in page
     assert (
         '<a href="#sub-1">sub-1</a>' in page and '<img loading="lazy" src="m/sub-1_qc.png"' in page
@@ -34,6 +44,16 @@ def test_scans_with_their_status_counts_and_figures():
     assert '<td class="num">3</td>' in page
     assert "&lt;broken&gt; &amp; cut" in page and "<broken>" not in page
     assert "mean_volume" not in page and ">device<" not in page
+
+
+def test_the_page_says_how_its_numbers_were_computed():
+    page = cohort_page(COHORT.assign(weights_sha256=["ff00", ""]), {}, RUN)
+    assert "snakemake --config &#39;cohort=my scans&#39;" in page
+    assert "0.1.0, commit abc123, with files that differ from it" in page
+    assert "numpy 2.4.1" in page and "openvino" not in page
+    for row in ('<th>threshold</th><td class="why">0.25</td>', "<th>affine</th>", ">ff00<"):
+        assert row in page
+    assert "min_volume_mm3" not in page and "<th>include</th>" not in page
 
 
 def test_figures_are_grouped_by_scan_relative_to_the_page(tmp_path):

@@ -39,10 +39,12 @@ def dead_pid():
 def test_a_record_has_the_command_the_settings_the_cards_and_the_versions(directory):
     run_record.begin(PLAN)
     card = {"version": "2", "postprocess": {"threshold": 0.4}, "output": {"labels": {1: "cmb"}}}
-    run_record.finish(True, {"threshold": 0.4, "models_dir": "m"}, {"cmb": card}, REPOSITORY)
+    settings = {"threshold": 0.4, "models_dir": "m"}
+    command = ["snakemake", "--cores", "2"]
+    run_record.finish(True, run_record.describe(command, settings, {"cmb": card}, REPOSITORY))
     record = json.loads((directory / "results/run.json").read_text())
     assert record["succeeded"] is True
-    assert record["command"] == sys.argv
+    assert record["command"] == command
     assert record["started"] <= record["ended"]
     assert record["settings"] == {"threshold": 0.4, "models_dir": "m"}
     assert record["models"]["cmb"]["postprocess"] == {"threshold": 0.4}
@@ -58,7 +60,7 @@ def git(directory, *words):
 
 
 def recorded(directory, repository):
-    run_record.finish(True, {}, {}, repository)
+    run_record.finish(True, run_record.describe([], {}, {}, repository))
     record = json.loads((directory / "results/run.json").read_text())
     return record["commit"], record["modified"]
 
@@ -95,8 +97,34 @@ def test_a_killed_run_is_told(directory):
     table.unlink()
     edit(host="another")  # of which nothing is known
     assert run_record.interrupted() == ""
+    assert not run_record.all_dead()
     running().write_text("{")
     assert "was killed" in run_record.interrupted()
+    assert run_record.all_dead()
+
+
+def test_a_process_that_has_the_number_of_a_dead_one_is_another(directory):
+    run_record.begin(PLAN)
+    assert not run_record.all_dead()
+    edit(created=1.0)
+    assert run_record.all_dead()
+    assert "was killed" in run_record.interrupted()
+
+
+def test_jobs_of_a_killed_run_may_wait_in_a_queue(directory):
+    run_record.begin(PLAN, local=False)
+    edit(pid=dead_pid())
+    assert not run_record.all_dead()
+    assert "queue of the scheduler" in run_record.interrupted()
+
+
+def test_the_record_of_a_killed_run_goes_when_a_later_one_has_ended(directory):
+    run_record.begin(PLAN)
+    edit(pid=dead_pid())
+    running().rename(running().with_name("another.json"))
+    run_record.begin(PLAN)
+    run_record.finish(True, {})
+    assert not list(layout.path(layout.RUNNING, process="any").parent.iterdir())
 
 
 def test_a_run_removes_its_plan_and_leaves_that_of_another_run(directory):
@@ -107,6 +135,6 @@ def test_a_run_removes_its_plan_and_leaves_that_of_another_run(directory):
     run_record.begin(PLAN)
     another = layout.path(layout.RUNNING, process="another-1")
     another.write_text(json.dumps({"pid": 1, "host": "another", "plan": str(others[0])}))
-    run_record.finish(True, {}, {}, REPOSITORY)
+    run_record.finish(True, {})
     assert [path.exists() for path in (PLAN, *others)] == [False, True, False]
     assert another.exists()

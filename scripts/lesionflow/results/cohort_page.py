@@ -1,6 +1,8 @@
 """The page of the cohort: status, counts and volumes of each scan, and its figures."""
 
+import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +31,10 @@ def figures_by_scan(figures: Iterable[Path], folder: Path) -> dict[str, list[str
 
 
 def write_cohort_page(
-    page: Path, cohort: pd.DataFrame, figures: Iterable[Path], models: list[dict[str, Any]]
+    page: Path, cohort: pd.DataFrame, figures: Iterable[Path], run: Mapping[str, Any]
 ) -> None:
     """Write the page of the cohort; parameters as for ``cohort_page``, and the paths of the figures."""
-    html = cohort_page(cohort, figures_by_scan(figures, page.parent), models)
+    html = cohort_page(cohort, figures_by_scan(figures, page.parent), run)
     with write_atomically(page) as partial:
         partial.write_text(html, "utf-8")
 
@@ -40,7 +42,7 @@ def write_cohort_page(
 def cohort_page(
     cohort: pd.DataFrame,
     figures: Mapping[str, list[str]],
-    models: list[dict[str, Any]],
+    run: Mapping[str, Any],
 ) -> str:
     """HTML page of the cohort.
 
@@ -50,8 +52,9 @@ def cohort_page(
         cohort.csv, every cell as text.
     figures
         Of ``figures_by_scan``.
-    models
-        ``name``, ``version`` and ``description`` of each model.
+    run
+        What the run is: its ``command``, ``settings``, ``models`` (cards by name), ``packages`` (versions by name),
+        ``lesionflow_version``, ``commit`` and ``modified``; as in run.json.
     """
     columns = [
         name
@@ -66,5 +69,27 @@ def cohort_page(
         columns=columns,
         numbers=[name for name in columns if name not in (*SCAN_COLUMNS, "flags")],
         counts=cohort.status.value_counts().to_dict(),
-        models=models,
+        models=list(run["models"].values()),
+        postprocess={name: _in_words(card["postprocess"]) for name, card in run["models"].items()},
+        weights=_weights(cohort, list(run["models"])),
+        run={**run, "command": shlex.join(run["command"]), "settings": _in_words(run["settings"])},
     )
+
+
+def _in_words(section: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a section as text; what is not set is left out."""
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in section.items()
+        if value not in (None, "", [], {})
+    }
+
+
+def _weights(cohort: pd.DataFrame, models: list[str]) -> dict[str, str]:
+    """SHA-256 of the weights of each model, from the rows of the cohort."""
+    weights = {}
+    for model in models:
+        column = f"{model}_weights_sha256" if len(models) > 1 else "weights_sha256"
+        values = set(cohort[column]) if column in cohort else set()
+        weights[model] = ", ".join(sorted(values - {""}))
+    return weights

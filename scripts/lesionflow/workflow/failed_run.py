@@ -13,7 +13,7 @@ def write_tables(
     targets: Iterable[str],
     plan: list[Record],
     models: Mapping[str, Mapping[str, Any]],
-    cards: Mapping[str, Mapping[str, Any]],
+    description: Mapping[str, Any],
     unfinished: Unfinished,
 ) -> list[str]:
     """Write the tables and the page of a failed run: those of the evaluation if it was the only target.
@@ -28,8 +28,8 @@ def write_tables(
         The plan of the run.
     models
         Summary of each model by name (``columns.model_summary``).
-    cards
-        The cards of the models.
+    description
+        What the run is (``run_record.describe``).
     unfinished
         From ``unfinished_steps``.
 
@@ -43,6 +43,7 @@ def write_tables(
     if names and all("evaluat" in name for name in names):
         from lesionflow.evaluation.evaluation_files import write_evaluation
 
+        cards = description["models"]
         table = write_evaluation(plan, models, cards, results, logs, unfinished)
         path = layout.path(layout.EVALUATION, results)
     else:
@@ -62,9 +63,7 @@ def write_tables(
             if states[record["scan"], model][0] == "ok"
         ]
         page = layout.path(layout.REPORT, results)
-        write_cohort_page(
-            page, read_as_text(path), figures, [dict(card) for card in cards.values()]
-        )
+        write_cohort_page(page, read_as_text(path), figures, description)
     failed = table[table.status.str.startswith("failed")]
     failures = failed.drop_duplicates(["scan", "status"])
     lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]

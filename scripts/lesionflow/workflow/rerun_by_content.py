@@ -19,12 +19,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import snakemake.api  # before dag: they import each other
 import snakemake.io
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
-from snakemake.workflow import DAG
 
 from lesionflow.base.file_digests import FileDigests, State, file_state
 
@@ -116,6 +117,10 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
 
     has_metadata = PersistenceBase.has_metadata
 
+    def has_record(self: Any, job: Any) -> bool:
+        settings = self.dag.workflow.execution_settings  # None if only the graph is printed
+        return settings is None or settings.keep_metadata or has_metadata(self, job)
+
     def inputs(self: Any, job: Any) -> list[str]:
         return sorted(contents.of_input(str(file)) for file in job.input)
 
@@ -128,7 +133,8 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
         record = self.metadata(file)
         recorded = record and (record.input_checksums or {}).get(path)
         if problem := contents.problem(path, recorded):
-            if path not in contents.made_again and len(contents.made_again) < MAX_MESSAGES:
+            is_new = record and path not in contents.made_again
+            if is_new and len(contents.made_again) < MAX_MESSAGES:
                 report(f"{path} {problem}: it is made again")
             contents.made_again[path] = problem
             return True
@@ -137,9 +143,7 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
     PersistenceBase._input = inputs  # type: ignore[method-assign]
     PersistenceBase._input_changed = input_changed  # type: ignore[method-assign]
     # Without a record nothing is known of an output, and Snakemake would keep it.
-    PersistenceBase.has_metadata = lambda self, job: (  # type: ignore[method-assign]
-        self.dag.workflow.execution_settings.keep_metadata or has_metadata(self, job)
-    )
+    PersistenceBase.has_metadata = has_record  # type: ignore[method-assign]
     DAG.bfs = _along_triggers(DAG.bfs)  # type: ignore[method-assign]
     for store in stores:
         store._write_record = _with_digest(store._write_record, contents.digests)  # type: ignore[method-assign]

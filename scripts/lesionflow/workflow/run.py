@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ from lesionflow.base.file_digests import FileDigests
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.columns import model_summary
-from lesionflow.workflow import failed_run, rerun_by_content, run_record, snakemake_patches
+from lesionflow.workflow import (
+    failed_run,
+    rerun_by_content,
+    run_record,
+    snakemake_patches,
+    working_directory_lock,
+)
 from lesionflow.workflow.run_setup import make_plan, read_plan, settings_and_cards
 
 PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
@@ -101,6 +108,7 @@ class Run:
             self.digests, self.plan.states, str(models_dir), imports
         )
         rerun_by_content.apply(contents, logger.warning)
+        working_directory_lock.apply(logger.warning)
 
     def show_notes(self) -> None:
         """Name what looks like a scan in the cohort and is not listed."""
@@ -119,6 +127,11 @@ class Run:
             raise WorkflowError(self.plan.error)
         return self.plan.records
 
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What the run is: see ``run_record.describe``."""
+        return run_record.describe(self.plan.command, self.settings, self.cards, self.repository)
+
     def begin(self) -> None:
         """Begin the run, before its first job: Snakemake has locked the working directory.
 
@@ -135,21 +148,21 @@ class Run:
         with write_atomically(self.plan.path) as partial:
             partial.write_text(self.plan.text, encoding="utf-8")
         if self._has_cohort():
-            run_record.begin(self.plan.path)
+            run_record.begin(self.plan.path, self.workflow.local_exec)
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
         if self._has_cohort():
             if not succeeded:
                 self._write_tables()
-            run_record.finish(succeeded, self.settings, self.cards, self.repository)
+            run_record.finish(succeeded, self.description)
         self.show_notes()
 
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag)
         targets = self.workflow.dag_settings.targets
         for line in failed_run.write_tables(
-            targets, self.plan.records, self.models, self.cards, unfinished
+            targets, self.plan.records, self.models, self.description, unfinished
         ):
             logger.error(line)
 

@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from lesionflow import __version__
 from lesionflow.base import json_sidecar, layout
@@ -26,30 +28,34 @@ PACKAGES = (
 )
 
 
-def begin(plan: Path) -> None:
+def begin(plan: Path, local: bool = True) -> None:
     """Record that a run has begun, in a file that ``finish`` removes.
 
     Parameters
     ----------
     plan
         The plan of the run, which ``finish`` removes too.
+    local
+        Whether its jobs run on this machine, and end with it.
     """
-    process = {"pid": os.getpid(), "host": socket.gethostname(), "started": _now()}
-    json_sidecar.write(_running(), {**process, "command": sys.argv, "plan": str(plan)})
+    process = psutil.Process()
+    run = {"pid": process.pid, "created": process.create_time(), "host": socket.gethostname()}
+    run |= {"local": local, "started": _now(), "command": sys.argv, "plan": str(plan)}
+    json_sidecar.write(_running(), run)
 
 
-def finish(
-    succeeded: bool,
+def describe(
+    command: Sequence[str],
     settings: Mapping[str, Any],
     cards: Mapping[str, Mapping[str, Any]],
     repository: Path,
-) -> None:
-    """Write the record of the run that ends.
+) -> dict[str, Any]:
+    """What a run is: its command, settings, cards and versions, as JSON has them.
 
     Parameters
     ----------
-    succeeded
-        Whether every job ended well.
+    command
+        The command that the user has given.
     settings
         The config with its defaults.
     cards
@@ -57,15 +63,8 @@ def finish(
     repository
         Folder of the workflow; its commit is recorded if it is a git repository.
     """
-    try:
-        started = json_sidecar.read(_running())["started"]
-    except (OSError, ValueError, KeyError):
-        started = None
     record = {
-        "succeeded": succeeded,
-        "started": started,
-        "ended": _now(),
-        "command": sys.argv,
+        "command": list(command),
         "lesionflow_version": __version__,
         **_commit(repository),
         "packages": {name: _version(name) for name in PACKAGES},
@@ -73,8 +72,29 @@ def finish(
         "models": {name: dict(card) for name, card in cards.items()},
     }
     # cards and settings may hold paths and integer keys, which JSON has as text
-    json_sidecar.write(layout.path(layout.RUN), json.loads(json.dumps(record, default=str)))
+    return json.loads(json.dumps(record, default=str))
+
+
+def finish(succeeded: bool, description: Mapping[str, Any]) -> None:
+    """Write the record of the run that ends.
+
+    Parameters
+    ----------
+    succeeded
+        Whether every job ended well.
+    description
+        Of ``describe``.
+    """
+    try:
+        started = json_sidecar.read(_running())["started"]
+    except (OSError, ValueError, KeyError):
+        started = None
+    record = {"succeeded": succeeded, "started": started, "ended": _now(), **description}
+    json_sidecar.write(layout.path(layout.RUN), record)
     _running().unlink(missing_ok=True)
+    for path, run in _runs().items():
+        if _is_dead(run):
+            path.unlink(missing_ok=True)
     plans_in_use = {run.get("plan") for run in _runs().values()}
     for plan in layout.path(layout.PLAN, digest="any").parent.glob("*.json"):
         if str(plan) not in plans_in_use:
@@ -86,16 +106,35 @@ def interrupted() -> str:
     cohort = layout.path(layout.COHORT)
     written = cohort.stat().st_mtime_ns if cohort.is_file() else 0
     for path, run in _runs().items():
-        on_this_host = run.get("host", "") in ("", socket.gethostname())
-        is_over = on_this_host and not Path(f"/proc/{run.get('pid', 0)}").exists()
-        if (
-            is_over and path.stat().st_mtime_ns > written
-        ):  # else it was killed after it had written its tables
-            return (
+        # a run may be killed after it has written its tables
+        if _is_dead(run) and path.stat().st_mtime_ns > written:
+            note = (
                 f"the run that started at {run.get('started', 'an unknown time')} was killed: until this one ends, "
                 "tables and report are those of an earlier run"
             )
+            if not run.get("local", True):
+                note += "; jobs of it may still wait in the queue of the scheduler: cancel them, and add --unlock once"
+            return note
     return ""
+
+
+def all_dead() -> bool:
+    """Whether every run that has not ended was killed on this machine, and left no jobs in a queue."""
+    return all(_is_dead(run) and run.get("local", True) for run in _runs().values())
+
+
+def _is_dead(run: Mapping[str, Any]) -> bool:
+    """Whether the process of a run is known to have ended; a damaged record is that of a run that was killed."""
+    if not run:
+        return True
+    if run.get("host") != socket.gethostname():
+        return False
+    try:
+        return psutil.Process(run["pid"]).create_time() != run["created"]
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        return True
+    except psutil.AccessDenied:
+        return False
 
 
 def _running() -> Path:

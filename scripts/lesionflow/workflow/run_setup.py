@@ -6,6 +6,7 @@ there, under a name of its own, for the processes of cluster jobs and for the ta
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -80,6 +81,8 @@ class Plan:
         The planned import of each fold, by the name of its card.
     error
         Why the cohort cannot be listed; empty if it can.
+    command
+        The command that the user has given.
     notes
         For the user (``plan.plan_run``).
     states
@@ -89,6 +92,7 @@ class Plan:
     records: list[Record]
     imports: dict[str, list[PlannedImport]]
     error: str = ""
+    command: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     states: dict[str, State | None] = field(default_factory=dict)
 
@@ -96,9 +100,8 @@ class Plan:
     def text(self) -> str:
         """The plan as the jobs read it: without notes and states."""
         imports = {name: [asdict(fold) for fold in folds] for name, folds in self.imports.items()}
-        return json.dumps(
-            {"records": self.records, "imports": imports, "error": self.error}, indent=0
-        )
+        content = {"records": self.records, "imports": imports}
+        return json.dumps(content | {"error": self.error, "command": self.command}, indent=0)
 
     @property
     def path(self) -> Path:
@@ -139,12 +142,12 @@ def make_plan(
     try:
         records, notes = plan_run(settings, cards, headers, brain)
     except CohortError as error:
-        return Plan([], imports, error=str(error))
+        return Plan([], imports, str(error), sys.argv)
     headers.save()
     for record in records:
         if finder := record["finder"]:
             finder["imports"] = [fold.digest for fold in imports[finder["name"]]]
-    return Plan(records, imports, notes=notes, states=headers.states)
+    return Plan(records, imports, "", sys.argv, notes, headers.states)
 
 
 def read_plan(path: Path) -> Plan:
@@ -165,4 +168,4 @@ def read_plan(path: Path) -> Plan:
         name: [PlannedImport(**fold) for fold in folds]
         for name, folds in content["imports"].items()
     }
-    return Plan(content["records"], imports, content["error"])
+    return Plan(content["records"], imports, content["error"], content["command"])
