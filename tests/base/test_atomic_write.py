@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lesionflow.base import atomic_write
+from lesionflow.base import atomic_write, leftovers
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.imaging.nifti import save
 from support import SCRIPTS
@@ -77,7 +77,8 @@ def test_files_of_running_writers_and_of_other_names_stay(tmp_path):
 
 def test_a_writer_on_another_host_counts_as_running_for_a_week(tmp_path, monkeypatch):
     """A process id says nothing about a process on another node of a cluster, or in another container."""
-    monkeypatch.setattr(atomic_write, "_host", lambda: "0" * 8)
+    for module in (atomic_write, leftovers):
+        monkeypatch.setattr(module, "host", lambda: "0" * 8)
     leftover = killed_writer(tmp_path / "a.txt")
     for days, names in ((6, [leftover.name, "a.txt"]), (8, ["a.txt"])):
         age(leftover, days)

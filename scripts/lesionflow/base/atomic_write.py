@@ -5,18 +5,16 @@ import hashlib
 import itertools
 import os
 import re
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
+
+from lesionflow.base.leftovers import host, is_leftover
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a write that fails for lack of space
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # of file systems without it
 MAX_NAME = 255  # bytes of a file name
 PREFIX_LENGTH = 40  # at most, of a temporary name
-LEFTOVER_S = 7 * 24 * 3600  # age at which a temporary file of another host is a leftover
 _count = itertools.count()  # tells the threads of this process apart
 
 
@@ -38,7 +36,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     name = _shortened(final.name)
     _remove_leftovers(final.parent, name)
-    partial = final.with_name(f".{_host()}-{os.getpid()}-{next(_count)}-{name}")
+    partial = final.with_name(f".{host()}-{os.getpid()}-{next(_count)}-{name}")
     try:
         yield partial
         _sync(partial)
@@ -58,37 +56,17 @@ def _shortened(name: str) -> str:
     return f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-{name[-30:]}"
 
 
-@cache
-def _host() -> str:
-    """Eight digits for the processes that share process ids: those of a host, or of a container."""
-    namespace = ""
-    with suppress(OSError):
-        namespace = str(Path("/proc/self/ns/pid").readlink())
-    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
-
-
 def _remove_leftovers(folder: Path, name: str) -> None:
-    """Remove the temporary files of ``name`` whose writers have ended: on this host by process id, else by age."""
+    """Remove the temporary files of ``name`` whose writers have ended."""
     pattern = re.compile(rf"\.([0-9a-f]{{8}})-(\d+)-\d+-{re.escape(name)}")
     with os.scandir(folder) as entries:  # Path.iterdir would make an object for each file
         found = [match for entry in entries if (match := pattern.fullmatch(entry.name))]
     for match in found:
-        path, host, pid = folder / match[0], match[1], int(match[2])
+        leftover = folder / match[0]
         # another writer may remove it as well, and it may be a folder, or belong to another user
         with suppress(OSError):
-            age_s = time.time() - path.lstat().st_mtime
-            if age_s > LEFTOVER_S or (host == _host() and not _runs(pid)):
-                path.unlink()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
+            if is_leftover(leftover, match[1], int(match[2])):
+                leftover.unlink()
 
 
 def _sync(path: Path) -> None:
