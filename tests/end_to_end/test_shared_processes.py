@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lesionflow.workflow.processes.sockets import MAX_FOLDERS
+from support.cohorts import add_scan, blobs
 from support.runs import snakemake
 
 STEPS = (
@@ -38,7 +40,7 @@ def test_predictions_of_a_run_share_one_process_and_both_backends_agree(
     assert status == 0, text
     pids = process_ids(tmp_path)
     assert len(pids) == 9
-    assert len(set(pids)) == 1
+    assert len(set(pids)) == 1, text
     deadline = time.monotonic() + 10
     while Path("/proc", pids[0]).exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -53,16 +55,35 @@ def test_predictions_of_a_run_share_one_process_and_both_backends_agree(
     pd.testing.assert_frame_equal(tensorflow, openvino, rtol=0, atol=1e-5)
 
 
+def open_folder(path):
+    """A folder that every user can open, where lesionflow wants one that only the user can open."""
+    path.mkdir()
+    path.chmod(0o777)
+
+
+def test_jobs_share_processes_although_the_folder_for_sockets_is_that_of_somebody_else(
+    tmp_path, tiny, models_dir, monkeypatch
+):
+    add_scan(tmp_path / "bids", "sub-1", blobs([(8, 9, 5)]))
+    with tempfile.TemporaryDirectory() as short_path:  # the length of socket paths is limited
+        monkeypatch.setenv("TMPDIR", short_path)
+        open_folder(Path(short_path, f"lesionflow-{os.getuid()}"))
+        status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
+    assert status == 0, text
+    assert "process of its own" not in text
+    assert len(set(process_ids(tmp_path))) == 1
+
+
 def test_without_a_private_folder_for_sockets_every_job_is_a_separate_process(
     finished, tmp_path, tiny, models_dir, monkeypatch
 ):
-    """The folder of the sockets is writable for others, so no process is shared; the tables are the same."""
+    """All folders for sockets are writable for others, so no process is shared; the tables are the same."""
     shutil.copytree(finished / "bids/sub-01", tmp_path / "bids/sub-01")
     with tempfile.TemporaryDirectory() as short_path:  # the length of socket paths is limited
         monkeypatch.setenv("TMPDIR", short_path)
-        folder = Path(short_path, f"lesionflow-{os.getuid()}")
-        folder.mkdir()
-        folder.chmod(0o777)
+        for number in range(MAX_FOLDERS):
+            ending = f"-{number}" if number else ""
+            open_folder(Path(short_path, f"lesionflow-{os.getuid()}{ending}"))
         status, text = snakemake(tmp_path, cohort="bids", models=tiny, models_dir=models_dir)
     assert status == 0, text
     assert text.count("this job runs in a process of its own") == 2 * (len(STEPS) + 3) + len(

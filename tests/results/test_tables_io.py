@@ -1,7 +1,9 @@
 """Tables as files."""
 
 import pandas as pd
+import pytest
 
+from lesionflow.base.errors import DamagedFileError
 from lesionflow.results.tables_io import read_as_text, read_lesions, read_table, write_table
 
 HEADER = (
@@ -60,3 +62,56 @@ def test_small_numbers_keep_four_digits(tmp_path):
     write_table(tmp_path / "t.csv", table)
     lines = (tmp_path / "t.csv").read_text().split()
     assert lines == ["x", "1884.6671", "0.0004274", "-1.235e-06", "0.0", '""']
+
+
+READERS = pytest.mark.parametrize("read", [read_as_text, read_lesions, read_table])
+ROW = "sub-1\tcmb\t1\t4\t6\t8\t12.5\t0.9\t\ttrue\t\n"
+
+
+@READERS
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "\n",
+        HEADER.rstrip(),
+        HEADER + ROW[:-3],
+        HEADER + ROW[:20] + "\n",  # pandas would fill up the row
+        HEADER + ROW + ROW.replace("\n", "\t5\n"),
+        HEADER + ROW.replace("cmb", '"cmb'),
+        HEADER + ROW.replace("cmb", "c\rb"),
+        HEADER.replace("t", "\0"),
+        HEADER + "\0" * 30 + "\n",
+        (HEADER + ROW).encode("utf-16"),
+    ],
+)
+def test_a_damaged_table_is_named_with_the_remedy(tmp_path, read, content):
+    path = tmp_path / "sub-1_lesions.tsv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DamagedFileError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path} is damaged: it should be a table with a header, but ")
+    assert message.endswith("Delete it and run the same command again")
+    assert "\n" not in message
+
+
+def test_a_lesion_table_with_text_in_place_of_a_number_is_damaged(tmp_path):
+    (tmp_path / "a.tsv").write_text(HEADER + ROW.replace("\t4\t", "\tfour\t"))
+    with pytest.raises(DamagedFileError, match=r"a\.tsv is damaged"):
+        read_lesions(tmp_path / "a.tsv")
+
+
+@READERS
+def test_a_missing_table_is_not_a_damaged_one(tmp_path, read):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "a.tsv")
+
+
+@pytest.mark.parametrize("columns", [["a", "b"], ["a"]])
+def test_a_cell_may_hold_any_text(tmp_path, columns):
+    cells = ["", 'a "b"', "c\td,e", "two\nlines", "#", "ä", " x "]
+    table = pd.DataFrame({name: cells for name in columns})
+    for name in ("t.csv", "t.tsv"):
+        write_table(tmp_path / name, table)
+        assert read_as_text(tmp_path / name).to_dict("list") == table.to_dict("list")

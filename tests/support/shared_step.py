@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
+from lesionflow.base.leftovers import process_folder
 
 CALLS = []
 
@@ -30,6 +31,8 @@ def perform(job):
     path = Path(job.params.path)
     path.write_text(f"{os.getpid()} {len(CALLS)}")
     allocated = b"1" * (4 * 10**8) if job.params.action == "take memory" else b""
+    if job.params.action == "make temporary folder":
+        path.with_suffix(".done").write_text(str(process_folder()))
     time.sleep(job.params.seconds)
     del allocated
     match job.params.action:
@@ -37,6 +40,8 @@ def perform(job):
             raise ScanError("this scan is no scan")
         case "crash":
             raise ValueError("operands do not fit")
+        case "make temporary folder":
+            return
         case "environment":
             path.with_suffix(".done").write_text(json.dumps(dict(os.environ)))
             return

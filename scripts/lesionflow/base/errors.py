@@ -24,6 +24,31 @@ class WeightsError(LesionflowError):
     """Weights that are missing or not those of the card: the file, its expected and its actual content."""
 
 
+class DamagedFileError(LesionflowError, ValueError):
+    """A file of lesionflow that is empty, cut off or overwritten. The message names it and what was expected.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expected
+        What it should hold.
+    found
+        What it holds.
+    """
+
+    def __init__(self, path: object, expected: str, found: str):
+        super().__init__(
+            f"{path} is damaged: it should be {expected}, but {' '.join(found.split())}. Delete it and run the same "
+            "command again"
+        )
+        self.arguments = path, expected, found
+
+    def __reduce__(self):
+        """Keep the arguments when the error is passed between processes."""
+        return type(self), self.arguments
+
+
 class ScanError(LesionflowError):
     """A scan that cannot be used as it is.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionflow.base.atomic_write import write_atomically
+from lesionflow.base.errors import DamagedFileError
 
 
 def write(path: str | Path, values: dict[str, Any]) -> None:
@@ -14,5 +15,18 @@ def write(path: str | Path, values: dict[str, Any]) -> None:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a file written by ``write``."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a file written by ``write``.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is empty, cut off or overwritten.
+    FileNotFoundError
+        If there is no such file.
+    """
+    content = Path(path).read_bytes()
+    try:
+        return json.loads(content.decode())
+    except ValueError as error:
+        found = str(error) if content else "it is empty"
+        raise DamagedFileError(path, "a JSON file", found) from error

@@ -1,5 +1,7 @@
 """Tables as files: tab-separated for ``.tsv``, else comma-separated."""
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lesionflow.base.atomic_write import write_atomically
+from lesionflow.base.errors import DamagedFileError
 
 DECIMALS = 4
 LESION_TYPES: Any = {  # a table without a row has them as well
@@ -33,23 +36,40 @@ def write_table(path: Path | str, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
-    """A table with its numbers as numbers; only an empty cell is missing, since a label may be called NA."""
-    return pd.read_csv(path, sep=_separator(path), keep_default_na=False, na_values=[""])
+    """A table with its numbers as numbers; only an empty cell is missing, since a label may be called NA.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is empty, cut off or overwritten; the same holds for the other functions that read a table.
+    """
+    return _read(path, na_values=[""])
 
 
 def read_as_text(path: Path | str) -> pd.DataFrame:
     """A table with every cell as the text in the file."""
-    return pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False)
+    return _read(path, dtype=str)
 
 
 def read_lesions(path: Path | str) -> pd.DataFrame:
     """The lesions of one scan (``columns.LESION``): ``kept`` as bool, names and reasons as text, else numbers."""
-    return pd.read_csv(
-        path,
-        sep=_separator(path),
-        dtype=LESION_TYPES,
-        keep_default_na=False,
-    )
+    return _read(path, dtype=LESION_TYPES)
+
+
+def _read(path: Path | str, **options: Any) -> pd.DataFrame:
+    content, separator = Path(path).read_bytes(), _separator(path)
+    try:
+        text = content.decode()
+        if not text.endswith("\n"):  # as every line that write_table has written
+            raise ValueError("its last line has no end" if text else "it is empty")
+        if "\0" in text:
+            raise ValueError("it holds zero bytes")
+        widths = {len(row) for row in csv.reader(io.StringIO(text), delimiter=separator) if row}
+        if len(widths) > 1:  # pandas fills up short rows
+            raise ValueError("its rows differ in their number of cells")
+        return pd.read_csv(io.StringIO(text), sep=separator, keep_default_na=False, **options)
+    except (ValueError, csv.Error) as error:  # also those of pandas and of the decoder
+        raise DamagedFileError(path, "a table with a header", str(error)) from error
 
 
 def _separator(path: Path | str) -> str:

@@ -241,3 +241,38 @@ def test_modules_that_steps_import_late_are_loaded_before_the_fork():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(json.loads(ran.stdout)) == {"pandas", "scipy.ndimage"}
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_temporary_folder_of_a_shared_process_is_removed_with_it(
+    run, tmp_path, monkeypatch, network
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    resources = ResourceList(fromdict={"tmpdir": str(tmp_path)})
+    pid = run_job(tmp_path / "a", "make temporary folder", network=network, resources=resources)[1]
+    folder = Path((tmp_path / "a.done").read_text())
+    assert folder.parent == tmp_path
+    run.kill()
+    run.wait()
+    assert ended(pid)
+    assert not folder.exists()
+
+
+def test_a_fork_uses_the_temporary_folder_of_its_job(run, tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        resources = ResourceList(fromdict={"tmpdir": str(tmp_path / name)})
+        job = tmp_path / f"{name}.job"
+        assert run_job(job, "make temporary folder", resources=resources)[0] == "done"
+        assert Path(job.with_suffix(".done").read_text()).parent == tmp_path / name
+
+
+def test_the_temporary_folder_of_a_fork_is_removed_when_its_snakemake_has_ended(run, tmp_path):
+    killed = client(tmp_path / "a", tmp_path, action="make temporary folder", seconds=30)
+    fork = int(text_of(tmp_path / "a").split()[0])
+    folder = Path(text_of(tmp_path / "a.done"))
+    assert folder.is_dir()
+    killed.kill()
+    killed.wait()
+    assert ended(fork, within=2 * sockets.HEARTBEAT_S)
+    assert not folder.exists()

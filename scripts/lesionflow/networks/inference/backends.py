@@ -4,11 +4,14 @@ import hashlib
 import logging
 import os
 import re
+import tempfile
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from lesionflow.base.atomic_write import write_atomically
+from lesionflow.base.leftovers import process_folder
 
 CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
 
@@ -34,6 +37,7 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     )  # off by default on some CPUs, and much faster
     import tensorflow as tf
 
+    _redirect_generated_files()
     tf.get_logger().setLevel(logging.ERROR)
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -47,6 +51,20 @@ def tensorflow(threads: int = 0, gpu: bool = False) -> Any:
     except RuntimeError as error:
         logging.debug("TensorFlow is already initialized: %s", error)
     return tf
+
+
+def _redirect_generated_files() -> None:
+    """Let TensorFlow's autograph write its Python files to a folder that is removed with this process.
+
+    Otherwise they stay in the folder for temporary files if the process is killed, and their bytecode always does.
+    """
+    with suppress(ImportError):  # a module that another release may lack; the files then stay
+        from tensorflow.python.autograph.pyct import loader
+
+        def generated_file(**options: Any) -> Any:
+            return tempfile.NamedTemporaryFile(dir=process_folder(), **options)
+
+        loader.tempfile = SimpleNamespace(NamedTemporaryFile=generated_file)
 
 
 def narrow_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> None:

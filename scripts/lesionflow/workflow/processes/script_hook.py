@@ -9,7 +9,6 @@ its own, as Snakemake runs jobs. The lookup of ``script`` is not part of Snakema
 release differs, the hook is not called, and ``tests/workflow/processes`` fails.
 """
 
-import hashlib
 import inspect
 import os
 import pickle
@@ -164,8 +163,7 @@ def _stop_jobs_on_interrupt() -> None:
 
 def _server_name(run: str, step: str = "") -> str:
     """Name of a server, which depends on the environment, the code and the step."""
-    text = f"{sys.prefix} {os.environ.get(CODE)} {step}"
-    return f"{run}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return sockets.server_name(run, f"{sys.prefix} {os.environ.get(CODE)} {step}")
 
 
 def _fork_server(run: str) -> Server:

@@ -13,6 +13,7 @@ import os
 import pickle
 import signal
 import socket
+import tempfile
 import threading
 import time
 import traceback
@@ -25,6 +26,7 @@ from resource import RUSAGE_SELF, getrusage
 from types import ModuleType
 
 from lesionflow.base.errors import LesionflowError
+from lesionflow.base.leftovers import remove_process_folder
 from lesionflow.workflow.processes import sockets
 from lesionflow.workflow.processes.sockets import HEARTBEAT_S, IDLE_S, SharedProcessError
 
@@ -91,7 +93,9 @@ def _run_in_fork(client: socket.socket, listener: socket.socket) -> None:
                     os.dup2(number, standard)
                 os.environ.clear()
                 os.environ.update(environment)
+                tempfile.tempdir = None  # so that the TMPDIR of the job counts
                 _run(connection, script, job, lambda: os.chdir(folder))
+                remove_process_folder()
                 os._exit(0)
         finally:
             for number in output:
@@ -154,5 +158,6 @@ def _send_heartbeats(connection: Connection, done: threading.Event) -> None:
         except OSError:
             closed = True
         if closed:
+            remove_process_folder()
             os._exit(1)
         running = not done.wait(HEARTBEAT_S)

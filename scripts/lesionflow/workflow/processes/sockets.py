@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import signal
 import socket
 import struct
@@ -15,7 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
+
+from lesionflow.base.leftovers import host, is_leftover, remove_process_folder
 
 RUN = "LESIONFLOW_RUN"  # process id of the Snakemake process whose jobs share servers
 CODE = "LESIONFLOW_CODE"  # digest of the code of all steps
@@ -24,8 +28,9 @@ START_S = 60  # longest time for a server to open its socket
 IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))  # after which an idle server ends
 HEARTBEAT_S = 2.0  # interval of the heartbeats that a running job sends
 HEARTBEAT_TIMEOUT_S = 120  # a process without a heartbeat for so long is stopped
-MAX_FOLDER_LENGTH = 50  # characters; the path of a socket has at most 107 on Linux
+MAX_FOLDER_LENGTH = 45  # characters; the path of a socket has at most 107 on Linux
 MAX_SERVERS = 256  # of one step
+MAX_FOLDERS = 100  # names of the private folder that are tried
 JOBS_PER_SERVER = 2  # jobs of one step that run in a server at the same time
 
 
@@ -73,23 +78,32 @@ def short_folder(temporary: str) -> Path:
 
 
 def private_folder(parent: Path) -> Path:
-    """The user's folder for sockets in ``parent``, with permissions 0700.
+    """The user's folder for sockets in ``parent``, with permissions 0700; the jobs of a run find the same one.
+
+    It is ``lesionflow-UID``, or ``lesionflow-UID-1`` and so on if that is a file or a link, belongs to another user,
+    or can be opened by other users.
 
     Raises
     ------
     SharedProcessError
-        If the folder belongs to another user, or other users can open it.
+        If there is something else under ``MAX_FOLDERS`` names.
     """
-    folder = parent / f"lesionflow-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if not folder.is_dir() or folder.is_symlink() or status.st_uid != os.getuid():
-        raise SharedProcessError(
-            f"{folder} is not a folder of this user: remove it, or set TMPDIR to another folder"
-        )
-    if status.st_mode & 0o077:
-        raise SharedProcessError(f"{folder} is open to other users: run chmod 700 {folder}")
-    return folder
+    for number in range(MAX_FOLDERS):
+        folder = parent / f"lesionflow-{os.getuid()}{f'-{number}' if number else ''}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        status = folder.lstat()
+        if S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077:
+            return folder
+    raise SharedProcessError(
+        f"{parent} has no folder that only this user can open: remove lesionflow-{os.getuid()} "
+        "there, or set TMPDIR to another folder"
+    )
+
+
+def server_name(run: str, text: str) -> str:
+    """Name of the files of a server: the run and the host, and a digest of what else tells servers apart."""
+    return f"{run}-{host()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def listen(address: Path) -> socket.socket:
@@ -205,9 +219,7 @@ def _start(
     address: Path, run: str, mode: str, environment: Mapping[str, str]
 ) -> tuple[socket.socket, int]:
     address.unlink(missing_ok=True)
-    for stale in address.parent.iterdir():  # files of runs that have ended
-        if not Path("/proc", stale.name.split("-")[0]).exists():
-            stale.unlink(missing_ok=True)
+    _remove_files_of_ended_runs(address.parent)
     code = (
         f"import sys; sys.path.append({str(Path(__file__).resolve().parents[3])!r})\n"
         "from lesionflow.workflow.processes.server import main; main(*sys.argv[1:])"
@@ -232,6 +244,17 @@ def _start(
     raise SharedProcessError(f"no server could be started{log_tail(address)}")
 
 
+def _remove_files_of_ended_runs(directory: Path) -> None:
+    """Remove the files of servers whose runs have ended; nothing else, whatever it is."""
+    for path in directory.iterdir():
+        if match := re.fullmatch(
+            r"(\d+)-([0-9a-f]{8})-[0-9a-f]{8}[-\d]*\.(sock|lock|log)", path.name
+        ):
+            with suppress(OSError):  # another job may remove it as well, and it may be a folder
+                if is_leftover(path, match[2], int(match[1])):
+                    path.unlink()
+
+
 def stop(pid: int, address: Path) -> None:
     """Kill the server at ``address``."""
     address.unlink(missing_ok=True)  # first, so that no job connects while it ends
@@ -251,7 +274,7 @@ def is_alive(run: str) -> bool:
     """Whether the Snakemake process of a run is still running."""
     try:
         os.kill(int(run), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # or the id is now that of another user's process
         return False
     return True
 
@@ -260,4 +283,5 @@ def shut_down(address: Path) -> None:
     """End this process, the server at ``address``, without waiting for threads of a framework."""
     for suffix in (".sock", ".log"):
         address.with_suffix(suffix).unlink(missing_ok=True)
+    remove_process_folder()
     os._exit(0)
