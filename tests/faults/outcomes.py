@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 TABLES = ("cohort.csv", "lesions.csv")
+PLACES = {"cohort", "models", "models_dir", "folder"}  # keys of settings and cards that are paths
 OF_THE_CALL = ("started", "ended", "command", "commit", "modified")  # keys of run.json
 HEADER = (
     *("sform_code", "qform_code", "xyzt_units", "datatype", "dim", "pixdim", "scl_slope"),
@@ -42,7 +43,9 @@ def content(directory, name):
     if name == "run.json":
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
         record = json.loads(text)
-        record["settings"] = {k: v for k, v in record["settings"].items() if k not in PLACES}
+        for section in (record["settings"], *record["models"].values()):
+            for key in PLACES & section.keys():
+                del section[key]
         return {key: value for key, value in record.items() if key not in OF_THE_CALL}
     if name.endswith(".json"):
         return json.loads(path.read_text(encoding="utf-8"))
@@ -50,9 +53,6 @@ def content(directory, name):
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
         return TIME.sub("TIME", text)
     return path.read_bytes()
-
-
-PLACES = ("cohort", "models", "models_dir")  # settings that are paths
 
 
 def results(directory):
