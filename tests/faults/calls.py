@@ -1,6 +1,7 @@
 """Calls of the workflow that a test can disturb."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from support.paths import REPOSITORY
 
+ERROR = re.compile(r"(error|exception|traceback|failed)\b", re.IGNORECASE)
 LIMIT_S = 180  # a call that takes longer hangs
 RUN = "LESIONFLOW_RUN"  # names the main process of a run in the environment of its other processes
 
@@ -24,8 +26,11 @@ class Outcome(NamedTuple):
 
     @property
     def tail(self):
-        """The end of what the call said."""
-        return "\n".join(self.text.splitlines()[-50:])
+        """How the call ended: its status, the first line with an error, and the last ones."""
+        lines = self.text.splitlines()
+        first = [number for number, line in enumerate(lines) if ERROR.search(line)][:1]
+        error = " ".join(lines[first[0] : first[0] + 3]) if first else "no error was named"
+        return "\n".join([f"status {self.status}: {error}", "[...]", *lines[-40:]])
 
 
 class Call:

@@ -21,8 +21,9 @@ PARTS = {
 
 
 def seconds(when):
-    """A time of ``TIMES`` as seconds since 1970."""
-    return time.time() + 10 * 86400 if TIMES[when] is None else TIMES[when]
+    """A time of ``TIMES``, or an hour ago, as seconds since 1970."""
+    relative = {"in-ten-days": 10 * 86400, "an-hour-ago": -3600}
+    return time.time() + relative[when] if when in relative else TIMES[when]
 
 
 def date(folder, when):
@@ -35,14 +36,22 @@ def date(folder, when):
 
 
 @pytest.fixture(scope="module")
-def dated(world, tmp_path_factory):
-    """A finished run with its own card, weights and imports, whose times the tests change."""
+def undated(world, tmp_path_factory):
+    """A finished run with its own card, weights and imports."""
     folder = tmp_path_factory.mktemp("dated")
     copied(world.card.parent, folder / "card")
     write_cohort(folder / "run/bids")
     config = {"models": folder / "card/tiny.yaml", "models_dir": folder / "models"}
     outcome = world.run(folder / "run", **config)
     assert outcome.status == 0, outcome.tail
+    return folder, config
+
+
+@pytest.fixture
+def dated(undated):
+    """The same, with times of an hour ago, which the test changes."""
+    folder, config = undated
+    date(folder, "an-hour-ago")
     return folder, config
 
 

@@ -93,7 +93,7 @@ class World:
         again = self.run(directory, **config)
         print(f"one more call ended with {again.status}")
         wrong = differences(directory, expected)
-        assert again.status == 0, f"{again.tail}\nwrong: {wrong}"
+        assert again.status == 0, f"one more call failed; {again.tail}\nwrong: {wrong}"
         assert not wrong, f"{wrong}\n{again.tail}"
         return again
 
