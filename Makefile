@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync --quiet
 SYNC := $(UV) sync --frozen --quiet --compile-bytecode
 CORES ?= all
 
-.PHONY: demo test lint env uv docs benchmark demo-weights brainmask-weights
+.PHONY: demo test test-faults lint env uv docs benchmark demo-weights brainmask-weights
 
 demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
@@ -16,6 +16,9 @@ demo: uv  ## run the workflow on a small simulated cohort
 
 test: env  ## run every test that needs neither root nor a cluster
 	$(RUN) pytest
+
+test-faults: env  ## inject some hundred faults into runs (half an hour on two cores), and print a table of them
+	$(RUN) pytest tests/faults --all-faults
 
 lint: env  ## check code, rules, imports, types and generated pages
 	$(RUN) ruff check .
