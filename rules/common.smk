@@ -27,7 +27,7 @@ from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
-from lesionflow.workflow.run import Run
+from lesionflow.workflow.run import Run, RunError
 
 RUN = Run(workflow, config, REPOSITORY)
 SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models
@@ -260,7 +260,7 @@ def all_references(pattern):
         try:
             return paths_with_reference(pattern, RUN.scans(), CARDS)
         except CohortError as error:
-            raise WorkflowError(str(error))
+            raise RunError(str(error))
 
     return paths
 

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -76,7 +77,10 @@ def code_digests(folder: Path, store: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not written yet, or by another version
     digests = {script.stem: code_digest(script) for script in sorted(folder.glob("*.py"))}
-    with write_atomically(store) as partial:
+    with (
+        suppress(OSError),
+        write_atomically(store) as partial,
+    ):  # they are computed again without it
         text = json.dumps({"content": content.hexdigest(), "digests": digests})
         partial.write_text(text, encoding="utf-8")
     return digests

@@ -37,11 +37,13 @@ def list_scans(
         If the cohort does not exist or has no scan, if a table is not valid, or if two scans would
         have the same name.
     """
-    if cohort.is_dir():
-        listing = list_directory(cohort, patterns, list(references), endings)
-    elif cohort.is_file():
-        listing = Listing(read_table(cohort, patterns))
-    else:
+    try:
+        listing = _list(cohort, patterns, list(references), endings)
+    except OSError as error:
+        raise CohortError(
+            f"cohort: {cohort.absolute()} cannot be read: {error.strerror}"
+        ) from error
+    if listing is None:
         raise CohortError(
             f"cohort: {cohort.absolute()} does not exist (a BIDS directory, a directory of SUBJECT/swi/ folders "
             "or a scan table; `make demo` makes one to try)"
@@ -64,6 +66,15 @@ def list_scans(
             )
         by_name[scan.name] = scan
     return Listing(sorted(listing.scans, key=lambda scan: scan.name), listing.left_out)
+
+
+def _list(
+    cohort: Path, patterns: Mapping[str, list[str]], references: list[str], endings: tuple[str, ...]
+) -> Listing | None:
+    """The listing of a directory or table; None if it does not exist."""
+    if cohort.is_dir():
+        return list_directory(cohort, patterns, references, endings)
+    return Listing(read_table(cohort, patterns)) if cohort.is_file() else None
 
 
 def selected(names: list[str], include: list[str], exclude: list[str]) -> set[str]:

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import time
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import CohortError
+from lesionflow.base.file_digests import State
 from lesionflow.cards.model_card import ANY, NOT_CHANNELS, Card, reference_channel
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.listing import list_scans, selected, single_file
@@ -17,6 +19,7 @@ from lesionflow.cohort.scan import Scan
 from lesionflow.imaging.file_types import MATLAB, NIFTI
 from lesionflow.imaging.nifti_header import ONE_VOLUME
 
+CLOCK_SKEW_S = 3600  # by which the clocks of two machines may differ
 Record = dict[str, Any]  # one scan of the plan, as JSON stores it; ``plan_run`` lists the keys
 
 
@@ -52,8 +55,8 @@ def plan_run(
         - ``truth``: ``[status, reason]`` of the reference segmentation, which only the evaluation uses: a scan
           is run without it; empty strings if it was not checked.
     notes : list of str
-        One line for each kind of file that looks like a scan and is not listed, and for each reference
-        image that several scans share.
+        One line for each kind of file that looks like a scan and is not listed, for each reference image that
+        several scans share, and for files that are dated in the future.
 
     Raises
     ------
@@ -77,7 +80,18 @@ def plan_run(
         _record(scan, scan.name in names, settings, cards, headers, brain_mask_card)
         for scan in scans
     ]
-    return records, [*listing.notes(), *_shared_images(records, references)]
+    notes = [*listing.notes(), *_shared_images(records, references)]
+    return records, [*notes, *_dated_in_the_future(headers.states)]
+
+
+def _dated_in_the_future(states: Mapping[str, State | None]) -> list[str]:
+    """A line if files are dated in the future."""
+    latest = (time.time() + CLOCK_SKEW_S) * 1e9
+    paths = [path for path, state in states.items() if state and state[1] > latest]
+    if not paths:
+        return []
+    others = f" and {len(paths) - 1} others are" if len(paths) > 1 else " is"
+    return [f"{paths[0]}{others} dated in the future: dates are not used, but a clock may be wrong"]
 
 
 def _shared_images(records: list[Record], references: Container[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,18 @@ REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the target that needs no cohort
 
 
+class RunError(WorkflowError):
+    """An error that the user can mend. Snakemake prints its message last, without the lines of code that raised it."""
+
+    @property
+    def __traceback__(self) -> None:  # type: ignore[override]
+        return None
+
+    @__traceback__.setter
+    def __traceback__(self, traceback: Any) -> None:
+        pass
+
+
 class Run:
     """The settings and the plan of a run, for the rules.
 
@@ -56,7 +70,7 @@ class Run:
 
     Raises
     ------
-    WorkflowError
+    RunError
         If the run cannot begin; the message says why.
     """
 
@@ -64,15 +78,14 @@ class Run:
         self.workflow, self.repository = workflow, repository
         self.code = code_digests(repository / "scripts", layout.CODE_DIGESTS)
         snakemake_patches.apply()
-        try:
+        rerun_by_content.ignore_dates()
+        with _errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
             else:
                 path = Path(config.pop(PLAN_KEY, ""))
                 self._read_settings(config, repository)
                 self.plan = read_plan(path)
-        except LesionflowError as error:
-            raise WorkflowError(str(error)) from error
         self.models = {
             name: {
                 **model_summary(card),
@@ -120,11 +133,11 @@ class Run:
 
         Raises
         ------
-        WorkflowError
+        RunError
             If the cohort could not be listed.
         """
         if self.plan.error:
-            raise WorkflowError(self.plan.error)
+            raise RunError(self.plan.error)
         return self.plan.records
 
     @cached_property
@@ -137,26 +150,28 @@ class Run:
 
         Raises
         ------
-        WorkflowError
+        RunError
             If the config asks for a GPU and the jobs run on this machine, which has none.
         """
         if self.settings["device"] == "gpu" and self.workflow.local_exec and not nvidia_device():
-            raise WorkflowError(
+            raise RunError(
                 "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
             )
         self.digests.report = lambda path, size: None
-        with write_atomically(self.plan.path) as partial:
-            partial.write_text(self.plan.text, encoding="utf-8")
-        if self._has_cohort():
-            run_record.begin(self.plan.path, self.workflow.local_exec)
+        with _errors_in_one_line():
+            with write_atomically(self.plan.path) as partial:
+                partial.write_text(self.plan.text, encoding="utf-8")
+            if self._has_cohort():
+                run_record.begin(self.plan.path, self.workflow.local_exec)
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
-        if self._has_cohort():
-            if not succeeded:
-                self._write_tables()
-            run_record.finish(succeeded, self.description)
         self.show_notes()
+        if self._has_cohort():
+            with _errors_in_one_line():
+                if not succeeded:
+                    self._write_tables()
+                run_record.finish(succeeded, self.description)
 
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag)
@@ -169,6 +184,28 @@ class Run:
     def _has_cohort(self) -> bool:
         """Whether this run processes a cohort, and does not only check a model."""
         return set(self.workflow.dag_settings.targets) != {CHECK} and not self.plan.error
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Turn errors that the user can mend into errors that Snakemake prints as one line.
+
+    Raises
+    ------
+    RunError
+        With the message of a ``LesionflowError``, or the path and the reason of an ``OSError``.
+    """
+    try:
+        yield
+    except LesionflowError as error:
+        raise RunError(str(error)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        path = Path(error.filename).absolute()
+        raise RunError(
+            f"{path}: {error.strerror}: run the same command again afterwards"
+        ) from error
 
 
 class _Progress:
