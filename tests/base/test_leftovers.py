@@ -9,7 +9,12 @@ import time
 import pytest
 
 from lesionflow.base import leftovers
-from lesionflow.base.leftovers import is_leftover, process_folder, remove_process_folder
+from lesionflow.base.leftovers import (
+    is_leftover,
+    process_folder,
+    remove_process_folder,
+    temporary_folder,
+)
 from support import SCRIPTS
 
 
@@ -78,3 +83,21 @@ def test_a_process_id_counts_only_on_its_own_host(tmp_path):
     os.utime(file, (time.time() - 8 * 86400,) * 2)
     assert is_leftover(file, elsewhere, 999999999)
     assert not is_leftover(file, here, os.getpid())
+
+
+def test_a_temporary_folder_ends_with_its_block_and_removes_those_of_killed_processes(tmp_path):
+    code = (
+        f"import os, sys; sys.path.append({str(SCRIPTS)!r})\n"
+        "from pathlib import Path\n"
+        "from lesionflow.base.leftovers import temporary_folder\n"
+        f"with temporary_folder(Path({str(tmp_path)!r}), 'import') as folder:\n"
+        "    (folder / 'half').touch(); os._exit(1)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    other = tmp_path / f".import-{leftovers.host()}-{os.getpid()}-x"
+    other.mkdir()  # of a thread of this process
+    with temporary_folder(tmp_path, "import") as folder:
+        (folder / "half").touch()
+        assert sorted(tmp_path.iterdir()) == sorted([folder, other])
+    assert list(tmp_path.iterdir()) == [other]

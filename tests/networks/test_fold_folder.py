@@ -1,12 +1,16 @@
 """The folder of an imported fold: its files, and imports that fail."""
 
+import errno
+import resource
+
 import numpy as np
 import pytest
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.errors import LesionflowError, WeightsError
+from lesionflow.networks.imported_fold import damaged_files
 from lesionflow.networks.importing import fold_folder
-from lesionflow.networks.inference.fold_runner import predict
+from lesionflow.networks.inference.fold_runner import LOADED_FOLDS, predict
 from lesionflow.networks.inference.random_volume import random_volume
 from support.imported_folds import DIGESTS, SMALL, imported, volume
 from support.stand_ins import save_function
@@ -156,3 +160,84 @@ def test_damaged_weights_give_a_message_of_one_line(tmp_path, identity):
             imported(tmp_path / name, tmp_path, SMALL, fmt=fmt)
         assert str(tmp_path / name) in str(error.value)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OSError),
+        (OSError(errno.EFBIG, "File too large"), OSError),
+        (MemoryError(), MemoryError),
+        (RuntimeError("Exception from src/core/...: std::bad_alloc"), MemoryError),
+        (RuntimeError("OOM: failed to allocate 12 GB"), MemoryError),
+    ],
+)
+def test_a_full_disk_or_memory_is_no_property_of_the_network(
+    identity, tmp_path, monkeypatch, error, kind
+):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(fold_folder, "convert_to_openvino", fail)
+    with pytest.raises(kind):
+        imported(identity, tmp_path, SMALL)
+    assert not (tmp_path / "toy/fold-1").exists()
+
+
+def test_a_disk_that_is_full_while_openvino_writes_fails_the_import(
+    identity, tmp_path, monkeypatch
+):
+    """OpenVINO raises RuntimeError for a file that it could not write."""
+
+    def fail(*args):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        raise RuntimeError("Check 'bin_file' failed: Can't open bin file")
+
+    monkeypatch.setattr(fold_folder, "convert_to_openvino", fail)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            imported(identity, tmp_path, SMALL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.undo()
+    folder = imported(identity, tmp_path, SMALL)
+    assert json_sidecar.read(folder / "fold.json")["openvino"] is True
+
+
+@pytest.mark.parametrize("name", ["openvino.bin", "openvino.xml", "fold.json"])
+def test_a_damaged_fold_is_not_run_and_is_imported_again(identity, tmp_path, name):
+    folder = imported(identity, tmp_path, SMALL)
+    content = bytearray((folder / name).read_bytes())
+    content[-3] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises((WeightsError, ValueError), match="damaged|fold.json"):
+        predict(folder, volume(SMALL), "openvino", "cpu")
+    if name == "fold.json":
+        (folder / "files.json").unlink(missing_ok=True)
+    assert damaged_files(folder)
+
+
+def test_files_of_the_other_framework_are_not_read(identity, tmp_path):
+    folder = imported(identity, tmp_path, SMALL)
+    (folder / "saved_model.pb").write_bytes(b"damaged")
+    assert predict(folder, volume(SMALL), "openvino", "cpu")[1]["backend"] == "openvino"
+    with pytest.raises(WeightsError, match="damaged"):
+        predict(folder, volume(SMALL), "tensorflow", "cpu")
+
+
+def test_a_damaged_compiled_network_is_compiled_again(identity, tmp_path):
+    folder = imported(identity, tmp_path, SMALL)
+    image = volume(SMALL)
+    expected, _ = predict(folder, image, "openvino", "cpu")
+    (blob,) = (folder / "compiled").iterdir()
+    for damage in (
+        lambda b: b[:-1],
+        lambda b: b"",
+        lambda b: bytes([*b[:-40], b[-40] ^ 1, *b[-39:]]),
+    ):
+        written = blob.read_bytes()
+        blob.write_bytes(damage(written))
+        LOADED_FOLDS.folds.clear()
+        np.testing.assert_array_equal(predict(folder, image, "openvino", "cpu")[0], expected)
+        assert blob.read_bytes() != damage(written)

@@ -9,7 +9,8 @@ import socket
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -47,11 +48,7 @@ def process_folder() -> Path:
     with _lock:
         folder = _folders.get(os.getpid())
         if folder is None or not folder.is_dir():  # removed, as by a daily clean-up of /tmp
-            parent = Path(tempfile.gettempdir())
-            _remove_leftovers(parent)
-            folder = Path(
-                tempfile.mkdtemp(prefix=f"lesionflow-{host()}-{os.getpid()}-", dir=parent)
-            )
+            folder = _make_folder(Path(tempfile.gettempdir()), "lesionflow")
             if os.getpid() not in _folders:
                 atexit.register(remove_process_folder)
             _folders[os.getpid()] = folder
@@ -64,9 +61,27 @@ def remove_process_folder() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_leftovers(parent: Path) -> None:
+@contextmanager
+def temporary_folder(parent: Path, purpose: str) -> Iterator[Path]:
+    """A folder in ``parent`` for the time of a block, such as one on the disk of its final place.
+
+    Those of this purpose that killed processes have left are removed.
+    """
+    folder = _make_folder(parent, f".{purpose}")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder(parent: Path, purpose: str) -> Path:
+    _remove_leftovers(parent, purpose)
+    return Path(tempfile.mkdtemp(prefix=f"{purpose}-{host()}-{os.getpid()}-", dir=parent))
+
+
+def _remove_leftovers(parent: Path, purpose: str) -> None:
     """Remove the folders of this user's processes that were killed."""
-    pattern = re.compile(r"lesionflow-([0-9a-f]{8})-(\d+)-\w+")
+    pattern = re.compile(rf"{re.escape(purpose)}-([0-9a-f]{{8}})-(\d+)-\w+")
     with os.scandir(parent) as entries:
         found = [match for entry in entries if (match := pattern.fullmatch(entry.name))]
     for match in found:

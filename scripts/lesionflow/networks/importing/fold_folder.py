@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
+from lesionflow.base.leftovers import temporary_folder
 from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.imported_fold import FILES_JSON, FOLD_JSON, OPENVINO, damaged_files
 from lesionflow.networks.importing.constant_folding import fold_constants
@@ -216,21 +216,16 @@ def _replaced(folder: Path) -> Iterator[Path]:
     Several runs may import the same fold at the same time: the first import that is complete is kept.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".import-", dir=folder.parent))
-    try:
+    with temporary_folder(folder.parent, "import") as partial:
         new = partial / "new"
         new.mkdir()
         yield new
         try:
-            new.rename(
-                folder
-            )  # the folder does not exist, or is empty: Snakemake makes it before the job
+            new.rename(folder)  # over nothing, or over the empty folder that Snakemake makes
         except OSError:
             if damaged_files(folder):
                 folder.rename(partial / "old")
                 new.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _raise_if_not_the_network(error: Exception, folder: Path) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lesionflow.base.digests import sha256_file
 from lesionflow.base.errors import WeightsError
+from lesionflow.base.leftovers import temporary_folder
 from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.weights.archives import checked_members, extract, members
@@ -144,9 +144,9 @@ def unpacked(weights: Weights, folder: Path) -> Iterator[Path]:
         yield weights.path
         return
     entries = checked_members(weights.archive, PurePosixPath(weights.path.as_posix()))
-    with TemporaryDirectory(prefix=".unpacked-", dir=folder) as temporary:
-        extract(weights.archive, entries, Path(temporary))
-        paths = [p for p in Path(temporary).rglob("*") if p.name == weights.path.name]
+    with temporary_folder(folder, "unpacked") as temporary:
+        extract(weights.archive, entries, temporary)
+        paths = [p for p in temporary.rglob("*") if p.name == weights.path.name]
         yield min(paths, key=lambda p: len(p.parts))
 
 
