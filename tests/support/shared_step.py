@@ -1,5 +1,6 @@
 """A step that performs an action chosen by a test, run by shared processes like the script of a rule."""
 
+import errno
 import json
 import logging
 import os
@@ -38,6 +39,10 @@ def perform(job):
     match job.params.action:
         case "refuse":
             raise ScanError("this scan is no scan")
+        case "fill the disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/a.nii.gz")
+        case "exhaust memory":
+            raise MemoryError("Unable to allocate 9 GiB")
         case "crash":
             raise ValueError("operands do not fit")
         case "make temporary folder":

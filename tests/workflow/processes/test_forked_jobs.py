@@ -74,6 +74,20 @@ def test_a_bug_keeps_its_traceback(run, tmp_path, capfd):
     assert "ValueError: operands do not fit" in error
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_a_full_disk_is_named_and_the_job_is_not_run_again(run, tmp_path, capfd, network):
+    assert run_job(tmp_path / "a", "fill the disk", network=network)[0] == "failed"
+    error = capfd.readouterr().err
+    assert "shared_step: no space left on the device: results/a.nii.gz (free some" in error
+    assert "Traceback" not in error
+
+
+def test_a_lack_of_memory_is_said_with_its_remedy(run, tmp_path, capfd):
+    assert run_job(tmp_path / "a", "exhaust memory")[0] == "failed"
+    error = capfd.readouterr().err
+    assert "shared_step: out of memory: Unable to allocate 9 GiB (raise mem_mb of" in error
+
+
 def test_a_step_that_cannot_be_imported_fails_with_its_name(run, tmp_path, capfd):
     assert run_job(tmp_path / "a", name="no_such_step.py") == ("failed",)
     assert "no_such_step.py" in capfd.readouterr().err

@@ -26,6 +26,7 @@ from resource import RUSAGE_SELF, getrusage
 from types import ModuleType
 
 from lesionflow.base.errors import LesionflowError
+from lesionflow.base.job_log import lacks_space, reason
 from lesionflow.base.leftovers import remove_process_folder
 from lesionflow.workflow.processes import sockets
 from lesionflow.workflow.processes.sockets import HEARTBEAT_S, IDLE_S, SharedProcessError
@@ -126,19 +127,22 @@ def _run(
     Returns
     -------
     str
-        ``done``, ``failed`` (an error that the user can fix) or ``crashed`` (any other error).
+        ``done``, ``failed`` (an error that the user can fix, such as a full disk) or ``crashed`` (any other error).
     """
     done = threading.Event()
     heartbeat = threading.Thread(target=_send_heartbeats, args=(connection, done), daemon=True)
     heartbeat.start()
     usage_before, outcome, message = getrusage(RUSAGE_SELF), "done", ""
+    step = Path(script).stem
     try:
         before()
         load_step(script).main(pickle.loads(job))
-    except LesionflowError as error:
-        outcome, message = "failed", f"{Path(script).stem}: {error}"
-    except BaseException:
-        outcome, message = "crashed", traceback.format_exc()
+    except BaseException as error:
+        message = f"{step}: {reason(error, step)}"
+        if isinstance(error, LesionflowError) or lacks_space(error):
+            outcome = "failed"
+        else:
+            outcome, message = "crashed", f"{traceback.format_exc()}{message}"
     done.set()
     heartbeat.join()
     usage = getrusage(RUSAGE_SELF)
