@@ -1,16 +1,12 @@
 """Patches of Snakemake: its behaviour stays the same, and the installed release uses each of them."""
 
-import asyncio
 import atexit
 import gc
-import hashlib
 import importlib
 import json
-import os
 import subprocess
 import sys
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -31,7 +27,6 @@ def unpatched(monkeypatch):
     functions = snakemake.sourcecache.parse_uri, snakemake.common.get_function_params
     scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     for owner, name in (
-        (snakemake.io._IOFile, "checksum"),
         (snakemake.sourcecache, "parse_uri"),
         (snakemake.common, "get_function_params"),
         (snakemake.rules, "get_function_params"),
@@ -41,9 +36,9 @@ def unpatched(monkeypatch):
     thresholds, at_exit = gc.get_threshold(), []
     monkeypatch.setattr(atexit, "register", at_exit.append)
     snakemake_patches.apply()
-    patched = snakemake.io._IOFile.checksum, scheduler._schedule_reevalutation
+    patched = scheduler._schedule_reevalutation
     snakemake_patches.apply()
-    assert patched == (snakemake.io._IOFile.checksum, scheduler._schedule_reevalutation)
+    assert patched is scheduler._schedule_reevalutation
     assert gc.freeze in at_exit
     yield functions
     gc.set_threshold(*thresholds)
@@ -81,79 +76,6 @@ def test_parameters_of_functions_are_those_without_the_patch(unpatched, function
         return
     assert snakemake.rules.get_function_params(function) == get_function_params(function)
     assert snakemake.common.get_function_params(function) == get_function_params(function)
-
-
-@pytest.fixture
-def hashed(unpatched, tmp_path, monkeypatch):
-    """A file, a function that returns Snakemake's checksum of it, and the list of files that were hashed."""
-    path, read, digest = tmp_path / "scan.nii", [], hashlib.file_digest
-    path.write_text("first")
-
-    def file_digest(file, algorithm):
-        read.append(file.name)
-        return digest(file, algorithm)
-
-    monkeypatch.setattr(hashlib, "file_digest", file_digest)
-    workflow = SimpleNamespace(iocache=SimpleNamespace(active=False))
-
-    def checksum(*args, **kwargs):
-        file = snakemake.io.IOFile(str(path), rule=None)
-        file.rule = SimpleNamespace(workflow=workflow)
-        return asyncio.run(file.checksum(*args, **kwargs))
-
-    return path, checksum, read
-
-
-def sha256(content):
-    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
-
-
-def test_an_unchanged_file_is_hashed_once(hashed):
-    path, checksum, read = hashed
-    assert [checksum(100) for _ in range(3)] == 3 * [sha256("first")]
-    assert read == [str(path)]
-    assert checksum(3) is None  # the file is larger than the limit
-    assert checksum(100, algorithm="md5").startswith("md5:")
-    assert checksum(100) == sha256("first")
-
-
-def test_checksums_of_files_in_remote_storage_are_not_cached(unpatched, tmp_path, monkeypatch):
-    """The local copy may be older."""
-    (tmp_path / "scan.nii").write_text("copy")
-    remote = iter(["sha256:1", "sha256:2"])
-
-    class Remote:
-        async def managed_checksum(self):
-            return next(remote)
-
-    monkeypatch.setattr(snakemake.io._IOFile, "is_storage", True)
-    monkeypatch.setattr(snakemake.io._IOFile, "storage_object", Remote())
-    file = snakemake.io.IOFile(str(tmp_path / "scan.nii"), rule=None)
-    file.rule = SimpleNamespace(workflow=SimpleNamespace(iocache=SimpleNamespace(active=False)))
-    assert [asyncio.run(file.checksum(100)) for _ in "12"] == ["sha256:1", "sha256:2"]
-
-
-@pytest.mark.parametrize("change", ["written", "written, mtime restored", "replaced", "removed"])
-def test_a_changed_file_is_hashed_again(hashed, change):
-    path, checksum, _ = hashed
-    checksum(100)
-    time.sleep(0.05)  # file systems count time in steps of some milliseconds
-    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
-    if change == "removed":
-        path.unlink()
-        assert checksum(100) is None
-        path.write_text("again")
-        assert checksum(100) == sha256("again")
-        return
-    if change == "replaced":
-        new = path.with_name("new")
-        new.write_text("other")
-        new.replace(path)
-    else:
-        path.write_text("other")
-    if change == "written, mtime restored":
-        os.utime(path, ns=times)
-    assert checksum(100) == sha256("other")
 
 
 MANY_JOBS = """
@@ -246,11 +168,9 @@ def test_a_timer_is_set_when_the_rate_limit_is_reached(unpatched, limit, delay, 
 def test_a_release_without_the_patched_functions_is_not_changed(unpatched, monkeypatch):
     scheduler = sys.modules["snakemake.scheduling.job_scheduler"].JobScheduler
     monkeypatch.delattr(snakemake.rules, "get_function_params")
-    monkeypatch.delattr(snakemake.io._IOFile, "checksum")
     monkeypatch.delattr(scheduler, "_schedule_reevalutation")
     snakemake_patches.apply()
     assert not hasattr(snakemake.rules, "get_function_params")
-    assert not hasattr(snakemake.io._IOFile, "checksum")
     assert not hasattr(scheduler, "_schedule_reevalutation")
     monkeypatch.delitem(sys.modules, "snakemake.scheduling.job_scheduler")
     snakemake_patches.apply()

@@ -126,9 +126,9 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
     """
     replaced = ("_input", "_input_changed", "has_metadata", "metadata")
     stores = (FilePersistence, DbPersistence)
-    if not all(hasattr(PersistenceBase, name) for name in replaced) or not all(
-        "_write_record" in vars(store) for store in stores
-    ):
+    exist = [hasattr(PersistenceBase, name) for name in replaced]
+    exist += ["_write_record" in vars(store) for store in stores]
+    if not all([*exist, hasattr(DAG, "bfs"), hasattr(snakemake.io._IOFile, "checksum")]):
         raise WorkflowError(OTHER_RELEASE)
 
     has_metadata = PersistenceBase.has_metadata
@@ -216,8 +216,8 @@ def _with_digests(checksum: Callable[..., Any], digests: FileDigests) -> Callabl
     async def cached(
         self: Any, threshold: int | None = None, force: bool = False, algorithm: Any = None
     ) -> str | None:
-        eligible = threshold is not None and await self.is_checksum_eligible(threshold)
-        if self.is_storage or algorithm is not None or not eligible:
+        local = not self.is_storage and algorithm is None and threshold is not None
+        if not (local and await self.is_checksum_eligible(threshold)):
             return await checksum(self, threshold, force, algorithm)
         return f"sha256:{digests.sha256(str(self))}"
 

@@ -11,7 +11,6 @@ patch                        price of leaving it out         reported as        
 ``_cache`` of ``parse_uri``  dry run 1.14 times              not reported             makes no class for each URI
 ``_cache`` of                dry run 1.12 times              not reported             inspects an input function once
 ``get_function_params``
-``_cache_checksums``         run 1.24 times                  4240                     hashes an input file once per run
 ``_limit_timers``            run 2.0 times; 385 ms per job   3744 (a pull request)    releases its pull request 3744
                              in place of 44 in a run of
                              1,000 scans
@@ -22,7 +21,6 @@ import atexit
 import gc
 import sys
 from functools import lru_cache, wraps
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -38,7 +36,6 @@ def apply() -> None:
     _cache(snakemake.sourcecache, "parse_uri")
     _cache(snakemake.common, "get_function_params")
     _cache(snakemake.rules, "get_function_params")
-    _cache_checksums()
     _limit_timers()
 
 
@@ -53,30 +50,6 @@ def _cache(module: ModuleType, name: str) -> None:
     function = getattr(module, name, None)
     if function and not hasattr(function, "cache_info"):
         setattr(module, name, lru_cache(maxsize=1000)(function))
-
-
-def _cache_checksums() -> None:
-    """Hash an unchanged input file once, instead of once for each output of each job that reads it."""
-    original = getattr(snakemake.io._IOFile, "checksum", None)
-    if not original or hasattr(original, "__wrapped__"):
-        return
-    checksums: dict[tuple, str | None] = {}
-
-    @wraps(original)
-    async def checksum(file: Any, *args: Any, **kwargs: Any) -> str | None:
-        try:
-            stat = None if file.is_storage else Path(file).stat()
-        except OSError:  # the file does not exist
-            stat = None
-        if stat is None:
-            return await original(file, *args, **kwargs)
-        state = stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        key = (str(file), state, args, *kwargs.items())
-        if key not in checksums:
-            checksums[key] = await original(file, *args, **kwargs)
-        return checksums[key]
-
-    snakemake.io._IOFile.checksum = checksum
 
 
 def _limit_timers() -> None:
