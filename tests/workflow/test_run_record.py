@@ -41,7 +41,8 @@ def test_a_record_has_the_command_the_settings_the_cards_and_the_versions(direct
     card = {"version": "2", "postprocess": {"threshold": 0.4}, "output": {"labels": {1: "cmb"}}}
     settings = {"threshold": 0.4, "models_dir": "m"}
     command = ["snakemake", "--cores", "2"]
-    run_record.finish(True, run_record.describe(command, settings, {"cmb": card}, REPOSITORY))
+    run_record.write(True, run_record.describe(command, settings, {"cmb": card}, REPOSITORY))
+    run_record.end()
     record = json.loads((directory / "results/run.json").read_text())
     assert record["succeeded"] is True
     assert record["command"] == command
@@ -60,7 +61,8 @@ def git(directory, *words):
 
 
 def recorded(directory, repository):
-    run_record.finish(True, run_record.describe([], {}, {}, repository))
+    run_record.write(True, run_record.describe([], {}, {}, repository))
+    run_record.end()
     record = json.loads((directory / "results/run.json").read_text())
     return record["commit"], record["modified"]
 
@@ -123,7 +125,8 @@ def test_the_record_of_a_killed_run_goes_when_a_later_one_has_ended(directory):
     edit(pid=dead_pid())
     running().rename(running().with_name("another.json"))
     run_record.begin(PLAN)
-    run_record.finish(True, {})
+    run_record.write(True, {})
+    run_record.end()
     assert not list(layout.path(layout.RUNNING, process="any").parent.iterdir())
 
 
@@ -135,6 +138,7 @@ def test_a_run_removes_its_plan_and_leaves_that_of_another_run(directory):
     run_record.begin(PLAN)
     another = layout.path(layout.RUNNING, process="another-1")
     another.write_text(json.dumps({"pid": 1, "host": "another", "plan": str(others[0])}))
-    run_record.finish(True, {})
+    run_record.write(True, {})
+    run_record.end()
     assert [path.exists() for path in (PLAN, *others)] == [False, True, False]
     assert another.exists()

@@ -159,19 +159,20 @@ class Run:
             )
         self.digests.report = lambda path, size: None
         with _errors_in_one_line():
+            # first the record, without which another run would remove the plan when it ends
+            run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
-            if self._has_cohort():
-                run_record.begin(self.plan.path, self.workflow.local_exec)
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
         self.show_notes()
-        if self._has_cohort():
-            with _errors_in_one_line():
+        with _errors_in_one_line():
+            if self._has_cohort():
                 if not succeeded:
                     self._write_tables()
-                run_record.finish(succeeded, self.description)
+                run_record.write(succeeded, self.description)
+            run_record.end(self._has_cohort())
 
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag)

@@ -28,19 +28,27 @@ PACKAGES = (
 )
 
 
-def begin(plan: Path, local: bool = True) -> None:
-    """Record that a run has begun, in a file that ``finish`` removes.
+def begin(plan: Path, local: bool = True, has_cohort: bool = True) -> None:
+    """Record that a run has begun, in a file that ``end`` removes.
 
     Parameters
     ----------
     plan
-        The plan of the run, which ``finish`` removes too.
+        The plan of the run, which ``end`` removes too.
     local
         Whether its jobs run on this machine, and end with it.
+    has_cohort
+        Whether it writes tables.
     """
     process = psutil.Process()
     run = {"pid": process.pid, "created": process.create_time(), "host": socket.gethostname()}
-    run |= {"local": local, "started": _now(), "command": sys.argv, "plan": str(plan)}
+    run |= {
+        "local": local,
+        "has_cohort": has_cohort,
+        "started": _now(),
+        "command": sys.argv,
+        "plan": str(plan),
+    }
     json_sidecar.write(_running(), run)
 
 
@@ -75,8 +83,8 @@ def describe(
     return json.loads(json.dumps(record, default=str))
 
 
-def finish(succeeded: bool, description: Mapping[str, Any]) -> None:
-    """Write the record of the run that ends.
+def write(succeeded: bool, description: Mapping[str, Any]) -> None:
+    """Write the record of the run, which is about to end.
 
     Parameters
     ----------
@@ -91,9 +99,13 @@ def finish(succeeded: bool, description: Mapping[str, Any]) -> None:
         started = None
     record = {"succeeded": succeeded, "started": started, "ended": _now(), **description}
     json_sidecar.write(layout.path(layout.RUN), record)
+
+
+def end(has_cohort: bool = True) -> None:
+    """Record that the run has ended; if it has written tables, the records of killed runs go as well."""
     _running().unlink(missing_ok=True)
     for path, run in _runs().items():
-        if _is_dead(run):
+        if has_cohort and _is_dead(run):
             path.unlink(missing_ok=True)
     plans_in_use = {run.get("plan") for run in _runs().values()}
     for plan in layout.path(layout.PLAN, digest="any").parent.glob("*.json"):
@@ -107,7 +119,8 @@ def interrupted() -> str:
     written = cohort.stat().st_mtime_ns if cohort.is_file() else 0
     for path, run in _runs().items():
         # a run may be killed after it has written its tables
-        if _is_dead(run) and path.stat().st_mtime_ns > written:
+        has_cohort = run.get("has_cohort", True)
+        if has_cohort and _is_dead(run) and path.stat().st_mtime_ns > written:
             note = (
                 f"the run that started at {run.get('started', 'an unknown time')} was killed: until this one ends, "
                 "tables and report are those of an earlier run"
