@@ -342,3 +342,11 @@ def test_a_scan_that_changed_while_a_run_was_on_is_computed_again(
     assert lesions(directory) == (0 if times == 1 else 1)
     status, text = snakemake(directory, "--dry-run", **config)
     assert jobs(text) == {}
+
+
+def test_triggers_that_are_left_out_are_named(again):
+    directory, run = again
+    add_scan(directory / "bids", "sub-02", blobs([(10, 10, 5)], seed=3))
+    status, text = run("--dry-run", "--rerun-triggers", "mtime")
+    assert status == 0, text
+    assert "rerun-triggers is without input, params" in text
