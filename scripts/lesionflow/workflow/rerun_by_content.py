@@ -26,9 +26,11 @@ from snakemake.exceptions import WorkflowError
 from snakemake.persistence import PersistenceBase
 from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
+from snakemake.settings.enums import RerunTrigger
 
 from lesionflow.base.file_digests import FileDigests, State, file_state
 
+NEEDED_TRIGGERS = {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT}
 OTHER_RELEASE = "this release of Snakemake keeps its records otherwise: install 9.27"
 MAX_MESSAGES = 5  # on files that are made again
 
@@ -58,6 +60,7 @@ class Contents:
         self.digests, self.planned = digests, planned
         self.models, self.imports = f"{models_dir.rstrip('/')}/", imports
         self.made_again: dict[str, str] = {}  # why, by path
+        self.named: set[RerunTrigger] = set()  # triggers that the user has left out
 
     def of_input(self, path: str) -> str:
         """What identifies an input of a job, in the record of its outputs."""
@@ -134,6 +137,10 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
     has_metadata = PersistenceBase.has_metadata
 
     def has_record(self: Any, job: Any) -> bool:
+        if left_out := NEEDED_TRIGGERS - contents.named - self.dag.workflow.rerun_triggers:
+            names = ", ".join(sorted(trigger.name.lower() for trigger in left_out))
+            report(f"rerun-triggers is without {names}: some changes will go unnoticed")
+            contents.named |= left_out
         settings = self.dag.workflow.execution_settings  # None if only the graph is printed
         return settings is None or settings.keep_metadata or has_metadata(self, job)
 

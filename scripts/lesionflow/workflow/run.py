@@ -10,7 +10,6 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.settings.enums import RerunTrigger
 
 from lesionflow.base import layout
 from lesionflow.base.atomic_write import write_atomically
@@ -29,7 +28,6 @@ from lesionflow.workflow import (
 )
 from lesionflow.workflow.run_setup import make_plan, read_plan, settings_and_cards
 
-NEEDED_TRIGGERS = {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT}
 PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
 REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the target that needs no cohort
@@ -101,11 +99,6 @@ class Run:
 
     def _set_up(self, config: dict[str, Any], repository: Path) -> None:
         self._read_settings(config, repository)
-        if left_out := NEEDED_TRIGGERS - self.workflow.dag_settings.rerun_triggers:
-            names = ", ".join(sorted(trigger.name.lower() for trigger in left_out))
-            logger.warning(
-                f"rerun-triggers is without {names}: changes of files and settings may go unnoticed"
-            )
         if killed := run_record.interrupted():
             logger.warning(killed)
         self.digests = FileDigests(layout.FILE_DIGESTS, "work/", _Progress())
