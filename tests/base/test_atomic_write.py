@@ -55,6 +55,33 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path, name):
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["a.nii.gz", f"{LONG}.nii.gz"[-150:]])
+def test_what_a_writer_within_a_writer_left_is_removed(tmp_path, name):
+    """As predict_fold, which writes its image to a temporary path."""
+    code = (
+        f"import os, signal, sys; sys.path.append({str(SCRIPTS)!r})\n"
+        "from lesionflow.base.atomic_write import write_atomically\n"
+        "with write_atomically(sys.argv[1]) as outer, write_atomically(outer) as inner:\n"
+        "    inner.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / name], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    with write_atomically(tmp_path / name) as outer, write_atomically(outer) as inner:
+        inner.write_text("all")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(name, "all")]
+
+
+def test_a_full_disk_within_a_writer_names_the_final_file(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space") as caught,
+        write_atomically(tmp_path / "a.txt") as outer,
+        write_atomically(outer),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
 def test_a_leftover_is_removed_also_if_the_next_writer_fails(tmp_path):
     killed_writer(tmp_path / "a.txt")
     with pytest.raises(ValueError, match="no"), write_atomically(tmp_path / "a.txt"):
@@ -161,6 +188,14 @@ def test_a_full_disk_leaves_the_earlier_file_and_is_an_error_that_names_it(
         partial.write_text("all")
     assert (caught.value.errno, caught.value.filename) == (code, str(path))
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "before")]
+
+
+def test_the_wait_for_the_disk_can_be_switched_off(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: pytest.fail("waited"))
+    monkeypatch.setenv("LESIONFLOW_FSYNC", "0")
+    with write_atomically(tmp_path / "a.txt") as partial:
+        partial.write_text("all")
+    assert (tmp_path / "a.txt").read_text() == "all"
 
 
 def test_a_file_system_that_cannot_sync_is_no_error(tmp_path, monkeypatch):

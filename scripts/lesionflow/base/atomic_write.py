@@ -14,7 +14,8 @@ from lesionflow.base.leftovers import host, is_leftover
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a write that fails for lack of space
 NO_FSYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)  # of file systems without it
 MAX_NAME = 255  # bytes of a file name
-PREFIX_LENGTH = 40  # at most, of a temporary name
+PREFIX = r"\.([0-9a-f]{8})-(\d+)-\d+-"  # of a temporary name: host, process id, count
+PREFIX_LENGTH = 40  # at most
 _count = itertools.count()  # tells the threads of this process apart
 
 
@@ -34,7 +35,8 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    name = _shortened(final.name)
+    # without the prefix that the name has if a block of this function writes to its path by this function
+    name = _shortened(re.sub(rf"^{PREFIX}", "", final.name))
     _remove_leftovers(final.parent, name)
     partial = final.with_name(f".{host()}-{os.getpid()}-{next(_count)}-{name}")
     try:
@@ -58,7 +60,7 @@ def _shortened(name: str) -> str:
 
 def _remove_leftovers(folder: Path, name: str) -> None:
     """Remove the temporary files of ``name`` whose writers have ended."""
-    pattern = re.compile(rf"\.([0-9a-f]{{8}})-(\d+)-\d+-{re.escape(name)}")
+    pattern = re.compile(PREFIX + re.escape(name))
     with os.scandir(folder) as entries:  # Path.iterdir would make an object for each file
         found = [match for entry in entries if (match := pattern.fullmatch(entry.name))]
     for match in found:
@@ -70,7 +72,12 @@ def _remove_leftovers(folder: Path, name: str) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the data of a file are on the disk, so that neither a full disk nor a power failure shortens it."""
+    """Wait until the data of a file are on the disk, so that neither a full disk nor a power failure shortens it.
+
+    ``LESIONFLOW_FSYNC=0`` in the environment leaves it to the system, for disks on which it takes long.
+    """
+    if os.environ.get("LESIONFLOW_FSYNC") == "0":
+        return
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -46,13 +46,16 @@ def test_changed_code_gets_other_servers(monkeypatch):
     assert first != os.environ[CODE]
 
 
+MODES = {"open to others": 0o755, "open to a group": 0o750, "closed": 0o500}
+
+
 def occupy(path, kind):
     """Put something into the place of the folder of sockets, as another user or program might."""
     if kind == "file":
         path.touch(mode=0o700)
-    elif kind == "open to others":
+    elif kind in MODES:
         path.mkdir()
-        path.chmod(0o755)
+        path.chmod(MODES[kind])
     elif kind == "link":
         elsewhere = path.with_name(f"elsewhere-{path.name}")
         elsewhere.mkdir(mode=0o700)
@@ -64,9 +67,7 @@ def occupy(path, kind):
         os.chown(path, 12345, 12345)
 
 
-KINDS = ["file", "open to others", "link", "link to nothing"] + ["another user's"] * (
-    os.getuid() == 0
-)
+KINDS = ["file", *MODES, "link", "link to nothing"] + ["another user's"] * (os.getuid() == 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,6 +80,11 @@ def test_something_else_in_the_place_of_the_folder_of_sockets_is_not_used(tmp_pa
     assert folder.is_dir() and not folder.is_symlink()
     assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, os.getuid())
     assert private_folder(tmp_path) == folder  # for the next job of the run
+
+
+def test_a_folder_that_inherits_its_group_is_used(tmp_path):
+    tmp_path.chmod(0o2700)
+    assert private_folder(tmp_path).name == f"lesionflow-{os.getuid()}"
 
 
 def test_without_a_folder_that_only_the_user_can_open_no_process_is_shared(tmp_path, monkeypatch):

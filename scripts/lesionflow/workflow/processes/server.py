@@ -40,8 +40,7 @@ Request = tuple[str, str, dict[str, str], bytes]  # script, working directory, e
 
 def main(address: str, run: str, mode: str) -> None:
     """Serve jobs at the socket ``address`` (see the docstring of the module)."""
-    path = Path(address)
-    last_request, threads = time.monotonic(), list[threading.Thread]()
+    path, threads = Path(address), list[threading.Thread]()
     with sockets.listen(path) as listener:
         listener.settimeout(1)
         if mode == "fork":
@@ -49,6 +48,7 @@ def main(address: str, run: str, mode: str) -> None:
             for name in PRELOADED:
                 with suppress(ImportError):
                     importlib.import_module(name)
+        last_request = time.monotonic()  # after the imports, which take long on a busy machine
         while sockets.is_alive(run) and (threads or time.monotonic() - last_request < IDLE_S):
             threads = [thread for thread in threads if thread.is_alive()]
             with suppress(TimeoutError, SharedProcessError, OSError, EOFError):

@@ -93,7 +93,8 @@ def private_folder(parent: Path) -> Path:
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
-        if S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077:
+        private = S_ISDIR(status.st_mode) and status.st_mode & 0o777 == 0o700
+        if private and status.st_uid == os.getuid():
             return folder
     raise SharedProcessError(
         f"{parent} has no folder that only this user can open: remove lesionflow-{os.getuid()} "
