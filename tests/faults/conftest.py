@@ -59,7 +59,7 @@ def inject():
         except BaseException:
             fault.lost = number if fault.lost is None else fault.lost
             raise
-        fault.lost = 0
+        fault.lost = fault.lost or 0
 
     return inject
 

@@ -94,7 +94,7 @@ def test_a_first_run_on_scans_with_wrong_times(world, tmp_path, inject, when):
 
 
 @pytest.mark.parametrize("when", TIMES)
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_clock_that_jumps_during_a_run(world, tmp_path, rng, inject, when, seed):
     """All files written until a moment of the run get other times than those written after it."""
     copied(world.undisturbed(SCANS)[0] / "bids", tmp_path / "bids")

@@ -43,7 +43,7 @@ def made_again(world, fault, directory, plan, expected, **config):
     outcome = world.run(directory, **config)
     wrong = differences(directory, expected)
     damaged = {name: (how, keep) for name, how, keep in plan}
-    fault.lost = len(set(wrong) & set(damaged))
+    fault.lost = len(set(wrong) & set(damaged)) or int(bool(wrong or outcome.status))
     told = {name: (what, *damaged.get(name, ())) for name, what in wrong.items()}
     return outcome.status, told, outcome.tail
 
@@ -126,7 +126,7 @@ def test_all_files_of_a_scan(world, tmp_path, inject, rng, how):
         assert not wrong, text
 
 
-@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.selected), *range(2, 9)])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.selected), *range(2, 6)])
 def test_a_mix_of_damages(world, tmp_path, inject, rng, seed):
     """One file of each scan is damaged, each in another way."""
     finished, expected, _ = world.undisturbed()
