@@ -2,12 +2,12 @@
 
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from lesionflow.base.errors import WeightsError
+from lesionflow.base.leftovers import process_folder, temporary_folder
 from lesionflow.cards.fold_spec import FoldSpec
 from lesionflow.networks.importing.published_network import checked_batch_size
 
@@ -32,7 +32,7 @@ def convert_onnx(spec: FoldSpec, path: Path, ir: Path) -> None:
     import openvino as ov
     import openvino.opset13 as ops
 
-    with TemporaryDirectory(prefix="lesionflow-") as folder:
+    with temporary_folder(process_folder(), "weights") as folder:
         copy = Path(folder, "network.onnx")  # apart from other files, which it could refer to
         shutil.copyfile(path, copy)
         try:

@@ -11,10 +11,10 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from lesionflow.base.errors import WeightsError
+from lesionflow.base.leftovers import process_folder, temporary_folder
 
 HALF = {"float16", "bfloat16", "mixed_float16", "mixed_bfloat16"}
 KERAS_MODULES = ("builtins", "keras", "tf_keras", "tensorflow")
@@ -49,7 +49,7 @@ def load_keras(path: Path, trusted: bool) -> Any:
             "card, as its authors published it"
         )
     plain = in_float32(config)
-    with TemporaryDirectory(prefix="lesionflow-") as folder:
+    with temporary_folder(process_folder(), "weights") as folder:
         file = path
         if plain != config:
             file = Path(folder, path.name)
