@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesionflow.base.file_digests import FileDigests
+from lesionflow.workflow.run_setup import make_plan, settings_and_cards
 from support.card_defaults import default
 from support.cohorts import AFFINE, CARD, add_scan, blobs, write_card
+from support.paths import REPOSITORY
 from support.runs import jobs, snakemake
 from support.volumes import noise, save_scan
 
@@ -113,17 +116,24 @@ def test_the_cost_of_a_dry_run_is_linear_in_the_number_of_scans(tmp_path):
     assert (calls[80] - calls[1]) / 79 < 1.3 * (calls[20] - calls[1]) / 19
 
 
-def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path):
+def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path, monkeypatch):
     save_scan(tmp_path / "images/a_swi.nii.gz", noise())
     table = tmp_path / "scans.tsv"
     table.write_text("subject\tswi\na\timages/a_swi.nii.gz\nb\tnone.nii.gz\n")
     config = {"cohort": "scans.tsv", "brain_mask": "none"}
-    status, text = snakemake(tmp_path, "--dry-run", **config)
-    assert status == 0, text
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        settings = settings_and_cards(config | {"models": ["demo-cmb"]}, REPOSITORY)
+        plan = make_plan(*settings, "code", FileDigests(tmp_path / "digests"))
+        plan.path.parent.mkdir(parents=True)
+        plan.path.write_text(plan.text)
     table.unlink()
     job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,channel=swi"
     remote = ("--mode", "remote", "--target-jobs", job, "--allowed-rules", "resample", "--nolock")
     status, text = snakemake(tmp_path, *remote, **config)
+    assert status == 1
+    assert "handed on no plan" in text
+    status, text = snakemake(tmp_path, *remote, **config, plan=plan.path)
     assert status == 0, text
     assert (tmp_path / "results/demo-cmb/sub-a/anat/sub-a_desc-source_swi.json").is_file()
 

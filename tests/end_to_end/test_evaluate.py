@@ -1,6 +1,5 @@
 """The target ``evaluate``: predictions compared with reference segmentations, after the main run."""
 
-import os
 import shutil
 
 import nibabel as nib
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 
 from support.cohorts import AFFINE
+from support.paths import REPOSITORY
 from support.runs import jobs, snakemake
 from support.volumes import save_scan
 
@@ -130,14 +130,16 @@ def test_an_unusable_reference_affects_only_its_scan(run_again):
     assert set(thresholds.scans) == {1}
 
 
-def test_failed_scans_are_listed_in_the_table(run_again):
+def test_failed_scans_are_listed_in_the_table(run_again, tmp_path):
     directory, run = run_again
-    write_reference(directory, "sub-02", [(10, 10, 5)])
-    mask = directory / "results/tiny/sub-02/anat/sub-02_space-model_desc-brain_mask.nii.gz"
-    mtime_ns = mask.stat().st_mtime_ns
-    mask.write_bytes(b"broken")
-    os.utime(mask, ns=(mtime_ns, mtime_ns))
-    status, text = run("evaluate")
+    for name in ("rules", "scripts", "config", "profiles", "envs", "resources"):
+        shutil.copytree(REPOSITORY / name, tmp_path / "repository" / name)
+    shutil.copy(REPOSITORY / "Snakefile", tmp_path / "repository")
+    step = tmp_path / "repository/scripts/compare.py"
+    begin = "    with logged(snakemake):\n"
+    fail = '        if "sub-02" in str(path):\n            raise ValueError("broken")\n'
+    step.write_text(step.read_text().replace(begin, begin + fail))
+    status, text = run("evaluate", repository=tmp_path / "repository")
     assert status != 0
     assert "1 of 3 scans failed; results/evaluation.csv" in text
     rows = pd.read_csv(directory / "results/evaluation.csv").set_index("scan")

@@ -83,9 +83,11 @@ class Run:
             if workflow.is_main_process:
                 self._set_up(config, repository)
             else:
-                path = Path(config.pop(PLAN_KEY, ""))
+                path = config.pop(PLAN_KEY, None)
+                if path is None:
+                    raise CohortError("the run of this job has handed on no plan")
                 self._read_settings(config, repository)
-                self.plan = read_plan(path)
+                self.plan = read_plan(Path(path))
         self.models = {
             name: {
                 **model_summary(card),
@@ -153,6 +155,8 @@ class Run:
         RunError
             If the config asks for a GPU and the jobs run on this machine, which has none.
         """
+        if not self.workflow.is_main_process:
+            return
         if self.settings["device"] == "gpu" and self.workflow.local_exec and not nvidia_device():
             raise RunError(
                 "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
@@ -166,6 +170,8 @@ class Run:
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
+        if not self.workflow.is_main_process:
+            return
         self.show_notes()
         with _errors_in_one_line():
             if self._has_cohort():
