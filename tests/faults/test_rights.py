@@ -71,9 +71,16 @@ def refused(outcome, folder):
     )
 
 
-@pytest.mark.parametrize("state", ["changed", "new"])
 @pytest.mark.parametrize(
-    "folder", ["work", pytest.param("results", marks=pytest.mark.selected), "logs"]
+    ("folder", "state"),
+    [
+        pytest.param("results", "changed", marks=pytest.mark.selected),
+        ("results", "new"),
+        ("work", "changed"),
+        ("work", "new"),
+        ("logs", "changed"),
+        ("logs", "new"),
+    ],
 )
 def test_a_folder_of_the_working_directory_is_read_only(
     world, ordinary, forbid, tmp_path, inject, folder, state
