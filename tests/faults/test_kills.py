@@ -124,7 +124,7 @@ def test_a_kill_of_a_process_of_a_job(world, begin, rng, inject, seed):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-@pytest.mark.parametrize("seed", seeds(3))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_a_signal_to_the_main_process(world, begin, rng, inject, seed, number):
     """A run that is told to stop ends with an error, and the next call completes it."""
 
