@@ -71,8 +71,7 @@ def test_a_disk_that_gets_full_as_a_step_begins(every, tmp_path, inject, step):
         unmount(disk)
 
 
-@pytest.mark.parametrize("victim", ["main", "job"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "victim"), list(zip(STEPS, ["main", "job"] * 4, strict=True)))
 def test_a_kill_as_a_step_begins(every, tmp_path, rng, inject, step, victim):
     """The main process, or a process of a job, ends soon after the step has begun."""
     copied(every.finished()[0] / "bids", tmp_path / "bids")
