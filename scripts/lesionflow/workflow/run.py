@@ -88,6 +88,7 @@ class Run:
                     raise CohortError("the run of this job has handed on no plan")
                 self._read_settings(config, repository)
                 self.plan = read_plan(Path(path))
+                rerun_by_content.decide_nothing()
         self.models = {
             name: {
                 **model_summary(card),
