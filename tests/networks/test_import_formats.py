@@ -66,7 +66,14 @@ def test_imports_match_networks_like_the_published_ones(tmp_path, caplog, make, 
     assert largest_difference(folder, image, expected, "tensorflow") <= limit
     assert largest_difference(folder, image, expected, "openvino") <= limit
     assert "gradients" not in caplog.text  # which nobody asks for
-    names = {"fold.json", "openvino.xml", "openvino.bin", "saved_model.pb", "variables"}
+    names = {
+        "files.json",
+        "fold.json",
+        "openvino.xml",
+        "openvino.bin",
+        "saved_model.pb",
+        "variables",
+    }
     assert {p.name for p in folder.iterdir()} - {"assets", "fingerprint.pb", "compiled"} == names
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from lesionflow.base.digests import sha256_file
 from lesionflow.networks.inference import fold_runner
 from lesionflow.networks.inference.fold_runner import predict
 from lesionflow.networks.inference.loaded_folds import LoadedFolds
@@ -39,7 +40,10 @@ def test_a_fold_stays_loaded_while_there_is_memory(identity, tmp_path, monkeypat
         np.testing.assert_array_equal(predicted, ramp())
     assert made == [identity, copy]
     assert len(loaded.folds) == 2
+    before = sha256_file(copy / "fold.json")
     (copy / "fold.json").write_text((copy / "fold.json").read_text().replace('"s"', '"t"'))
+    files = (copy / "files.json").read_text().replace(before, sha256_file(copy / "fold.json"))
+    (copy / "files.json").write_text(files)
     predict(copy, ramp(), backend, "cpu", memory_mb=1)  # other weights: another fold
     assert made == [identity, copy, copy]
     assert len(loaded.folds) == 1
