@@ -11,10 +11,10 @@ from lesionflow.results.scan_status import scan_states
 def main(snakemake):
     """Write one row per scan, whatever its status, and one row per lesion."""
     models = snakemake.params.models
-    results, logs = Path(snakemake.output.cohort).parent, Path(snakemake.log[0]).parent
+    results = Path(snakemake.output.cohort).parent
     with logged(snakemake):
         plan = json_sidecar.read(snakemake.params.plan)["records"]
-        write_cohort_tables(plan, models, scan_states(plan, models, results, logs), results)
+        write_cohort_tables(plan, models, scan_states(plan, models, results), results)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from lesionflow.evaluation.evaluation_files import write_evaluation
 def main(snakemake):
     """Write the table of scans (all of them, whatever their status), the table of thresholds, and the page."""
     params = snakemake.params
-    results, logs = Path(snakemake.output.evaluation).parent, Path(snakemake.log[0]).parent
+    results = Path(snakemake.output.evaluation).parent
     with logged(snakemake):
         plan = json_sidecar.read(params.plan)["records"]
-        write_evaluation(plan, params.models, params.cards, results, logs)
+        write_evaluation(plan, params.models, params.cards, results)
 
 
 if __name__ == "__main__":

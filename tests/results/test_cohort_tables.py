@@ -1,6 +1,7 @@
 """Tables of the cohort and their columns."""
 
 import pandas as pd
+import pytest
 
 from lesionflow.results import columns
 from lesionflow.results.cohort_tables import cohort_table, lesions_table
@@ -43,9 +44,22 @@ def test_a_failed_scan_has_a_row_with_the_step_and_the_reason(tmp_path):
     log = tmp_path / "logs/crop/m/sub-1/anat/sub-1.log"
     log.parent.mkdir(parents=True)
     log.write_text("FAILED: broken in two lines\n")
-    table = table_of(tmp_path, [record("sub-1")])
+    unfinished = {("sub-1", "m"): {"crop", "normalize"}}
+    table = table_of(tmp_path, [record("sub-1")], unfinished=unfinished)
     assert table.status[0] == "failed:crop"
     assert table.reason[0] == "broken in two lines"
+
+
+@pytest.mark.parametrize("text", ["", "FAILED: in an earlier run", "half a sen"])
+def test_logs_of_steps_that_the_run_did_not_have_to_do_do_not_count(tmp_path, text):
+    finish(tmp_path)
+    for log in (tmp_path / "logs").rglob("*.log"):
+        log.write_text(text)
+    assert table_of(tmp_path, [record("sub-1")]).status[0] == "ok"
+    unfinished = {("sub-1", "m"): {"draw"}}
+    assert (
+        table_of(tmp_path, [record("sub-1")], unfinished=unfinished).status[0].startswith("failed")
+    )
 
 
 def test_the_reason_has_the_problem_of_every_model(tmp_path):

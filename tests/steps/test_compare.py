@@ -137,7 +137,7 @@ def test_every_scan_has_a_row_whatever_its_status(tmp_path):
         "sub-4": "truth-missing",
         "sub-5": "excluded",
         "sub-6": "truth-unusable",
-        "sub-7": "failed:import_fold",
+        "sub-7": "failed:draw",  # nothing tells how far it came
     }
     assert (table.reason != "").to_list() == [False, True, False, True, True, True, True]
     assert table.truth.tolist() == ["lesions", "unusable", "empty", "missing", "", "unusable", ""]

@@ -41,10 +41,17 @@ def logged(snakemake: Any) -> Iterator[None]:
     ------
     OSError
         If there is no space for the first line of the log; the job does not start.
+    LesionflowError
+        If the folder of the log cannot be written.
     """
     path, thread = Path(str(snakemake.log[0])).absolute(), threading.get_ident()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = _handler(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _handler(path)
+    except PermissionError as error:
+        raise LesionflowError(
+            f"{path} cannot be written: {error.strerror}: give yourself the right to write to its folder"
+        ) from error
     handler.addFilter(lambda record: record.thread == thread)
     root = logging.getLogger()
     root.addHandler(handler)

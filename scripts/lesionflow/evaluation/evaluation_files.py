@@ -23,7 +23,7 @@ def write_evaluation(
     models: Mapping[str, Mapping[str, Any]],
     cards: Mapping[str, Mapping[str, Any]],
     results: Path,
-    logs: Path,
+    logs: Path | None = None,
     unfinished: Unfinished = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Write evaluation.csv, evaluation_thresholds.csv and evaluation.html.

@@ -91,7 +91,7 @@ def evaluation_tables(
     plan: list[dict[str, Any]],
     models: Mapping[str, Mapping[str, Any]],
     results: Path,
-    logs: Path,
+    logs: Path | None = None,
     unfinished: Unfinished = MappingProxyType({}),
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Collect the evaluation of every scan, model and label.
@@ -103,9 +103,7 @@ def evaluation_tables(
     models
         By name, from ``columns.model_summary``: ``labels`` (names in order), ``channels``, number of
         ``folds``, ...
-    results, logs
-        Folders of the run.
-    unfinished
+    results, logs, unfinished
         As in ``scan_status.scan_states``.
 
     Returns
@@ -121,8 +119,9 @@ def evaluation_tables(
     rows, sweeps, lesions = [], [pd.DataFrame()], []
     for record in plan:
         for model, summary in models.items():
+            steps = unfinished.get((record["scan"], model), ())
             status, reason, reference, sidecar = _state(
-                record, model, summary, results, logs, unfinished.get((record["scan"], model), ())
+                record, model, summary, results, logs if steps else None, steps
             )
             keys = {"scan": record["scan"], "model": model}
             row = {**keys, "status": status, "reason": reason}
@@ -156,7 +155,7 @@ def _state(
     model: str,
     summary: Mapping[str, Any],
     results: Path,
-    logs: Path,
+    logs: Path | None,
     unfinished: Collection[str],
 ) -> tuple[str, str, str, dict[str, Any]]:
     """Status, reason, state of the reference image, and sidecar of the comparison ({} if there is none)."""
@@ -168,9 +167,10 @@ def _state(
         return "truth-missing", reason, "missing", {}
     if status != "ok":
         return "truth-unusable", reason, "unusable", {}
-    log = layout.path(layout.log("compare"), logs=logs, **scan_wildcards(record, model))
-    if failure := outcome(log):
-        return "failed:compare", failure, "", {}
+    if logs and "compare" in unfinished:
+        log = layout.path(layout.log("compare"), logs=logs, **scan_wildcards(record, model))
+        if failure := outcome(log):
+            return "failed:compare", failure, "", {}
     table_path, sidecar_path = comparison_files(results, record, model)
     if not unfinished and table_path.is_file() and sidecar_path.is_file():
         sidecar = json_sidecar.read(sidecar_path)

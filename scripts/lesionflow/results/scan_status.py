@@ -36,7 +36,7 @@ def scan_states(
     plan: Iterable[Mapping[str, Any]],
     models: Mapping[str, Mapping[str, Any]],
     results: Path,
-    logs: Path,
+    logs: Path | None = None,
     unfinished: Unfinished = MappingProxyType({}),
 ) -> States:
     """``scan_status`` of every scan of a plan under every model.
@@ -47,18 +47,21 @@ def scan_states(
         One record per scan.
     models
         Summary of each model by name (``columns.model_summary``).
-    results, logs
-        Folders of the run.
+    results
+        Folder of the results.
+    logs
+        Folder of the logs; None if the run has finished all steps.
     unfinished
         Steps that the run had to do for a scan and has not finished; results that they would have replaced do not
-        count.
+        count. The logs of other scans are not read: they tell of earlier runs.
     """
     return {
         (record["scan"], model): scan_status(
-            record, model, summary, results, logs, unfinished.get((record["scan"], model), ())
+            record, model, summary, results, logs if steps else None, steps
         )
         for record in plan
         for model, summary in models.items()
+        for steps in [unfinished.get((record["scan"], model), ())]
     }
 
 
@@ -67,7 +70,7 @@ def scan_status(
     model: str,
     summary: Mapping[str, Any],
     results: Path,
-    logs: Path,
+    logs: Path | None = None,
     unfinished: Collection[str] = (),
 ) -> tuple[str, str]:
     """Status and reason of one scan under one model.
@@ -80,10 +83,13 @@ def scan_status(
         Name of the model.
     summary
         Of the model (``columns.model_summary``).
-    results, logs
-        Folders of the run.
+    results
+        Folder of the results.
+    logs
+        Folder of the logs; None if the run has finished all steps of the scan.
     unfinished
-        Steps that the run has not finished for the scan.
+        Steps that the run has not finished for the scan: only their logs are read, and those of the imports. All are
+        read if this is empty.
 
     Returns
     -------
@@ -95,9 +101,10 @@ def scan_status(
     if model in record["problems"]:
         status, reason = record["problems"][model]
         return status, reason
-    step_logs = _step_logs(record, model, summary, logs)
+    step_logs = _step_logs(record, model, summary, logs) if logs else {}
     for step, paths in step_logs.items():
-        for path in paths:
+        is_read = not unfinished or step in {"import_fold", *unfinished}
+        for path in paths if is_read else ():
             if reason := outcome(path):
                 return f"failed:{step}", reason
     if step := next((step for step in STEPS if step in unfinished), ""):

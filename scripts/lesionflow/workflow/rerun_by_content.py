@@ -29,6 +29,7 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import RerunTrigger
 
 from lesionflow.base.file_digests import FileDigests, State, file_state
+from lesionflow.workflow import run_record
 
 NEEDED_TRIGGERS = {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT}
 OTHER_RELEASE = "this release of Snakemake keeps its records otherwise: install 9.27"
@@ -138,7 +139,7 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
     replaced = ("_input", "_input_changed", "has_metadata", "metadata")
     stores = (FilePersistence, DbPersistence)
     exist = [hasattr(PersistenceBase, name) for name in replaced]
-    exist += ["_write_record" in vars(store) for store in stores]
+    exist += ["_write_record" in vars(s) and "_read_record" in vars(s) for s in stores]
     if not all([*exist, hasattr(DAG, "bfs"), hasattr(snakemake.io._IOFile, "checksum")]):
         raise WorkflowError(OTHER_RELEASE)
 
@@ -161,6 +162,9 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
             return path in contents.imports
         if snakemake.io.is_flagged(file, "temp") and not Path(path).exists():
             return False  # it was removed after its last use
+        if job.rule.name == "report" and (problem := run_record.problem()):
+            report(f"{problem}: it is made again")
+            return True
         record = self.metadata(file)
         recorded = record and (record.input_checksums or {}).get(path)
         if problem := contents.problem(path, recorded):
@@ -176,7 +180,9 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
     # Without a record nothing is known of an output, and Snakemake would keep it.
     PersistenceBase.has_metadata = has_record  # type: ignore[method-assign]
     DAG.bfs = _along_triggers(DAG.bfs)  # type: ignore[method-assign]
+    FilePersistence._io_read = _or_nothing(FilePersistence._io_read, {})  # type: ignore[method-assign]
     for store in stores:
+        store._read_record = _or_nothing(store._read_record, None)  # type: ignore[method-assign]
         store._write_record = _with_digest(store._write_record, contents.digests)  # type: ignore[method-assign]
     snakemake.io._IOFile.checksum = _with_digests(snakemake.io._IOFile.checksum, contents.digests)
 
@@ -209,6 +215,23 @@ class _Triggered:
             for dependent, files in self.depending[job].items()
             if not all(file.is_ancient and Path(file).exists() for file in files)
         }
+
+
+def _or_nothing(read: Callable[..., Any], nothing: Any) -> Callable[..., Any]:
+    """The method that reads a record, which takes a damaged one for none. Snakemake stops the run at some of them."""
+
+    @wraps(read)
+    def read_or_nothing(self: Any, *args: Any) -> Any:
+        try:
+            return read(self, *args)
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+        ):  # of the text, of JSON, and of the types of its values
+            return nothing
+
+    return read_or_nothing
 
 
 def _with_digest(write_record: Callable[..., None], digests: FileDigests) -> Callable[..., None]:

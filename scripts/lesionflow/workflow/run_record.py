@@ -1,5 +1,6 @@
 """The record of a run in results/run.json: its command, settings, cards and versions; and whether it has ended."""
 
+import hashlib
 import json
 import os
 import socket
@@ -98,7 +99,21 @@ def write(succeeded: bool, description: Mapping[str, Any]) -> None:
     except (OSError, ValueError, KeyError):
         started = None
     record = {"succeeded": succeeded, "started": started, "ended": _now(), **description}
-    json_sidecar.write(layout.path(layout.RUN), record)
+    json_sidecar.write(layout.path(layout.RUN), {**record, "sha256": _digest(record)})
+
+
+def problem() -> str:
+    """What is wrong with the record of the last run; empty if nothing is."""
+    path = layout.path(layout.RUN)
+    try:
+        record = dict(json_sidecar.read(path))
+        return "" if record.pop("sha256") == _digest(record) else f"{path} is not as it was written"
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"{path} is missing or damaged"
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
 def end(has_cohort: bool = True) -> None:
