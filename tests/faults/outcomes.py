@@ -10,7 +10,9 @@ from PIL import Image
 
 TABLES = ("cohort.csv", "lesions.csv")
 PLACES = {"cohort", "models", "models_dir", "folder"}  # keys of settings and cards that are paths
-OF_THE_CALL = ("started", "ended", "command", "commit", "modified")  # keys of run.json
+# of the report: the command and the settings, which have paths
+RUN_SECTION = re.compile(r"<h2>Run</h2>.*?<h2>", re.DOTALL)
+OF_THE_CALL = ("sha256", "started", "ended", "command", "commit", "modified")  # keys of run.json
 HEADER = (
     *("sform_code", "qform_code", "xyzt_units", "datatype", "dim", "pixdim", "scl_slope"),
     *("scl_inter", "intent_code", "cal_min", "cal_max"),
@@ -51,7 +53,7 @@ def content(directory, name):
         return json.loads(path.read_text(encoding="utf-8"))
     if name.endswith(".html"):
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
-        return TIME.sub("TIME", text)
+        return TIME.sub("TIME", RUN_SECTION.sub("", text))
     return path.read_bytes()
 
 
