@@ -337,6 +337,10 @@ def test_a_scan_that_changed_while_a_run_was_on_is_computed_again(
     for number in range(1, times + 1):
         path.write_bytes(contents[number % 2])
     output, _ = run.communicate()
+    assert run.returncode == 1
+    assert "sub-01 changed while the run was on: run the same command again" in output
+    assert ",changed," in (directory / "results/cohort.csv").read_text()
+    assert lesions(directory) == 0
     status, text = snakemake(directory, **config)
     assert status == 0, text
     assert lesions(directory) == (0 if times == 1 else 1)

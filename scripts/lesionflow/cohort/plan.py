@@ -269,6 +269,7 @@ def _check(
         return "missing-input", printable(reason)
     if reason := path_problem(path):
         return "unreadable", reason
+    path = str(Path(path))  # as the cache of headers names it
     if record["files"].get(channel, path) != path:
         return "missing-input", (
             f"the models need different files for {channel}: {record['files'][channel]} and {path} "

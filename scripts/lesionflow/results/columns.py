@@ -11,6 +11,7 @@ STATUS = {
     "missing-input": "a file that the model needs is missing, or there is more than one candidate",
     "header-conflict": "the header does not give the position of the voxels, or gives two that differ",
     "unreadable": "the file is not a complete 3-D image of real numbers",
+    "changed": "a file of the scan changed while the run was on: the next run computes the scan again",
     "failed:STEP": "this step failed; see reason and logs/STEP/",
 }
 

@@ -64,7 +64,7 @@ def write_tables(
         ]
         page = layout.path(layout.REPORT, results)
         write_cohort_page(page, read_as_text(path), figures, description)
-    failed = table[table.status.str.startswith("failed")]
+    failed = table[table.status.str.startswith(("failed", "changed"))]
     failures = failed.drop_duplicates(["scan", "status"])
     lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]
     return [

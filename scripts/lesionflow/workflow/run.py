@@ -15,7 +15,7 @@ from lesionflow.base import layout
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digests
 from lesionflow.base.errors import CohortError, LesionflowError
-from lesionflow.base.file_digests import FileDigests
+from lesionflow.base.file_digests import FileDigests, file_state
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.columns import model_summary
@@ -175,11 +175,34 @@ class Run:
             return
         self.show_notes()
         with _errors_in_one_line():
+            changed = self._scans_that_changed()
             if self._has_cohort():
-                if not succeeded:
+                if changed or not succeeded:
                     self._write_tables()
-                run_record.write(succeeded, self.description)
+                run_record.write(succeeded and not changed, self.description)
             run_record.end(self._has_cohort())
+        if changed and succeeded:
+            raise RunError(
+                f"{', '.join(changed)} changed while the run was on: run the same command again"
+            )
+
+    def _scans_that_changed(self) -> list[str]:
+        """Scans with a file that was written since the plan: their row in the tables says so.
+
+        The jobs of the run may have read it before, after or meanwhile.
+        """
+        changed = []
+        evaluates = any("evaluat" in target for target in self.workflow.dag_settings.targets)
+        for record in self.plan.records:
+            for kind, path in record["files"].items():
+                is_read = kind != "truth" or evaluates
+                if is_read and file_state(path) != self.plan.states[path]:
+                    reason = f"{path} changed while the run was on: run the same command again"
+                    for model in set(self.models) - set(record["problems"]):
+                        record["problems"][model] = ["changed", reason]
+                    changed.append(record["scan"])
+                    break
+        return changed
 
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag)
