@@ -4,6 +4,7 @@ import random
 from contextlib import contextmanager
 
 import pytest
+
 from faults.calls import end_all
 from faults.worlds import World
 

@@ -5,9 +5,9 @@ import shutil
 import time
 
 import pytest
+
 from faults.outcomes import differences, wrong_tables
 from faults.worlds import SCANS, UNCOMPRESSED, copied, scan_path, write_cohort, write_scan
-
 from support.cohorts import save_network
 from support.runs import jobs
 

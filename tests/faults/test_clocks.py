@@ -4,8 +4,8 @@ import os
 import time
 
 import pytest
-from faults.worlds import SCANS, UNCOMPRESSED, copied, write_cohort, write_scan
 
+from faults.worlds import SCANS, UNCOMPRESSED, copied, write_cohort, write_scan
 from support.runs import jobs
 
 pytestmark = pytest.mark.slow

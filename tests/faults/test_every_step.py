@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 
 import pytest
+
 from faults.calls import end_all
 from faults.damages import DAMAGES, damage, kind, scan_of
 from faults.disks import Balloon, mount, unmount

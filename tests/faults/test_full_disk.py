@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from faults.calls import end_all
 from faults.disks import Balloon, ManyFiles, mount, occupied, unmount
 from faults.outcomes import results
@@ -92,7 +93,9 @@ def size_of_import(world):
     return occupied(world.models_dir / "tiny")
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize(
+    "seed", [1, 2, 3, 4, 7]
+)  # with 7, OpenVINO's network was recorded as impossible
 def test_a_full_disk_under_models_dir(world, disk, tmp_path, rng, inject, seed):
     """The import fails for want of space, which is not recorded as a network that OpenVINO cannot convert."""
     copied(world.undisturbed(SCANS)[0] / "bids", tmp_path / "bids")

@@ -10,9 +10,9 @@ import struct
 import nibabel as nib
 import numpy as np
 import pytest
+
 from faults.outcomes import TABLES, differences
 from faults.worlds import SCANS, write_cohort
-
 from support.cohorts import AFFINE, add_scan, blobs
 from support.volumes import save_scan, truncate
 

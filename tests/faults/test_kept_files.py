@@ -3,10 +3,10 @@
 import random
 
 import pytest
+
 from faults.damages import DAMAGES, damage, kind, scan_of
 from faults.outcomes import differences, kept_files
 from faults.worlds import SCANS, copied, write_cohort
-
 from support.cohorts import add_scan, blobs
 
 pytestmark = pytest.mark.slow

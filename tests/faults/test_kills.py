@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 import pytest
+
 from faults.worlds import SCANS, copied, write_scan
 
 pytestmark = pytest.mark.slow

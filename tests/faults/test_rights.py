@@ -7,6 +7,7 @@ import stat
 import subprocess
 
 import pytest
+
 from faults.outcomes import differences
 from faults.worlds import SCANS, copied, write_cohort, write_scan
 

@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+
 from faults.outcomes import differences
 from faults.worlds import SCANS, copied, write_cohort
-
 from support.cohorts import save_network, write_card
 from support.runs import jobs
 

@@ -4,6 +4,7 @@ import random
 import shutil
 
 import pytest
+
 from faults.damages import DAMAGES, damage
 from faults.outcomes import differences
 from faults.worlds import SCANS, copied, write_scan

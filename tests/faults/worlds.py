@@ -5,7 +5,6 @@ import time
 
 from faults.calls import Call
 from faults.outcomes import differences, results
-
 from support.cohorts import AFFINE, add_scan, blobs
 from support.volumes import save_scan
 

@@ -199,6 +199,7 @@ def _write_openvino(
         logging.info("OpenVINO and TensorFlow differ by at most %.2g", difference)
         if not difference <= tolerance:
             problem = f"OpenVINO and TensorFlow differ by more than {tolerance:g}"
+            _try_disk(folder)  # OpenVINO may write a part of a file without an error
     except Exception as error:  # e.g. an operation that OpenVINO does not have
         _raise_if_not_the_network(error, folder)
         logging.info("OpenVINO: %s", error)
@@ -245,6 +246,11 @@ def _raise_if_not_the_network(error: Exception, folder: Path) -> None:
         words in text for words in ("bad_alloc", "resourceexhausted", "out of memory", "allocate")
     ):
         raise MemoryError(" ".join(str(error).split())[:300]) from error
+    _try_disk(folder)
+
+
+def _try_disk(folder: Path) -> None:
+    """Raise OSError if the disk has no room for another file of the size of all those in a folder."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     with tempfile.TemporaryFile(dir=folder) as trial:
         trial.write(bytes(size))
