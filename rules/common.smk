@@ -25,7 +25,6 @@ from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_digest
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
-from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.workflow.run import Run, RunError
 
@@ -33,7 +32,6 @@ RUN = Run(workflow, config, REPOSITORY)
 SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models
 SCANS = RUN.plan.records
 SCAN_BY_NAME = {record["scan"]: record for record in SCANS}
-IMPORTED_FOLD = f"{SETTINGS['models_dir']}/{layout.IMPORTED_FOLD}/{FOLD_JSON}"
 GPUS = int(
     SETTINGS["device"] == "gpu" or (SETTINGS["device"] == "auto" and nvidia_device())
 )
@@ -92,7 +90,7 @@ def folds(wildcards):
 def imported_folds(model):
     """The imported folds of a model."""
     return [
-        IMPORTED_FOLD.format(model=model, fold=fold, digest=planned.digest)
+        RUN.imported_fold.format(model=model, fold=fold, digest=planned.digest)
         for fold, planned in enumerate(RUN.plan.imports[model], start=1)
     ]
 

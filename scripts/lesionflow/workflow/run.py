@@ -111,20 +111,22 @@ class Run:
             raise CohortError(self.plan.error)
         self.show_notes()
         self.workflow.config_settings.config_args += [f"{PLAN_KEY}='{self.plan.path}'"]
-        models_dir = self.settings["models_dir"]
         imports = {
-            f"{models_dir}/{layout.IMPORTED_FOLD}/{FOLD_JSON}".format(
-                model=name, fold=number, digest=fold.digest
-            )
+            self.imported_fold.format(model=name, fold=number, digest=fold.digest)
             for name, folds in self.plan.imports.items()
             for number, fold in enumerate(folds, 1)
             if fold.weights
         }
         contents = rerun_by_content.Contents(
-            self.digests, self.plan.states, str(models_dir), imports
+            self.digests, self.plan.states, str(Path(self.settings["models_dir"])), imports
         )
         rerun_by_content.apply(contents, logger.warning)
         working_directory_lock.apply(logger.warning)
+
+    @property
+    def imported_fold(self) -> str:
+        """Pattern of the paths of imported folds."""
+        return str(Path(self.settings["models_dir"], layout.IMPORTED_FOLD, FOLD_JSON))
 
     def show_notes(self) -> None:
         """Name what looks like a scan in the cohort and is not listed."""
@@ -194,14 +196,16 @@ class Run:
         changed = []
         evaluates = any("evaluat" in target for target in self.workflow.dag_settings.targets)
         for record in self.plan.records:
-            for kind, path in record["files"].items():
-                is_read = kind != "truth" or evaluates
-                if is_read and file_state(path) != self.plan.states[path]:
-                    reason = f"{path} changed while the run was on: run the same command again"
-                    for model in set(self.models) - set(record["problems"]):
-                        record["problems"][model] = ["changed", reason]
-                    changed.append(record["scan"])
-                    break
+            models = set(self.models) - set(record["problems"])  # that were run
+            paths = [
+                path
+                for kind, path in record["files"].items()
+                if (kind != "truth" or evaluates) and file_state(path) != self.plan.states[path]
+            ]
+            if models and paths:
+                reason = f"{paths[0]} changed while the run was on: run the same command again"
+                record["problems"] |= dict.fromkeys(models, ["changed", reason])
+                changed.append(record["scan"])
         return changed
 
     def _write_tables(self) -> None:
