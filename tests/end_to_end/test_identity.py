@@ -47,7 +47,12 @@ def test_a_copied_or_touched_cohort_runs_no_job(again):
     assert planned(run) == {}
     shutil.copytree(directory / "bids", directory / "elsewhere")
     shutil.rmtree(directory / "bids")
-    assert planned(run, cohort="elsewhere") == {}
+    status, text = run("--dry-run", cohort="elsewhere")
+    assert status == 0, text
+    assert jobs(text) == {}
+    assert text.count("to compare their content") == 1
+    status, text = run("--dry-run", cohort="elsewhere")
+    assert "to compare their content" not in text  # once
 
 
 def test_a_first_plan_hashes_no_scan(tmp_path, tiny, models_dir, finished):

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -104,12 +104,14 @@ class Run:
         self._read_settings(config, repository)
         if killed := run_record.interrupted():
             logger.warning(killed)
-        self.digests = FileDigests(layout.FILE_DIGESTS, "work/", _Progress())
+        progress = _Progress()
+        self.digests = FileDigests(layout.FILE_DIGESTS, "work/", progress)
         code = self.code["import_fold"]
         self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
         if self.plan.error and CHECK not in sys.argv:
             raise CohortError(self.plan.error)
         self.show_notes()
+        progress.cohort = self.plan.states
         self.workflow.config_settings.config_args += [f"{PLAN_KEY}='{self.plan.path}'"]
         imports = {
             self.imported_fold.format(model=name, fold=number, digest=fold.digest)
@@ -244,16 +246,19 @@ def _errors_in_one_line() -> Iterator[None]:
 
 
 class _Progress:
-    """Say from time to time how many files have been hashed."""
+    """Say that files are hashed: at the first one of the cohort, and from time to time how many."""
 
     def __init__(self) -> None:
         self.files, self.size, self.last = 0, 0, time.monotonic()
+        self.cohort: Container[str] = ()
+        self.began = False
 
     def __call__(self, path: Path, size: int) -> None:
         self.files, self.size = self.files + 1, self.size + size
-        if time.monotonic() - self.last > REPORT_S:
-            self.last = time.monotonic()
+        begins = not self.began and str(path) in self.cohort
+        if begins or time.monotonic() - self.last > REPORT_S:
+            self.began, self.last = self.began or begins, time.monotonic()
             logger.info(
-                f"{self.files} files ({self.size / 1e9:.1f} GB) with another date or path were read to compare "
-                f"their content; now {path}"
+                f"reading files with another date or path, to compare their content: {path} "
+                f"({self.files} files, {self.size / 1e9:.1f} GB)"
             )
