@@ -3,11 +3,13 @@
 import shutil
 import zipfile
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from snakemake.iocontainers import Namedlist
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.digests import sha256_file
@@ -76,7 +78,7 @@ def make_job(models, card, fold, planned=None):
     output.parent.mkdir(parents=True, exist_ok=True)  # as Snakemake does
     return SimpleNamespace(
         rule="import_fold",
-        input=SimpleNamespace(weights=planned.weights),
+        input=Namedlist(fromdict={"weights": planned.weights}),
         output=SimpleNamespace(fold=str(output)),
         params=SimpleNamespace(spec=asdict(spec) | {"folder": None}, code=""),
         wildcards=SimpleNamespace(model=card["name"], fold=str(fold), digest=planned.digest),
@@ -153,6 +155,17 @@ def test_weights_beside_the_card_that_change_while_a_run_is_on_are_refused(tmp_p
     save_function(tmp_path / "net", lambda x: x * 0.5, SHAPE)
     with pytest.raises(WeightsError, match="has changed since the run began"):
         import_fold.main(job)
+
+
+def test_a_fold_that_a_killed_run_has_imported_needs_no_weights(models, published):
+    """Snakemake begins the job again, since the killed run had not recorded its end."""
+    card = load_card(published / "toy.yaml", REPOSITORY / "config/models")
+    import_fold.main(make_job(models, card, 1))
+    job = make_job(models, card, 1)
+    (models / "download.zip").unlink()
+    assert not job.input.weights
+    import_fold.main(job)
+    assert damaged_files(Path(job.output.fold).parent) == []
 
 
 def test_an_import_that_another_run_has_made_meanwhile_is_kept(models, published):

@@ -8,6 +8,7 @@ the patterns directly; other code fills them in with ``path``.
 from pathlib import Path
 
 RESULTS, LOGS, BENCHMARKS = Path("results"), Path("logs"), Path("benchmarks")
+WORK = Path("work")  # intermediate files, caches, and what a run and its jobs share
 SCAN = "{model}/{folder}/{scan}"  # the path variable <scan> of the Snakefile
 
 # One scan under one model, in the order of the pipeline.

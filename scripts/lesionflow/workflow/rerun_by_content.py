@@ -213,7 +213,7 @@ class _Triggered:
         return {
             dependent: files
             for dependent, files in self.depending[job].items()
-            if not all(file.is_ancient and Path(file).exists() for file in files)
+            if not all(file.is_ancient and file_state(file) for file in files)
         }
 
 

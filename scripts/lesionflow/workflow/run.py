@@ -1,5 +1,6 @@
 """One call of Snakemake: its setup when the Snakefile is read, its beginning and its end."""
 
+import os
 import sys
 import time
 from collections.abc import Container, Iterator
@@ -102,6 +103,7 @@ class Run:
 
     def _set_up(self, config: dict[str, Any], repository: Path) -> None:
         self._read_settings(config, repository)
+        _check_rights(Path(".snakemake"))
         if killed := run_record.interrupted():
             logger.warning(killed)
         progress = _Progress()
@@ -168,6 +170,8 @@ class Run:
             )
         self.digests.report = lambda path, size: None
         with _errors_in_one_line():
+            for folder in (layout.RESULTS, layout.LOGS, layout.BENCHMARKS, layout.WORK):
+                _check_rights(folder)
             # first the record, without which another run would remove the plan when it ends
             run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
             with write_atomically(self.plan.path) as partial:
@@ -221,6 +225,21 @@ class Run:
     def _has_cohort(self) -> bool:
         """Whether this run processes a cohort, and does not only check a model."""
         return set(self.workflow.dag_settings.targets) != {CHECK} and not self.plan.error
+
+
+def _check_rights(folder: Path) -> None:
+    """Check that a folder of the working directory, or the directory if it has no such folder, can be written to.
+
+    Raises
+    ------
+    LesionflowError
+        If it cannot: Snakemake would stop with a traceback.
+    """
+    folder = folder if folder.exists() else Path()
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise LesionflowError(
+            f"{folder.absolute()} cannot be written: give yourself the right to, and run the same command again"
+        )
 
 
 @contextmanager

@@ -4,6 +4,7 @@ No step imports this module: a change here, or of a path in ``layout``, imports 
 """
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,12 @@ def plan_imports(
     ------
     WeightsError
         If the weights of a fold that is not imported are missing; the message says where to get them and where to
-        put them.
+        put them. If the folder cannot be read.
     """
+    if models_dir.exists() and not os.access(models_dir, os.R_OK | os.X_OK):
+        raise WeightsError(
+            f"models_dir: {models_dir.absolute()} cannot be read: you have no right to"
+        )
     return [_plan_import(spec, models_dir, code, digests) for spec in specs]
 
 
