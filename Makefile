@@ -5,6 +5,8 @@ RUN := $(UV) run --no-sync --quiet
 # Bytecode is compiled here: a job then starts in a third of the time, even if the environment is read-only.
 SYNC := $(UV) sync --frozen --quiet --compile-bytecode
 CORES ?= all
+# injected faults that run beside the others, since a run of few scans uses one core
+OTHER_FAULTS := $(addprefix tests/faults/,test_kills.py test_rights.py test_two_runs.py test_working_files.py)
 
 .PHONY: demo test test-faults lint env uv docs benchmark demo-weights brainmask-weights
 
@@ -17,8 +19,11 @@ demo: uv  ## run the workflow on a small simulated cohort
 test: env  ## run every test that needs neither root nor a cluster
 	$(RUN) pytest
 
-test-faults: env  ## inject some hundred faults into runs (half an hour on two cores), and print a table of them
-	$(RUN) pytest tests/faults --all-faults
+test-faults: env  ## inject some hundred faults into runs (half an hour on two cores), and print two tables of them
+	@other=$$(mktemp); \
+	$(RUN) pytest --all-faults $(OTHER_FAULTS) >$$other 2>&1 & second=$$!; \
+	$(RUN) pytest tests/faults --all-faults $(addprefix --ignore=,$(OTHER_FAULTS)); first=$$?; \
+	wait $$second; second=$$?; cat $$other; rm $$other; exit $$((first | second))
 
 lint: env  ## check code, rules, imports, types and generated pages
 	$(RUN) ruff check .
