@@ -167,7 +167,7 @@ def nifti_file(wildcards, kind):
     """The file for ``kind`` as NIfTI; a MATLAB file is converted."""
     path = source_file(wildcards, kind)
     if not path.endswith(MATLAB):
-        return ancient(path)
+        return path
     names = {**dict(wildcards), "kind": available_kind(wildcards, kind)}
     return rules.convert.output.image.format(**names)
 

@@ -91,6 +91,15 @@ def test_logs_of_jobs_that_the_run_does_not_have_do_not_count(tmp_path):
     assert status(tmp_path, record("sub-1"))[0] == "ok"
 
 
+def test_an_import_that_failed_in_an_earlier_run_does_not_count(tmp_path):
+    write_log(tmp_path, "import_fold/m/fold-1-d1.log", "FAILED: no space left\n")
+    write_log(tmp_path, "crop/m/sub-1/anat/sub-1.log", "FAILED: broken\n")
+    results, logs = tmp_path / "results", tmp_path / "logs"
+    for unfinished, expected in (({"crop"}, "crop"), ({"crop", "import_fold"}, "import_fold")):
+        state = scan_status(record("sub-1"), "m", MODELS["m"], results, logs, unfinished)
+        assert state[0] == f"failed:{expected}"
+
+
 def test_every_step_has_a_script():
     for step in STEPS:
         assert (REPOSITORY / "scripts" / f"{step}.py").is_file()

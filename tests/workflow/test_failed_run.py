@@ -19,7 +19,19 @@ def test_unfinished_steps_are_those_of_scans():
         job("draw", model="n", scan="sub-1"),
     ]
     assert unfinished_steps(SimpleNamespace(needrun_jobs=lambda: jobs)) == {
-        ("sub-1", "m"): {"crop", "predict_fold"},
+        ("sub-1", "m"): {"import_fold", "crop", "predict_fold"},
         ("sub-1", "n"): {"draw"},
     }
     assert unfinished_steps(None) == {}
+
+
+def test_the_import_of_a_brain_mask_is_a_step_of_scans_whose_brain_is_not_found():
+    jobs = [
+        job("import_fold", model="mask", fold="1"),
+        job("find_brain", model="m", scan="sub-1"),
+        job("crop", model="m", scan="sub-2"),
+    ]
+    assert unfinished_steps(SimpleNamespace(needrun_jobs=lambda: jobs)) == {
+        ("sub-1", "m"): {"find_brain", "import_fold"},
+        ("sub-2", "m"): {"crop"},
+    }

@@ -37,6 +37,14 @@ def test_a_file_of_the_cohort_is_its_content(contents, tmp_path):
     assert contents.of_input("b.nii") != before
 
 
+def test_two_inputs_that_change_places_are_a_change(contents, tmp_path):
+    """As when the images of two channels, or a MATLAB file and its reference, are exchanged."""
+    for name, content in (("b.nii", b"one"), ("c.nii", b"two")):
+        (tmp_path / name).write_bytes(content)
+        contents.planned[name] = file_state(name)
+    assert contents.of_inputs(["b.nii", "c.nii"]) != contents.of_inputs(["c.nii", "b.nii"])
+
+
 @pytest.mark.parametrize("content", [b"two", b"one"])
 def test_a_file_that_was_written_since_the_plan_has_no_known_content(contents, tmp_path, content):
     os.utime(tmp_path / "bids/a.nii", (1, 1))

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from lesionflow.base import layout
@@ -111,6 +113,19 @@ def test_a_process_that_has_the_number_of_a_dead_one_is_another(directory):
     edit(created=1.0)
     assert run_record.all_dead()
     assert "was killed" in run_record.interrupted()
+
+
+def test_a_killed_process_that_nobody_waits_for_is_dead(directory):
+    """As in a container whose first process does not wait for the others."""
+    run_record.begin(PLAN)
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    process = psutil.Process(zombie.pid)
+    deadline = time.monotonic() + 30
+    while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.01)
+    edit(pid=zombie.pid, created=process.create_time())
+    assert run_record.all_dead()
+    zombie.wait()
 
 
 def test_jobs_of_a_killed_run_may_wait_in_a_queue(directory):

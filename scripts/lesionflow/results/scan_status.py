@@ -88,8 +88,7 @@ def scan_status(
     logs
         Folder of the logs; None if the run has finished all steps of the scan.
     unfinished
-        Steps that the run has not finished for the scan: only their logs are read, and those of the imports. All are
-        read if this is empty.
+        Steps that the run has not finished for the scan: only their logs are read. All are read if this is empty.
 
     Returns
     -------
@@ -103,7 +102,7 @@ def scan_status(
         return status, reason
     step_logs = _step_logs(record, model, summary, logs) if logs else {}
     for step, paths in step_logs.items():
-        is_read = not unfinished or step in {"import_fold", *unfinished}
+        is_read = not unfinished or step in unfinished
         for path in paths if is_read else ():
             if reason := outcome(path):
                 return f"failed:{step}", reason

@@ -75,10 +75,21 @@ def write_tables(
 
 
 def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:
-    """Steps by scan and model that a run had to do and has not finished, from Snakemake's graph of jobs."""
+    """Steps by scan and model that a run had to do and has not finished, from Snakemake's graph of jobs.
+
+    An import is a step of the scans that wait for it: those of its model or, if the card computes brain masks, those
+    whose brain is still to be found.
+    """
     steps: dict[tuple[str, str], set[str]] = defaultdict(set)
+    imports = set()
     for job in dag.needrun_jobs() if dag else ():
         wildcards = job.wildcards_dict
         if "scan" in wildcards:
             steps[wildcards["scan"], wildcards["model"]].add(job.rule.name)
+        elif job.rule.name == "import_fold":
+            imports.add(wildcards["model"])
+    of_brain_masks = imports - {model for _, model in steps}
+    for (_, model), names in steps.items():
+        if model in imports or (of_brain_masks and "find_brain" in names):
+            names.add("import_fold")
     return dict(steps)

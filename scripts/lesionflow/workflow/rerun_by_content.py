@@ -14,7 +14,7 @@ An import that runs triggers no prediction: the digest in the path of the fold s
 The tests in ``tests/workflow/test_rerun_by_content.py`` fail with a release of Snakemake that lacks what is replaced.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,10 @@ class Contents:
             # a job may have read it before or after
             return f"changed while the run was on: {path}"
         return f"sha256:{digest}"
+
+    def of_inputs(self, files: Iterable[Any]) -> list[str]:
+        """``of_input`` of the inputs of a job, in their order: two files that change places are a change."""
+        return [self.of_input(str(file)) for file in files]
 
     def problem(self, path: str, recorded: str | None) -> str:
         """Why an output has to be made again; empty if it is as it was written.
@@ -154,7 +158,7 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
         return settings is None or settings.keep_metadata or has_metadata(self, job)
 
     def inputs(self: Any, job: Any) -> list[str]:
-        return sorted(contents.of_input(str(file)) for file in job.input)
+        return contents.of_inputs(job.input)
 
     def input_changed(self: Any, job: Any, file: Any) -> bool:
         path = str(file)

@@ -158,7 +158,9 @@ def _is_dead(run: Mapping[str, Any]) -> bool:
     if run.get("host") != socket.gethostname():
         return False
     try:
-        return psutil.Process(run["pid"]).create_time() != run["created"]
+        process = psutil.Process(run["pid"])
+        is_another = process.create_time() != run["created"]
+        return is_another or process.status() == psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return True
     except psutil.AccessDenied:
