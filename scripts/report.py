@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lesionflow.base.job_log import logged
-from lesionflow.results.cohort_page import write_cohort_page
+from lesionflow.results.pages.cohort_page import write_cohort_page
 from lesionflow.results.tables_io import read_as_text
 
 

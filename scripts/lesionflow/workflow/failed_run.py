@@ -48,7 +48,7 @@ def write_tables(
         path = layout.path(layout.EVALUATION, results)
     else:
         # imports pandas, which only a failed run needs
-        from lesionflow.results.cohort_page import write_cohort_page
+        from lesionflow.results.pages.cohort_page import write_cohort_page
         from lesionflow.results.cohort_tables import write_cohort_tables
         from lesionflow.results.scan_status import scan_states, scan_wildcards
         from lesionflow.results.tables_io import read_as_text

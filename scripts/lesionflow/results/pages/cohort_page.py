@@ -11,7 +11,7 @@ import pandas as pd
 
 from lesionflow.base import layout
 from lesionflow.base.atomic_write import write_atomically
-from lesionflow.results.html_page import render
+from lesionflow.results.pages.html_page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCAN_COLUMNS = ("scan", "status", "reason")
