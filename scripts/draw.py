@@ -4,7 +4,7 @@ from lesionflow.base import json_sidecar
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import load
-from lesionflow.results.qc_figure import lesion_figure, shows_structures, structure_figure
+from lesionflow.results.pictures.qc_figure import lesion_figure, shows_structures, structure_figure
 from lesionflow.results.tables_io import read_lesions
 
 # Level of zlib: a third of the time of Pillow's default, 6, for files a twelfth larger.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionflow.results.figure_panels import HEAD, Cell, sheet
+from lesionflow.results.pictures.figure_panels import HEAD, Cell, sheet
 from support.jobs import job
 from support.steps import step
 from support.volumes import oriented, save_scan

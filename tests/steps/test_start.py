@@ -33,7 +33,7 @@ DRAW_FIGURES = """
 import sys
 sys.path.insert(0, {folder!r})
 import numpy as np
-from lesionflow.results.qc_figure import draw_lesions, draw_structures
+from lesionflow.results.pictures.qc_figure import draw_lesions, draw_structures
 image = np.ones((20, 20, 20), np.float32)
 lesions = (image.cumsum() == 5).reshape(image.shape).astype(int)
 row = dict(lesion=1, label="cmb", max_probability=0.5, volume_mm3=1.0, kept=True)

@@ -166,6 +166,11 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     assert volumes["count"].tolist() == [2]
     table = pd.read_csv(counted["table"], sep="\t")
     assert table.fold_agreement.tolist() == [1.0, 1.0]
+    assert (table.edge_distance_mm > 1).all()
+    sidecar |= {"mask_source": "none"}
+    (tmp_path / "mask.json").write_text(json.dumps(sidecar))
+    count.main(job(tmp_path, "count", files, counted | {"table": tmp_path / "none.tsv"}, **params))
+    assert pd.read_csv(tmp_path / "none.tsv", sep="\t").edge_distance_mm.isna().all()
 
     restored = {n: tmp_path / f"orig-{n}.nii.gz" for n in ("probability", "lesions", "labels")}
     files = {

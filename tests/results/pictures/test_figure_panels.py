@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from lesionflow.results.figure_panels import (
+from lesionflow.results.pictures.figure_panels import (
     GAP,
     HEAD,
     LINE,

@@ -11,8 +11,10 @@ from PIL import Image
 
 from lesionflow.base.label_channels import decides_by_argmax
 from lesionflow.imaging.grids import bounding_box
-from lesionflow.results.figure_panels import (
+from lesionflow.results.pictures.figure_panels import (
     COLUMNS,
+    DROPPED,
+    KEPT,
     Cell,
     greys,
     label_left,
@@ -25,7 +27,7 @@ from lesionflow.results.figure_panels import (
 OVERVIEW_ROWS = 2
 LESION_ROWS = 3
 HALF_MM = 16.0  # half the side of a close-up
-KEPT, DROPPED, BRAIN, SLICE = "#ff5a36", "#b0b0b0", "#4fc3f7", "#9e9e9e"
+BRAIN, SLICE = "#4fc3f7", "#9e9e9e"
 OPACITY = 0.55  # of the colour of a structure
 
 

@@ -20,6 +20,17 @@ HEAD = 34  # height of the title, in pixels
 TITLE_SIZE, TEXT_SIZE, SMALLEST = 15, 12, 8  # font sizes in pixels
 RADIUS = 6.25  # of a ring, in pixels
 EDGE = 0.45  # opacity of the dark edge of a line
+KEPT, DROPPED = "#ff5a36", "#e0e0e0"  # colours of lesions
+DASH = 4  # length of a dash and of a gap, in pixels
+
+
+class Line(NamedTuple):
+    """How an outline is drawn: its colour, whether it is broken into dashes, whether it has a dark edge, its opacity."""
+
+    colour: str
+    dashed: bool = False
+    edged: bool = False
+    opacity: float = 1.0
 
 
 class Cell(NamedTuple):
@@ -54,12 +65,51 @@ def panel(plane: np.ndarray, spacing_mm: Sequence[float]) -> Image.Image:
     sides_mm = np.array(plane.shape[:2]) * spacing_mm[:2]
     scale = min(WIDTH / sides_mm[0], HEIGHT / sides_mm[1])
     width, height = np.maximum((sides_mm * scale).round().astype(int), 1)
-    return _from_above(plane).convert("RGB").resize((width, height), Image.Resampling.BOX)
+    return resized(plane, (width, height)).convert("RGB")
 
 
-def _from_above(plane: np.ndarray) -> Image.Image:
-    """A plane as seen from above, one pixel per voxel: rows of an image run down, from the front of the head."""
-    return Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)[::-1]))
+Box = tuple[float, ...]
+
+
+def resized(plane: np.ndarray, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """The image of a plane (x, y), uint8, as seen from above.
+
+    Parameters
+    ----------
+    plane
+        Grey (x, y) or red, green and blue (x, y, 3).
+    size
+        Of the image: width and height.
+    box
+        The part of the plane that is shown: the lower ends of x and y, and the upper ends, in voxels from the plane's
+        corner. By default the whole plane.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Voxels have sharp edges; a pixel that covers several is their mean.
+    """
+    left, low, right, high = box or (0, 0, *plane.shape[:2])
+    rows = plane.shape[1]  # rows of an image run down, from the front of the head
+    from_above = Image.fromarray(np.ascontiguousarray(plane.swapaxes(0, 1)[::-1]))
+    place = left, rows - high, right, rows - low
+    return from_above.resize(size, Image.Resampling.BOX, place)
+
+
+def covered_pixels(mask: np.ndarray, size: tuple[int, int], box: Box | None = None) -> np.ndarray:
+    """Bool array (rows, columns): the pixels that show at least a part of a voxel of a bool plane (x, y).
+
+    So a voxel that is smaller than a pixel is not lost; parameters as for ``resized``.
+    """
+    pixels = np.array(resized(mask.astype(np.uint8) * 255, size, box)) > 0
+    # Pillow leaves out a voxel whose centre is between two pixels
+    left, low, right, high = box or (0, 0, *mask.shape)
+    x, y = np.nonzero(mask)
+    columns = np.floor((x + 0.5 - left) / (right - left) * size[0]).astype(int)
+    rows = np.floor((high - y - 0.5) / (high - low) * size[1]).astype(int)
+    in_box = (columns >= 0) & (columns < size[0]) & (rows >= 0) & (rows < size[1])
+    pixels[rows[in_box], columns[in_box]] = True
+    return pixels
 
 
 def outline(image: Image.Image, mask: np.ndarray, colour: str, edged: bool = False) -> None:
@@ -68,12 +118,26 @@ def outline(image: Image.Image, mask: np.ndarray, colour: str, edged: bool = Fal
     The line runs just outside of the voxels, so that a lesion of one voxel is not hidden. With ``edged`` it has a dark
     edge, without which a grey line is hardly seen on grey tissue.
     """
-    shares = _from_above(mask.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BOX)
-    inside = np.asarray(shares) > 127
-    line = _dilated(inside) & ~inside
-    if edged:
-        image.paste("black", mask=_opacity((_dilated(line) & ~inside) * EDGE))
-    image.paste(colour, mask=_opacity(line))
+    shares = resized(mask.astype(np.uint8) * 255, image.size)
+    draw_outline(image, np.asarray(shares) > 127, Line(colour, edged=edged))
+
+
+def draw_outline(image: Image.Image, inside: np.ndarray, line: Line) -> None:
+    """Draw a line one pixel wide just outside of the pixels of a bool array (rows, columns) as large as the image.
+
+    A dashed line alternates with black, so that it differs from a solid one by more than its colour, and is visible on
+    bright as well as dark tissue. The dark edge makes a grey line visible on grey tissue.
+    """
+    contour = _dilated(inside) & ~inside
+    if line.dashed:
+        rows, columns = np.ogrid[: inside.shape[0], : inside.shape[1]]
+        # no horizontal, vertical or diagonal line stays in one dash or gap
+        gaps = (columns + 2 * rows) // DASH % 2 == 1
+        image.paste("black", mask=_opacity(contour & gaps))
+        contour &= ~gaps
+    if line.edged:
+        image.paste("black", mask=_opacity((_dilated(contour) & ~inside) * EDGE))
+    image.paste(line.colour, mask=_opacity(contour * line.opacity))
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
@@ -115,7 +179,7 @@ def label_left(image: Image.Image) -> None:
     """Write an L at the left edge of a panel, for the left of the head."""
     position = 4, image.height // 2
     ImageDraw.Draw(image).text(
-        position, "L", "white", _font(TITLE_SIZE), "lm", stroke_width=1, stroke_fill="black"
+        position, "L", "white", font(TITLE_SIZE), "lm", stroke_width=1, stroke_fill="black"
     )
 
 
@@ -216,9 +280,10 @@ def length(line: str, size: int) -> float:
 def _runs(line: str, size: int) -> Iterator[tuple[str, Any, float]]:
     """Runs of a line, each with its font and how far it is raised: Pillow's default font has no superscript three."""
     for text in re.split("(³)", line):
-        yield ("3", _font(0.7 * size), 0.35 * size) if text == "³" else (text, _font(size), 0)
+        yield ("3", font(0.7 * size), 0.35 * size) if text == "³" else (text, font(size), 0)
 
 
 @cache
-def _font(size: float) -> Any:
+def font(size: float) -> Any:
+    """Pillow's default font at a size in pixels."""
     return ImageFont.load_default(size)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from lesionflow.results.figure_panels import GAP, HEAD, LINE, WIDTH
-from lesionflow.results.qc_figure import (
+from lesionflow.results.pictures.figure_panels import GAP, HEAD, LINE, WIDTH
+from lesionflow.results.pictures.qc_figure import (
     BRAIN,
     DROPPED,
     KEPT,
