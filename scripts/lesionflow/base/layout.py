@@ -29,6 +29,8 @@ MODEL_PROBABILITY = "<results>/<scan>_space-model_probseg.nii.gz"
 MODEL_PROBABILITY_SIDECAR = "<results>/<scan>_space-model_probseg.json"
 FOLD_SPREAD = "<results>/<scan>_space-model_desc-folds_std.nii.gz"
 CLEANED_PROBABILITY = "<results>/<scan>_space-model_desc-clean_probseg.nii.gz"
+THUMBNAIL = "<results>/<scan>_thumbnail.webp"
+QC_PAGES = "<results>/<scan>_qc.pdf"
 THRESHOLDED_LABELS = "<results>/<scan>_space-model_desc-threshold_dseg.nii.gz"
 MODEL_LESIONS = "<results>/<scan>_space-model_desc-lesions_dseg.nii.gz"
 MODEL_LABELS = "<results>/<scan>_space-model_dseg.nii.gz"
@@ -37,8 +39,11 @@ SCAN_LESIONS = "<results>/<scan>_lesions.tsv"
 SCAN_VOLUMES = "<results>/<scan>_volumes.tsv"
 ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
 ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
+ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
 QC_FIGURE = "<results>/<scan>_qc.png"
+SCAN_PAGE = "<results>/<scan>_lesions.html"
+SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 
@@ -53,6 +58,7 @@ COHORT_COLUMNS = "<results>/cohort.json"
 LESIONS = "<results>/lesions.csv"
 LESION_COLUMNS = "<results>/lesions.json"
 REPORT = "<results>/report.html"
+PAGE_FILES = "<results>/report_files/{file}"  # scripts and styles that all pages share
 RUN = "<results>/run.json"
 EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
@@ -83,6 +89,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "count": "count/<scan>",
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
+    "show": "show/<scan>",
     "compare": "compare/<scan>",
     "describe": "describe/{model}",
     "aggregate": "aggregate",

@@ -1,7 +1,6 @@
-"""The page of the cohort: status, counts and volumes of each scan, and its figures."""
+"""The page of the cohort: table, review, distributions, contact sheet, failed scans, methods and run."""
 
 import json
-import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,40 +8,52 @@ from typing import Any
 
 import pandas as pd
 
-from lesionflow.base import layout
+from lesionflow.base import json_sidecar, layout
 from lesionflow.base.atomic_write import write_atomically
-from lesionflow.results.pages.html_page import render
+from lesionflow.results.pages.cohort_data import cohort_data, scan_pages
+from lesionflow.results.pages.html_page import render, script_json
+from lesionflow.results.pages.methods_text import methods_text
+from lesionflow.results.pages.page_scripts import FOLDER, REPORT_SCRIPTS, SHARED_FILES, STYLES
+from lesionflow.results.pages.shared_files import copy_shared_files
+from lesionflow.results.tables_io import read_as_text
 
+TABLES = (layout.COHORT, layout.LESIONS)
+REVIEW_TABLES = ()
 TEMPLATES = Path(__file__).parent / "templates"
-SCAN_COLUMNS = ("scan", "status", "reason")
-ENDINGS = (  # of further columns on the page
-    *("_count", "_volume_mm3", "brain_volume_ml", "fold_disagreement", "lesions_dropped", "flags"),
-)
-LEFT_OUT = ("_mean_volume_mm3", "_median_volume_mm3", "_max_volume_mm3")
 
 
-def figures_by_scan(figures: Iterable[Path], folder: Path) -> dict[str, list[str]]:
-    """Paths of figures relative to the folder of the page, by the scan in their names."""
-    ending = layout.QC_FIGURE.rpartition("<scan>")[2]
-    by_scan: dict[str, list[str]] = {}
-    for path in figures:
-        by_scan.setdefault(path.name.removesuffix(ending), []).append(os.path.relpath(path, folder))
-    return by_scan
-
-
-def write_cohort_page(
-    page: Path, cohort: pd.DataFrame, figures: Iterable[Path], run: Mapping[str, Any]
+def write_report(
+    results: Path, scripts: Iterable[Path], run: Mapping[str, Any], has_references: bool
 ) -> None:
-    """Write the page of the cohort; parameters as for ``cohort_page``, and the paths of the figures."""
-    html = cohort_page(cohort, figures_by_scan(figures, page.parent), run)
-    with write_atomically(page) as partial:
+    """Write the page of the cohort and the files that all pages share.
+
+    Parameters
+    ----------
+    results
+        Folder of the results, with the tables of the cohort.
+    scripts
+        Paths of the data of the scans that have results (``layout.SCAN_PAGE_DATA``).
+    run, has_references
+        As for ``cohort_page``.
+    """
+    copy_shared_files(layout.path(layout.PAGE_FILES, results, file=name) for name in SHARED_FILES)
+    data = cohort_data(
+        cohort := read_as_text(layout.path(layout.COHORT, results)),
+        read_as_text(layout.path(layout.LESIONS, results)),
+        json_sidecar.read(layout.path(layout.COHORT_COLUMNS, results)),
+        scan_pages(scripts, results),
+        run["models"],
+    )
+    html = cohort_page(cohort, data, run, has_references)
+    with write_atomically(layout.path(layout.REPORT, results)) as partial:
         partial.write_text(html, "utf-8")
 
 
 def cohort_page(
     cohort: pd.DataFrame,
-    figures: Mapping[str, list[str]],
+    data: Mapping[str, Any],
     run: Mapping[str, Any],
+    has_references: bool,
 ) -> str:
     """HTML page of the cohort.
 
@@ -50,30 +61,38 @@ def cohort_page(
     ----------
     cohort
         cohort.csv, every cell as text.
-    figures
-        Of ``figures_by_scan``.
+    data
+        Of ``cohort_data``.
     run
         What the run is: its ``command``, ``settings``, ``models`` (cards by name), ``packages`` (versions by name),
         ``lesionflow_version``, ``commit`` and ``modified``; as in run.json.
+    has_references
+        Whether the cohort has reference segmentations, so that ``snakemake evaluate`` writes a page.
     """
-    columns = [
-        name
-        for name in cohort.columns
-        if name in SCAN_COLUMNS or (name.endswith(ENDINGS) and not name.endswith(LEFT_OUT))
-    ]
-    rows = [{**row, "figures": figures.get(row["scan"], [])} for row in cohort.to_dict("records")]
+    weights = _weights(cohort, list(run["models"]))
+    failed = cohort[~cohort.status.isin(["ok", "excluded"])]
     return render(
         TEMPLATES,
         "cohort_page.html",
-        cohort=rows,
-        columns=columns,
-        numbers=[name for name in columns if name not in (*SCAN_COLUMNS, "flags")],
+        data=script_json(data),
+        files=FOLDER,
+        scripts=REPORT_SCRIPTS,
+        styles=STYLES,
+        scans=len(cohort),
         counts=cohort.status.value_counts().to_dict(),
+        failed=failed.to_dict("records"),
+        tables=_names(TABLES + (REVIEW_TABLES if run["settings"].get("review") else ())),
+        evaluation=_names([layout.EVALUATION_PAGE])[0] if has_references else "",
         models=list(run["models"].values()),
+        methods=methods_text(run, weights, int((cohort.status == "ok").sum()), len(cohort)),
         postprocess={name: _in_words(card["postprocess"]) for name, card in run["models"].items()},
-        weights=_weights(cohort, list(run["models"])),
+        weights=weights,
         run={**run, "command": shlex.join(run["command"]), "settings": _in_words(run["settings"])},
     )
+
+
+def _names(patterns: Iterable[str]) -> list[str]:
+    return [layout.path(pattern).name for pattern in patterns]
 
 
 def _in_words(section: Mapping[str, Any]) -> dict[str, str]:

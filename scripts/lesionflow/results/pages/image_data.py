@@ -10,7 +10,9 @@ from isal import igzip
 LEVEL = 2  # of igzip: the smallest files of its fast levels
 
 
-def crop_around(voxel: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], half_mm: float) -> tuple[slice, ...]:
+def crop_around(
+    voxel: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], half_mm: float
+) -> tuple[slice, ...]:
     """The voxels at most ``half_mm`` from a voxel along each axis of the array, cut at its edges.
 
     Parameters

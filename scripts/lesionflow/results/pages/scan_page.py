@@ -1,18 +1,35 @@
 """The page of a scan: its lesions, their pictures, and the images for the volume viewer, as data for scripts."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 
-from lesionflow.base import layout
+from lesionflow.base.atomic_write import write_atomically
+from lesionflow.base.label_channels import background_channels
+from lesionflow.imaging.grids import Grid
+from lesionflow.imaging.nifti import channels_last
+from lesionflow.imaging.resampling import resample
 from lesionflow.results.pages.html_page import render, script_json
 from lesionflow.results.pages.image_data import as_bytes, crop_around, encode
+from lesionflow.results.pages.page_scripts import FOLDER, SCAN_SCRIPTS, STYLES
+from lesionflow.results.pictures.lesion_views import (
+    LINES,
+    PLANES,
+    ViewedScan,
+    as_data_url,
+    lesion_views,
+    place,
+)
+from lesionflow.results.reviews.lesion_voxels import encode as encode_voxels
+from lesionflow.results.reviews.lesion_voxels import map_digest
+from lesionflow.results.reviews.priority import prioritize
 
 TEMPLATES = Path(__file__).parent / "templates"
+WHITE_PERCENTILE = 99.5  # of the intensities inside the brain, as in the quality-control figure
 HALF_MM = 16.0  # half the side of a crop, as of the pictures of a lesion
 
 
@@ -38,6 +55,37 @@ class ScanImages(NamedTuple):
     probability: np.ndarray
     affine: np.ndarray
     white: float
+
+
+def scan_images(
+    scan: nib.Nifti1Image,
+    lesions: nib.Nifti1Image,
+    probability: nib.Nifti1Image,
+    brain: nib.Nifti1Image,
+    activation: str,
+) -> ScanImages:
+    """The images of a scan for its page.
+
+    Parameters
+    ----------
+    scan
+        Of ``nifti.read_scan``.
+    lesions, probability
+        Lesion numbers and probabilities on the grid of the scan.
+    brain
+        Brain mask on the model's grid.
+    activation
+        Of the model: with softmax the first channel is the background.
+    """
+    intensities = np.asanyarray(scan.dataobj)
+    grid = Grid(scan.affine, intensities.shape)
+    inside = resample(np.asanyarray(brain.dataobj), brain.affine, grid, "nearest") > 0
+    values = intensities[inside] if inside.any() else intensities
+    white = float(np.nanpercentile(values, WHITE_PERCENTILE))
+    labels = channels_last(probability)[..., background_channels(activation) :]
+    return ScanImages(
+        intensities, np.asanyarray(lesions.dataobj), labels.max(axis=3), scan.affine, white
+    )
 
 
 def viewer_images(
@@ -75,4 +123,115 @@ def _encoded(images: ScanImages, box: tuple[slice, ...]) -> dict[str, str]:
         "lesions": (numbers.astype(kind), 1),
         "probability": (as_bytes(images.probability[box], 1), 1 / 255),
     }
-    return {name: encode(data, images.affine, box, slope) for name, (data, slope) in parts.items()}
+    return {name: encode(part, images.affine, box, slope) for name, (part, slope) in parts.items()}
+
+
+def scan_data(
+    about: Mapping[str, Any],
+    images: ScanImages,
+    lesions: pd.DataFrame,
+    threshold: float | None,
+    structures: bool,
+    whole: bool,
+) -> dict[str, Any]:
+    """What the page of a scan shows, as JSON has it.
+
+    Parameters
+    ----------
+    about
+        What is said of the scan, whatever its lesions are: ``scan``, ``model``, ``labels``, ``flags``, ...
+    images
+        The scan on its own grid.
+    lesions
+        All lesions of the scan (``tables_io.read_lesions``).
+    threshold
+        Of the model; None if the most probable label is taken.
+    structures
+        Whether the model finds structures (``qc_figure.shows_structures``): they have neither pictures of their own nor
+        reasons to look at them.
+    whole
+        Whether the whole volume is embedded; else a crop around each lesion.
+
+    Returns
+    -------
+    dict
+        ``about``, ``structures``, ``centre_mm`` (of the scan), ``lesion_map_sha256``, ``volume`` (of ``viewer_images``)
+        and ``lesions``: the columns of the table, and ``side``, ``slices``, ``peak_mm``, ``reasons``, ``order``,
+        ``voxels``, ``pictures`` (by plane) and ``crop``.
+    """
+    voxels = lesions[["i", "j", "k"]].to_numpy(int)
+    volume, crops = viewer_images(images, [] if structures else voxels, whole)
+    if structures and not whole:
+        volume = None
+    viewed = ViewedScan.from_stored(images.scan, images.lesions, images.affine, images.white)
+    priority = prioritize(lesions, threshold)
+    runs = {} if structures else lesion_voxels(images.lesions)
+    rows = []
+    for number, row in enumerate(lesions.drop(columns=["scan", "model"]).to_dict("records")):
+        where = place(images.affine, voxels[number])
+        slices = {plane: getattr(where, plane) for plane in PLANES}
+        row |= {"side": where.side, "peak_mm": where.xyz_mm, "slices": slices}
+        if not structures:
+            views = lesion_views(viewed, row["lesion"], voxels[number], LINES[row["kept"]])
+            row |= {
+                "reasons": priority.reasons.iloc[number],
+                "order": int(priority.order.iloc[number]),
+                "voxels": runs[row["lesion"]],
+                "pictures": {plane: as_data_url(getattr(views, plane)) for plane in PLANES},
+                "crop": crops[number] if crops else None,
+            }
+        rows.append({str(name): _json_value(value) for name, value in row.items()})
+    centre = images.affine @ [*((n - 1) / 2 for n in images.scan.shape), 1]
+    return {
+        **about,
+        "structures": structures,
+        "centre_mm": centre[:3].tolist(),
+        "lesion_map_sha256": map_digest(images.lesions, images.affine),
+        "volume": volume,
+        "lesions": rows,
+    }
+
+
+def lesion_voxels(lesion_map: np.ndarray) -> dict[int, str]:
+    """The voxels of each lesion of a map (x, y, z) as text (``reviews.lesion_voxels.encode``), by number."""
+    flat = lesion_map.ravel("F")
+    inside = np.flatnonzero(flat)
+    order = np.argsort(flat[inside], kind="stable")
+    numbers, first = np.unique(flat[inside][order], return_index=True)
+    groups = np.split(inside[order], first[1:])
+    return {int(n): encode_voxels(group) for n, group in zip(numbers, groups, strict=False)}
+
+
+def _json_value(value: Any) -> Any:
+    """A value of a table as JSON has it: None for a missing number."""
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def write_scan_page(data: Mapping[str, Any], script: Path, page: Path, root: str) -> None:
+    """Write the page of a scan and the script with its data, which report.html loads too.
+
+    Parameters
+    ----------
+    data
+        Of ``scan_data``.
+    script, page
+        The files.
+    root
+        Path from the folder of the page to that of report.html.
+    """
+    with write_atomically(script) as partial:
+        partial.write_text(f"lesionflow.receive({script_json(data)});\n", "utf-8")
+    html = render(
+        TEMPLATES,
+        "scan_page.html",
+        data=data,
+        script=script.name,
+        root=root,
+        files=f"{root}/{FOLDER}",
+        scripts=SCAN_SCRIPTS,
+        styles=STYLES,
+    )
+    with write_atomically(page) as partial:
+        partial.write_text(html, "utf-8")

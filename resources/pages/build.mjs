@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
+const ASSETS = "../../scripts/lesionflow/results/pages/assets";
 const NIIVUE_LICENCE = readFileSync("niivue-licence.txt", "utf8"); // the package on npm lacks it
 const { metafile } = await build({
   bundle: true,
@@ -10,7 +11,7 @@ const { metafile } = await build({
   legalComments: "none",
   metafile: true,
   minify: true,
-  outdir: ".",
+  outdir: ASSETS,
 });
 const folders = Object.keys(metafile.inputs)
   .map((path) => path.match(/^.*node_modules\/(@[^/]+\/)?[^/]+/)?.[0])
@@ -22,4 +23,4 @@ const licences = [...new Set(folders)].sort().map((folder) => {
   if (!text) throw new Error(`${name} has no licence file`);
   return `${name} ${version} (${license})\n\n${text.trim().replaceAll("\r", "")}\n`;
 });
-writeFileSync("LICENCES.txt", licences.join(`\n${"-".repeat(80)}\n\n`));
+writeFileSync(`${ASSETS}/LICENCES.txt`, licences.join(`\n${"-".repeat(80)}\n\n`));
