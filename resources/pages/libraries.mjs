@@ -9,7 +9,7 @@ import "datatables.net-buttons-dt/css/buttons.dataTables.css";
 import "datatables.net-columncontrol-dt/css/columnControl.dataTables.css";
 import htm from "htm";
 import { h, render } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 const html = htm.bind(h);
-globalThis.libraries = { DataTable, dot, html, plot, render, ruleX, useEffect, useRef, useState };
+globalThis.libraries = { DataTable, dot, html, plot, render, ruleX, useEffect, useMemo, useRef, useState };

@@ -35,7 +35,12 @@ def as_bytes(values: np.ndarray, top: float) -> np.ndarray:
     return np.fmin(np.fmax(scaled, 0), 255).round().astype(np.uint8)
 
 
-def encode(part: np.ndarray, affine: np.ndarray, box: tuple[slice, ...], slope: float = 1) -> str:
+def encode(
+    part: np.ndarray,
+    affine: np.ndarray,
+    box: tuple[slice, ...],
+    slope: float = 1,
+) -> str:
     """Part of an image as a compressed NIfTI-1 file in base64.
 
     Parameters

@@ -118,12 +118,13 @@ def viewer_images(
 def _encoded(images: ScanImages, box: tuple[slice, ...]) -> dict[str, str]:
     numbers = images.lesions[box]
     kind = np.int16 if numbers.max(initial=0) < 2**15 else np.int32
-    parts = {
-        "scan": (as_bytes(images.scan[box], images.white), images.white / 255),
-        "lesions": (numbers.astype(kind), 1),
-        "probability": (as_bytes(images.probability[box], 1), 1 / 255),
+    intensities = as_bytes(images.scan[box], images.white)
+    probability = as_bytes(images.probability[box], 1)
+    return {
+        "scan": encode(intensities, images.affine, box, images.white / 255),
+        "lesions": encode(numbers.astype(kind), images.affine, box),
+        "probability": encode(probability, images.affine, box, 1 / 255),
     }
-    return {name: encode(part, images.affine, box, slope) for name, (part, slope) in parts.items()}
 
 
 def scan_data(
@@ -155,7 +156,7 @@ def scan_data(
     Returns
     -------
     dict
-        ``about``, ``structures``, ``centre_mm`` (of the scan), ``lesion_map_sha256``, ``volume`` (of ``viewer_images``)
+        ``about``, ``structures``, ``centre_mm`` (of the scan), ``white``, ``lesion_map_sha256``, ``volume`` (of ``viewer_images``)
         and ``lesions``: the columns of the table, and ``side``, ``slices``, ``peak_mm``, ``reasons``, ``order``,
         ``voxels``, ``pictures`` (by plane) and ``crop``.
     """
@@ -186,6 +187,7 @@ def scan_data(
         **about,
         "structures": structures,
         "centre_mm": centre[:3].tolist(),
+        "white": images.white,
         "lesion_map_sha256": map_digest(images.lesions, images.affine),
         "volume": volume,
         "lesions": rows,

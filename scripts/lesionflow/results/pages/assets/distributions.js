@@ -28,7 +28,7 @@ globalThis.lesionflow ??= {};
         height: 96,
         marginLeft: 12,
         marginRight: 12,
-        x: { label: null, nice: true },
+        x: { label: null, nice: true, ticks: 6, tickFormat: (value) => String(Number(value.toPrecision(6))) },
         y: { axis: null, domain: [-1.3, 1.3] },
         marks: [
           ruleX([distribution.low, distribution.high].filter((value) => value !== null), { stroke: "#5f6b76", strokeDasharray: "3 3" }),

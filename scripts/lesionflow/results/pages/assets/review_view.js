@@ -98,7 +98,7 @@ globalThis.lesionflow ??= {};
         localStorage.setItem("lesionflow-keys", event.target.checked ? "on" : "off");
         setShortcuts(event.target.checked);
       }} />
-        ${" "}Single keys decide (a accepted, r rejected, u unsure, m missed lesion at the crosshair, z undo, n note, arrows)</label></p>`;
+        ${" "}Single keys decide (a accepted, r rejected, u unsure, m missed lesion at the crosshair, n note, z undo, l colour of the lesions, arrows)</label></p>`;
   }
 
   /** One lesion after the other. */
@@ -141,6 +141,7 @@ globalThis.lesionflow ??= {};
     const keys = { ArrowRight: step(1), ArrowLeft: step(-1), j: step(1), k: step(-1), z: undo, "ctrl+z": undo };
     for (const [key, decision] of Object.entries(KEYS)) keys[key] = set(decision);
     keys.n = () => document.querySelector(".lesion textarea")?.focus();
+    keys.l = () => document.getElementById("coloured")?.click();
     keys.m = () => document.getElementById("mark")?.click();
     useKeys(keys);
 

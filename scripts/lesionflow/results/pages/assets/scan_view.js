@@ -209,6 +209,8 @@ globalThis.lesionflow ??= {};
     };
     const set = (decision) => () => current && decide(store, data, { ...rowOf(current), decision });
     const keys = { ArrowRight: step(1), ArrowLeft: step(-1), j: step(1), k: step(-1) };
+    keys.l = () => document.getElementById("coloured")?.click();
+    keys.m = () => document.getElementById("mark")?.click();
     if (store) {
       for (const [key, decision] of Object.entries(KEYS)) keys[key] = set(decision);
       keys.z = keys["ctrl+z"] = () => announce(store.undo() ? "Undone." : "Nothing to undo.");

@@ -5,6 +5,7 @@ globalThis.lesionflow ??= {};
 (() => {
   const { html, useEffect, useRef, useState } = libraries;
   const COLOURS = { kept: [255, 90, 54], dropped: [176, 176, 176], current: [255, 235, 59] };
+  const OPACITY = 0.4; // of lesions and probabilities
   let loading = null;
 
   /** Load a script once; a page that is opened from disk can read other files in no other way. */
@@ -39,15 +40,17 @@ globalThis.lesionflow ??= {};
     await loading;
     const viewer = new niivue.Niivue({
       backColor: [0, 0, 0, 1],
-      crosshairColor: [0.3, 0.85, 1, 0.7],
-      crosshairWidth: 1,
+      crosshairColor: [0.3, 0.85, 1, 0.8],
+      crosshairGap: 6,
+      crosshairWidth: 0.3,
       dragAndDropEnabled: false,
       isRadiologicalConvention: false, // the left of the head is on the left
       loadingText: "",
+      logLevel: "error",
       multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
-      show3Dcrosshair: true,
-      onLocationChange: onMove,
+      sagittalNoseLeft: true, // as in the pictures
     });
+    viewer.onLocationChange = () => onMove(viewer);
     await viewer.attachToCanvas(canvas);
     viewer.setInterpolation(true); // voxels with sharp edges
     viewer.setSliceType(viewer.sliceTypeMultiplanar);
@@ -55,25 +58,31 @@ globalThis.lesionflow ??= {};
   }
 
   /** Show the images around a lesion (or the whole volume) with the crosshair at a place. */
-  async function show(viewer, images, lesions, current, place) {
+  async function show(viewer, images, { lesions, white }, current, place) {
     const image = (base64, options) => niivue.NVImage.loadFromBase64({ base64, ...options });
-    const scan = await image(images.scan, { name: "scan.nii.gz", colormap: "gray" });
-    const map = await image(images.lesions, { name: "lesions.nii.gz", opacity: 0.6 });
+    const scan = await image(images.scan, { name: "scan.nii.gz", colormap: "gray", cal_min: 0, cal_max: white });
+    const map = await image(images.lesions, { name: "lesions.nii.gz", opacity: OPACITY });
     const probability = await image(images.probability, {
       ...{ name: "probability.nii.gz", colormap: "viridis", opacity: 0, cal_min: 0.05, cal_max: 1 },
     });
     map.setColormapLabel(lesionColours(lesions, current));
     while (viewer.volumes.length) viewer.removeVolume(viewer.volumes[0]);
     for (const volume of [scan, map, probability]) viewer.addVolume(volume);
-    viewer.setAtlasOutline(1);
     moveTo(viewer, place);
   }
 
+  // NiiVue shows slices along the voxels. Its mm are those of such slices, unless the world's are asked for: on an oblique
+  // scan the two differ by centimetres.
+  const WORLD = [0, true];
+
   function moveTo(viewer, place) {
-    viewer.scene.crosshairPos = viewer.mm2frac(place);
+    viewer.scene.crosshairPos = viewer.mm2frac(place, ...WORLD);
     viewer.createOnLocationChange();
     viewer.drawScene();
   }
+
+  /** World position of the crosshair in mm. */
+  const crosshair = (viewer) => [...viewer.frac2mm(viewer.scene.crosshairPos, ...WORLD)].slice(0, 3);
 
   /**
    * The viewer of a scan, at a lesion. Without WebGL2 it says so, and the pictures have to do.
@@ -86,7 +95,7 @@ globalThis.lesionflow ??= {};
     const [problem, setProblem] = useState(null);
     const [place, setPlace] = useState(null);
     const [probability, setProbability] = useState(false);
-    const [outline, setOutline] = useState(true);
+    const [coloured, setColoured] = useState(true);
     const images = data.volume ?? lesion?.crop;
     const peak = lesion ? lesion.peak_mm : data.centre_mm;
 
@@ -95,10 +104,10 @@ globalThis.lesionflow ??= {};
       if (!hasWebGL2()) return setProblem("This browser has no WebGL2, which the volume viewer needs. The pictures show every lesion.");
       const number = (shown.current += 1);
       (async () => {
-        viewer.current ??= start(canvas.current, (location) => setPlace([...location.mm].slice(0, 3)));
+        viewer.current ??= start(canvas.current, (nv) => setPlace(crosshair(nv)));
         const ready = await viewer.current;
         if (number !== shown.current) return; // another lesion was chosen meanwhile
-        await show(ready, images, data.lesions, lesion?.lesion, peak);
+        await show(ready, images, data, lesion?.lesion, peak);
         canvas.current.dataset.shows = lesion ? `lesion ${lesion.lesion}` : "scan";
       })().catch((error) => setProblem(`The volume viewer failed: ${error.message}`));
     }, [images, lesion?.lesion]);
@@ -106,10 +115,10 @@ globalThis.lesionflow ??= {};
     useEffect(() => {
       viewer.current?.then((ready) => {
         if (ready.volumes.length < 3) return;
-        ready.setOpacity(1, outline ? 0.6 : 0);
-        ready.setOpacity(2, probability ? 0.5 : 0);
+        ready.setOpacity(1, coloured ? OPACITY : 0);
+        ready.setOpacity(2, probability ? OPACITY : 0);
       });
-    }, [outline, probability, images, place === null]);
+    }, [coloured, probability, images, place === null]);
 
     if (!images) return null;
     if (problem) return html`<p class="note" role="status">${problem}</p>`;
@@ -120,17 +129,17 @@ globalThis.lesionflow ??= {};
       viewer.current?.then((ready) => moveTo(ready, target));
     };
     return html`<section class="viewer" aria-label="Volume viewer">
-      <canvas ref=${canvas} tabindex="0" aria-label="Axial, coronal and sagittal slices through the scan at the crosshair"></canvas>
+      <div class="canvas"><canvas ref=${canvas} tabindex="0" aria-label="Axial, coronal and sagittal slices through the scan at the crosshair"></canvas></div>
       <div class="controls">
         ${place &&
         ["x", "y", "z"].map(
           (name, axis) => html`<label>${name} <input type="number" step="1" value=${place[axis].toFixed(1)} onChange=${move(axis)} /> mm</label>`,
         )}
-        <label><input type="checkbox" checked=${outline} onChange=${(e) => setOutline(e.target.checked)} /> lesions</label>
+        <label><input type="checkbox" id="coloured" aria-keyshortcuts="l" checked=${coloured} onChange=${(e) => setColoured(e.target.checked)} /> lesions</label>
         ${!hidden.includes("probability") &&
         html`<label><input type="checkbox" checked=${probability} onChange=${(e) => setProbability(e.target.checked)} /> probabilities</label>`}
         <button type="button" onClick=${() => viewer.current?.then((ready) => moveTo(ready, peak))}>Back to the lesion</button>
-        ${onMark && html`<button type="button" disabled=${!place} onClick=${() => onMark(place)}>Mark a missed lesion here</button>`}
+        ${onMark && html`<button type="button" id="mark" aria-keyshortcuts="m" disabled=${!place} onClick=${() => onMark(place)}>Mark a missed lesion here</button>`}
       </div>
     </section>`;
   }
