@@ -17,13 +17,31 @@ globalThis.lesionflow ??= {};
     return [name, ...pages.map((page) => `<a href="${text(scanAddress(page))}">${text(page.model)}</a>`)].join(" ");
   }
 
+  /** Two rows of headers: names, by which the table is sorted, and a filter for each column. */
+  function drawHeaders(element, columns) {
+    const head = element.createTHead();
+    const [names, filters] = [head.insertRow(), head.insertRow()];
+    return columns.map((column) => {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = column.name;
+      cell.title = column.text;
+      names.append(cell);
+      const filter = document.createElement("input");
+      filter.type = "search";
+      filter.setAttribute("aria-label", `Filter by ${column.name}`);
+      filters.insertCell().append(filter);
+      return filter;
+    });
+  }
+
   /** Make the table of the cohort in an empty table element. */
   function drawTable(element, cohort) {
     const order = [...cohort.rows.keys()].sort((a, b) => cohort.ranks[a] - cohort.ranks[b] || a - b);
     const pagesOf = new Map();
     for (const page of cohort.pages) pagesOf.set(page.row, [...(pagesOf.get(page.row) ?? []), page]);
+    const filters = drawHeaders(element, cohort.columns);
     const columns = cohort.columns.map((column, n) => ({
-      title: text(column.name),
       data: n + 1,
       visible: column.shown,
       type: column.numeric ? "num" : "string",
@@ -37,16 +55,16 @@ globalThis.lesionflow ??= {};
       autoWidth: false,
       buttons: [{ extend: "colvis", text: "Columns" }],
       columns,
-      columnControl: [{ target: 0, content: ["order"] }, { target: 1, content: ["search"] }],
       createdRow: (row, data) => row.classList.add(["bad", "flagged", "fine"][cohort.ranks[data[0]]]),
       data: order.map((row) => [row, ...cohort.rows[row]]),
       deferRender: true,
       layout: { topStart: "buttons", topEnd: "search", bottomStart: ["pageLength", "info"], bottomEnd: "paging" },
       lengthMenu: [25, 50, 100, 500, { label: "all", value: -1 }],
       order: [], // failures and flags first, then as in cohort.csv
-      ordering: { handler: false, indicators: false },
       pageLength: 50,
+      titleRow: 0,
     });
+    filters.forEach((filter, n) => filter.addEventListener("input", () => table.column(n).search(filter.value).draw()));
     let length = null;
     addEventListener("beforeprint", () => {
       length = table.page.len();

@@ -21,7 +21,7 @@ globalThis.lesionflow ??= {};
       const pages = new Map(cohort.pages.filter((page) => !distribution.model || page.model === distribution.model).map((page) => [page.row, page]));
       const points = distribution.values.map(([row, value], n) => ({
         ...{ row, value, y: jitter(n), outlier: outliers.has(row), named: highlighted && name(row).includes(highlighted) },
-        href: pages.has(row) ? lesionflow.scanAddress(pages.get(row)) : null,
+        page: pages.get(row),
       }));
       const drawn = plot({
         width: 620,
@@ -32,15 +32,23 @@ globalThis.lesionflow ??= {};
         y: { axis: null, domain: [-1.3, 1.3] },
         marks: [
           ruleX([distribution.low, distribution.high].filter((value) => value !== null), { stroke: "#5f6b76", strokeDasharray: "3 3" }),
-          dot(points.filter((p) => !p.outlier), { x: "value", y: "y", r: 3, fill: "#0b6fb8", fillOpacity: 0.55, href: "href", title: (p) => `${name(p.row)}: ${p.value}` }),
-          dot(points.filter((p) => p.outlier), { x: "value", y: "y", r: 5, symbol: "triangle", fill: "#b3400a", href: "href", title: (p) => `${name(p.row)}: ${p.value}, an outlier` }),
+          dot(points.filter((p) => !p.outlier), { x: "value", y: "y", r: 3, fill: "#0b6fb8", fillOpacity: 0.55, title: (p) => `${name(p.row)}: ${p.value}` }),
+          dot(points.filter((p) => p.outlier), { x: "value", y: "y", r: 5, symbol: "triangle", fill: "#b3400a", title: (p) => `${name(p.row)}: ${p.value}, an outlier` }),
           dot(points.filter((p) => p.named), { x: "value", y: "y", r: 8, stroke: "black", strokeWidth: 2, fill: "none", title: (p) => name(p.row) }),
         ],
       });
       drawn.setAttribute("role", "img");
       drawn.setAttribute("aria-label", `${distribution.title} of ${points.length} scans, ${outliers.size} of them outliers`);
-      // one stop of the Tab key per point would be thousands: the table and the list of outliers lead to the same pages
-      for (const link of drawn.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
+      // Points are not links: thousands would stop the Tab key. The table and the list of outliers lead to the same pages.
+      const groups = [...drawn.querySelectorAll("g[aria-label=dot]")];
+      [points.filter((p) => !p.outlier), points.filter((p) => p.outlier)].forEach((group, n) =>
+        group.forEach(({ page }, index) => {
+          const point = groups[n].children[index];
+          if (!page) return;
+          point.style.cursor = "pointer";
+          point.addEventListener("click", () => (location.hash = lesionflow.scanAddress(page)));
+        }),
+      );
       place.current.replaceChildren(drawn);
     }, [highlighted]);
     const listed = distribution.outliers.slice(0, SHOWN_OUTLIERS);
