@@ -54,6 +54,8 @@ rule all:
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
+        all_scans(rules.draw.output.pages),
+        all_scans(rules.draw.output.thumbnail),
 
 
 onstart:

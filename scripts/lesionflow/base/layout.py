@@ -39,6 +39,8 @@ ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
 ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
 QC_FIGURE = "<results>/<scan>_qc.png"
+QC_PAGES = "<results>/<scan>_qc.pdf"
+THUMBNAIL = "<results>/<scan>_thumbnail.webp"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 

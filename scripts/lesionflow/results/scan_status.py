@@ -19,6 +19,8 @@ FINAL_RESULTS = (  # without any of these a scan is not finished
     layout.MODEL_LABELS_SIDECAR,
     layout.ORIG_LABELS,
     layout.QC_FIGURE,
+    layout.QC_PAGES,
+    layout.THUMBNAIL,
 )
 NOT_STARTED = "the run ended before this step started"
 
