@@ -90,14 +90,16 @@ rule restore:
 
 rule draw:
     input:
-        image=collect_for_model(rules.normalize.output.image, channel=reference_channel),
+        scan=reference_image,
         mask=rules.crop.output.mask,
-        lesions=rules.count.output.lesions,
-        labels=rules.count.output.labels,
+        lesions=rules.restore.output.lesions,
+        labels=rules.restore.output.labels,
         table=rules.count.output.table,
         sidecar=rules.count.output.sidecar,
     output:
         picture=layout.QC_FIGURE,
+        pages=layout.QC_PAGES,
+        thumbnail=layout.THUMBNAIL,
     log:
         layout.log("draw"),
     benchmark:
@@ -106,6 +108,8 @@ rule draw:
         "../envs/pictures.yaml"
     params:
         code=code_digest("draw"),
+        affine=SETTINGS["affine"],
+        echo=card_entry("input", "echo"),
         output=card_entry("output", only=("activation", "labels")),
     script:
         "../scripts/draw.py"

@@ -21,6 +21,8 @@ FINAL_RESULTS = (  # without any of these a scan is not finished
     layout.ORIG_LESIONS_SIDECAR,
     layout.QC_FIGURE,
     layout.SCAN_PAGE_DATA,
+    layout.QC_PAGES,
+    layout.THUMBNAIL,
 )
 NOT_STARTED = "the run ended before this step started"
 

@@ -11,22 +11,16 @@ from nibabel.affines import apply_affine
 from PIL import Image, ImageColor
 
 from lesionflow.results.pictures.figure_panels import DROPPED, KEPT, Line
-from lesionflow.results.pictures.lesion_views import (
-    LINES,
-    SIZE,
-    ViewedScan,
-    as_data_url,
-    lesion_views,
-    place,
-)
+from lesionflow.results.pictures.lesion_views import LINES, SIZE, as_data_url, lesion_views
+from lesionflow.results.pictures.viewed_scan import ViewedScan, place
 from support.volumes import CODES, oriented
 
 SHAPE = (24, 30, 18)
 
 
-def viewed(image, lesions=None, affine=None, white=200.0):
+def viewed(image, lesions=None, affine=None):
     lesions = np.zeros(image.shape, np.int32) if lesions is None else lesions
-    return ViewedScan.from_stored(image, lesions, np.eye(4) if affine is None else affine, white)
+    return ViewedScan.from_stored(image, lesions, np.eye(4) if affine is None else affine, (0, 200))
 
 
 def pixels(panel):
@@ -188,7 +182,7 @@ class Reads(np.ndarray):
 
 def test_only_the_part_in_view_is_read():
     image = np.zeros((200, 200, 200), np.float32).view(Reads)
-    scan = ViewedScan(image, image.astype(np.int32).view(Reads), np.eye(4), (0, 1, 2), 1.0)
+    scan = ViewedScan(image, image.astype(np.int32).view(Reads), np.eye(4), (0, 1))
     for axis in range(5):
         lesion_views(scan, 1, (100 + axis, 90, 80), LINES[True])
     assert Reads.voxels == 5 * 3 * 2 * 33**2

@@ -1,101 +1,106 @@
-"""The quality-control figure: what is drawn where, worked out by hand on small volumes."""
+"""The pages of lesions: what is shown where, worked out by hand on small volumes."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
 from PIL import ImageColor
 
-from lesionflow.results.pictures.figure_panels import GAP, HEAD, LINE, WIDTH
-from lesionflow.results.pictures.qc_figure import (
-    BRAIN,
-    DROPPED,
-    KEPT,
-    central_voxels,
-    distinct_colours,
-    draw_lesions,
-    draw_structures,
-)
+from lesionflow.results.pictures import qc_figure
+from lesionflow.results.pictures.figure_panels import BRAIN, DROPPED, KEPT, WIDTH
+from lesionflow.results.pictures.lesion_views import SIZE
+from lesionflow.results.pictures.qc_figure import lesion_pages
+from lesionflow.results.pictures.sheets import GAP, HEAD, LINE
+from lesionflow.results.pictures.viewed_scan import ViewedScan, in_ras
+from support.volumes import oriented
 
 SHAPE = (40, 50, 30)  # a panel of 192 x 240 pixels: 4.8 per voxel of 1 mm
 SLICES = [2, 4, 7, 9, 11, 13, 16, 18, 20, 22, 25, 27]  # of the overview
 ROW = LINE + 240 + 2 * GAP
-CLOSE_UPS = HEAD + 2 * ROW  # top of the first row of close-ups
 
 
-def row(lesion, probability=0.9, reason="", volume=1.0):
+def row(lesion, voxel, probability=0.9, reason="", **values):
     """A row of the lesion table; dropped if there is a reason."""
     return {
-        **{"lesion": lesion, "label": "cmb", "max_probability": probability},
-        **{"volume_mm3": volume, "kept": not reason, "dropped_because": reason},
+        **{"lesion": lesion, "label": "cmb", "i": voxel[0], "j": voxel[1], "k": voxel[2]},
+        **{"max_probability": probability, "volume_mm3": 1.0, "fold_agreement": 1.0},
+        **{"region": "", "kept": not reason, "dropped_because": reason, **values},
     }
 
 
-def scan(lesions=(), shape=SHAPE, brain=True, value=100):
-    """A uniform image, a brain mask and a map of lesions of one voxel each."""
-    image = np.full(shape, value, np.float32)
-    lesion_map = np.zeros(shape, np.int32)
-    for number, voxel in enumerate(lesions, start=1):
-        lesion_map[voxel] = number
-    return image, np.full(shape, brain), lesion_map
+def pages(voxels=(), table=None, shape=SHAPE, value=100, affine=None, brain=None, change=None):
+    """The pages of a uniform image with lesions of one voxel each; ``change`` may alter the image and the map."""
+    affine = np.eye(4) if affine is None else affine
+    image, lesions = np.full(shape, value, np.float32), np.zeros(shape, np.int32)
+    for number, voxel in enumerate(voxels, start=1):
+        lesions[voxel] = number
+    if change:
+        change(image, lesions)
+    brain = np.ones(shape, bool) if brain is None else brain
+    table = [row(n, v) for n, v in enumerate(voxels, 1)] if table is None else table
+    scan = ViewedScan.from_stored(image, lesions, affine, (0, 100))
+    return lesion_pages("sub-1", scan, in_ras(brain, affine), table, pages_file="all.pdf")
 
 
-def overview(figure, number):
+def overview(page, number, notes=1):
     """Pixels (rows, columns, 3) of a panel of the overview."""
     left = GAP + number % 6 * (WIDTH + GAP) + (WIDTH - 192) // 2
-    top = HEAD + number // 6 * ROW + LINE
-    return np.asarray(figure.crop((left, top, left + 192, top + 240))).astype(int)
-
-
-def close_up(figure, number, top):
-    """Pixels of a close-up whose row of panels starts at ``top``."""
-    left = GAP + number * (WIDTH + GAP)
-    return np.asarray(figure.crop((left, top, left + WIDTH, top + 240))).astype(int)
+    top = HEAD + notes * LINE + number // 6 * ROW + LINE
+    return np.asarray(page.crop((left, top, left + 192, top + 240))).astype(int)
 
 
 def of_colour(pixels, colour, within=0):
     """Rows and columns of the pixels of a colour, up to a difference ``within`` in each channel."""
-    difference = np.abs(pixels - ImageColor.getrgb(colour)).max(axis=2)
-    return np.nonzero(difference <= within)
+    difference = np.asarray(pixels).astype(int) - ImageColor.getrgb(colour)
+    return np.nonzero((np.abs(difference) <= within).all(axis=2))
 
 
-def test_slices_are_seen_from_above():
-    image, brain, lesions = scan(value=0)
-    image[:20, 25:] = 100  # left front
-    image[30:, :10, :] = 50  # right back
-    figure = draw_lesions(image, brain, lesions, [], (1, 1, 1), "title")
-    assert figure.size == (1266, CLOSE_UPS + GAP)
-    for number in range(12):
-        pixels = overview(figure, number)[..., 0]
-        assert pixels[:118, 20:94].min() == 255
+@pytest.fixture
+def sheets(monkeypatch):
+    """What is on each page: title, rows of cells, notes."""
+    contents, real = [], qc_figure.sheet
+
+    def sheet(title, rows, notes):
+        contents.append((title, rows, notes))
+        return real(title, rows, notes)
+
+    monkeypatch.setattr(qc_figure, "sheet", sheet)
+    return contents
+
+
+def lesion_cells(sheets):
+    """The cells of lesions of each page."""
+    return [[cell for r in rows if r.columns == 3 for cell in r.cells] for _, rows, _ in sheets]
+
+
+def test_slices_of_the_overview_are_seen_from_above_and_evenly_spaced(sheets):
+    def change(image, lesions):
+        image[:] = 0
+        image[:20, 25:] = np.arange(1, 31) * 3  # left front, another grey in each slice
+        image[30:, :10] = 50  # right back
+
+    (page,) = pages(change=change)
+    for number, z in enumerate(SLICES):
+        pixels = overview(page, number)[..., 0]
+        assert set(pixels[:118, 20:94].ravel()) == {int((z + 1) * 3 * 255 / 100)}
         assert set(pixels[195:, 146:].ravel()) == {127}
         assert not pixels[:118, 98:].any() and not pixels[125:, 20:140].any()
-    first, fourth = overview(figure, 0)[:, :20], overview(figure, 3)[:, :20]
-    rows = np.nonzero((first != fourth).any(axis=(1, 2)))[0]  # the L, in the first panel only
-    assert rows.min() > 110 and rows.max() < 130
+    captions = [cell.lines for r in sheets[0][1] for cell in r.cells]
+    assert captions == [[f"axial slice {z}"] for z in SLICES]
 
 
-def test_slices_are_evenly_spaced():
-    image, brain, lesions = scan()
-    image[:] = np.arange(30)  # a different grey in each slice
-    white = np.percentile(image, 99.5)
-    figure = draw_lesions(image, brain, lesions, [], (1, 1, 1), "")
-    greys = [overview(figure, n)[10, 100, 0] for n in range(12)]
-    assert greys == [int(z / white * 255) for z in SLICES]
+def test_slices_are_numbered_as_stored(sheets):
+    pages(shape=(30, 40, 50), affine=oriented("IRA", (1, 1, 1), (30, 40, 50)))
+    captions = [cell.lines for r in sheets[0][1] for cell in r.cells]
+    assert captions == [[f"axial slice {29 - z}"] for z in SLICES]
 
 
-def test_anisotropic_voxels_keep_their_proportions():
-    image, brain, lesions = scan()
-    figure = draw_lesions(image, brain, lesions, [], (1.6, 1, 5), "")  # 64 x 50 mm
-    rows, columns = np.nonzero(np.asarray(figure)[HEAD + LINE :, :210, 0][:170] == 255)
-    assert (np.ptp(columns) + 1, rows.max() + 1) == (204, 159)  # 50 / 64 of 204
-
-
-def test_slices_are_cropped_to_the_brain_and_six_voxels_around_it():
-    image, brain, lesions = scan([(32, 36, 9)], shape=(60, 60, 30), brain=False)
+def test_the_overview_is_cropped_to_the_brain_and_6_mm_around_it():
+    brain = np.zeros((60, 60, 30), bool)
     brain[20:36, 30:40] = True  # cropped to 14:42, 24:46: 28 x 22 mm in 204 x 160 pixels
-    image[14:42, 24:46] = 200
-    figure = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
-    pixels = np.asarray(figure)[HEAD + LINE : HEAD + LINE + 160, GAP : GAP + WIDTH].astype(int)
-    assert pixels[..., 0][:, 30:].min() > 70 and (pixels[0, :, 0] == 255).all()
+    (page,) = pages(shape=brain.shape, brain=brain)
+    left, top = GAP, HEAD + 2 * LINE
+    pixels = page.crop((left, top, left + 204, top + 160))
     rows, columns = of_colour(pixels, BRAIN)
     scale = 204 / 28
     assert columns.min() == pytest.approx(6 * scale - 1, abs=1)
@@ -103,197 +108,129 @@ def test_slices_are_cropped_to_the_brain_and_six_voxels_around_it():
     assert rows.min() == pytest.approx(6 * scale - 1, abs=1)
     assert rows.max() == pytest.approx(16 * scale, abs=1)
     assert len(rows) == pytest.approx(2 * (16 + 10) * scale, abs=6)  # a line of one pixel
-    left = GAP + 3 * (WIDTH + GAP)
-    fourth = figure.crop((left, HEAD + LINE, left + WIDTH, HEAD + LINE + 160))
-    rows, columns = of_colour(np.asarray(fourth).astype(int), KEPT, within=40)
-    assert columns.mean() == pytest.approx((32.5 - 14) * scale, abs=1)
-    assert rows.mean() == pytest.approx(160 - (36.5 - 24) * scale, abs=1)
 
 
 def test_an_empty_mask_shows_the_whole_scan_without_an_outline():
-    image, brain, lesions = scan([(10, 40, 9)], brain=False)
-    figure = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
-    assert not len(of_colour(np.asarray(figure).astype(int), BRAIN)[0])
-    assert (overview(figure, 5)[..., 0] == 255).all()
+    (page,) = pages(brain=np.zeros(SHAPE, bool))
+    assert not len(of_colour(page, BRAIN)[0])
+    assert (overview(page, 5)[..., 0] == 255).all()
 
 
-@pytest.mark.parametrize("value", [0, -3])
-def test_an_image_without_positive_values_is_black(value):
-    image, brain, lesions = scan(value=value)
-    figure = draw_lesions(image, brain, lesions, [], (1, 1, 1), "")
-    assert not overview(figure, 5).any()
+def test_lesions_are_outlined_in_the_slices_where_they_have_voxels_and_in_no_other():
+    """Slices 9 and 11 are of the overview, 10 is not; dropped lesions have a dashed line and a number in brackets."""
+
+    def change(image, lesions):
+        image[:] = 30
+        lesions[5:11, 35:41, 9:12] = 1
+        lesions[25:31, 5:11, 11] = 2
+
+    table = [row(1, (7, 37, 10)), row(2, (27, 7, 11), reason="volume under 5 mm3")]
+    (page,) = pages(table=table, change=change)
+    kept, dropped = ([], [])
+    for number in range(12):
+        pixels = overview(page, number, notes=2)
+        kept.append(len(of_colour(pixels, KEPT)[0]) > 0)
+        dropped.append(len(of_colour(pixels, DROPPED)[0]) > 0)
+    assert [SLICES[n] for n in np.flatnonzero(kept)] == [9, 11]
+    assert [SLICES[n] for n in np.flatnonzero(dropped)] == [11]
+    pixels = overview(page, 4, notes=2)
+    for colour, (x, y), share in ((KEPT, (5, 35), 1), (DROPPED, (25, 5), 0.5)):
+        left, upper, side = round(4.8 * x), round(240 - 4.8 * (y + 6)), round(4.8 * 6)
+        around = pixels[upper - 1 : upper + side + 1, left - 1 : left + side + 1]
+        assert len(of_colour(around, colour)[0]) == pytest.approx(share * 4 * side, abs=12)
+        assert (around[2:-2, 2:-2] == 76).all()  # nothing is drawn on the lesion
+        beside = pixels[upper:, left + side + 2 : left + side + 30]
+        assert len(of_colour(beside[: side + 1], colour, within=60)[0]) > 5  # its number
 
 
-@pytest.mark.parametrize(
-    ("voxel", "spacing_z", "panels"),
-    [((10, 40, 9), 1, [2, 3, 4]), ((10, 40, 9), 2, [3]), ((33, 5, 27), 1, [10, 11])],
-)
-def test_a_ring_is_drawn_on_slices_within_3_mm_of_its_lesion(voxel, spacing_z, panels):
-    image, brain, lesions = scan([voxel], value=0)
-    figure = draw_lesions(image, brain, lesions, [row(1)], (1, 1, spacing_z), "")
-    contours = [of_colour(overview(figure, n), KEPT, within=40) for n in range(12)]
-    assert [n for n, (rows, _) in enumerate(contours) if len(rows)] == panels
-    for rows, columns in (contours[n] for n in panels):
-        assert (rows.min() + rows.max() + 1) / 2 == pytest.approx(
-            240 - 4.8 * (voxel[1] + 0.5), abs=1
-        )
-        assert (columns.min() + columns.max() + 1) / 2 == pytest.approx(
-            4.8 * (voxel[0] + 0.5), abs=1
-        )
+@pytest.mark.parametrize(("voxel", "on_the_right"), [((20, 25, 9), True), ((39, 25, 9), False)])
+def test_a_number_is_beside_its_lesion_where_there_is_room(voxel, on_the_right):
+    (page,) = pages([voxel])
+    rows, columns = of_colour(overview(page, 3, notes=2), KEPT, within=90)
+    left, lower = 4.8 * voxel[0], 240 - 4.8 * voxel[1]
+    assert abs(rows - lower).max() < 16
+    if on_the_right:
+        assert left - 2 <= columns.min() and columns.max() > left + 9
+    else:
+        assert columns.min() < left - 6
 
 
-def test_colours_and_order_of_kept_and_dropped_lesions():
-    voxels = [(10, 40, 9), (30, 40, 9), (10, 10, 9), (30, 10, 9)]
-    image, brain, lesions = scan(voxels, value=30)
-    image[0] = 100
-    reasons = "not the largest of its label; volume under 5 mm3; 100% outside the brain mask"
-    table = [row(1, 0.99, reasons), row(2, 0.6), row(3, 0.5, "volume under 5 mm3"), row(4, 0.8)]
-    figure = draw_lesions(image, brain, lesions, table, (1, 1, 1), "")
-    pixels = overview(figure, 3)
-    for voxel, colour in zip(voxels, (DROPPED, KEPT, DROPPED, KEPT), strict=True):
-        x, y = (int(4.8 * (voxel[0] + 0.5)), int(240 - 4.8 * (voxel[1] + 0.5)))
-        near = pixels[y - 9 : y + 9, x - 9 : x + 9]
-        wrong = DROPPED if colour == KEPT else KEPT
-        assert len(of_colour(near, colour, 30)[0]) > 20
-        assert not len(of_colour(near, wrong, 30)[0])
-    top = CLOSE_UPS + 4 * LINE  # below a caption and three reasons
-    colours = [
-        [c for c in (KEPT, DROPPED) if len(of_colour(close_up(figure, n, top), c)[0])]
-        for n in range(4)
+def test_a_number_without_room_is_left_out_of_the_overview_only(sheets):
+    voxels = [(x, y, 9) for x in range(0, 40, 2) for y in range(0, 50, 2)]
+    (first, *_) = pages(voxels)
+    pixels = overview(first, 3, notes=2)
+    outlines = len(of_colour(pixels, KEPT)[0])
+    assert outlines == pytest.approx(500 * 4 * 5, rel=0.1)  # and hardly anything else
+    assert sum(map(len, lesion_cells(sheets))) == 500
+
+
+def test_forty_lesions_are_on_two_more_pages_and_each_in_one_cell(sheets):
+    voxels = [(4 + 4 * (n % 8), 5 + 8 * (n // 8), 3 + (7 * n) % 24) for n in range(40)]
+    reasons = "not the largest of its label; volume under 5 mm3"
+    table = [
+        row(n, v, round(0.5 + n / 100, 2), "" if n % 3 else reasons)
+        for n, v in enumerate(voxels, start=1)
     ]
-    assert colours == [[KEPT], [KEPT], [DROPPED], [DROPPED]]
-    text = np.asarray(figure)[CLOSE_UPS:top]
-    for number, lines in enumerate([1, 1, 4, 2]):  # 4 and 2 are kept; then 1, more probable than 3
-        ink = text[:, GAP + number * 210 : GAP + number * 210 + WIDTH].any(axis=(1, 2))
-        assert [bool(ink[n * LINE : (n + 1) * LINE].any()) for n in range(4)] == (
-            [False] * (4 - lines) + [True] * lines
+
+    def change(image, lesions):
+        for number, voxel in enumerate(voxels, start=1):
+            image[voxel] = number  # tells in the middle of a view which lesion it is
+
+    drawn = pages(voxels, table, change=change)
+    assert len(drawn) == len(sheets) == 3
+    cells = lesion_cells(sheets)
+    assert [len(page) for page in cells] == [12, 24, 4]
+    titles = [cell.lines[0].split(":")[0] for page in cells for cell in page]
+    kept = [str(n) for n in range(40, 0, -1) if n % 3]
+    assert titles == kept + [f"({n})" for n in range(39, 0, -3)]
+    numbers = [int(title.strip("()")) for title in titles]
+    assert Counter(numbers) == Counter(range(1, 41))
+    for number, cell in zip(numbers, [c for page in cells for c in page], strict=True):
+        middle = np.asarray(cell.panel)[LINE + SIZE // 2]
+        for view in range(3):  # int(): a grey of 255 / 100 per unit
+            assert middle[view * (SIZE + 4) + SIZE // 2].tolist() == [int(number * 2.55)] * 3
+        assert cell.lines[2:] == (
+            []
+            if number % 3
+            else ["dropped: not the largest of its label", "dropped: volume under 5 mm3"]
         )
-
-
-def test_a_close_up_has_the_proportions_of_the_voxels():
-    image, brain, lesions = scan([(50, 40, 5)], shape=(100, 80, 10))
-    image[50, 40, 5] = 0
-    figure = draw_lesions(image, brain, lesions, [row(1)], (0.5, 2, 3), "")
-    # 65 x 0.5 mm and 17 x 2 mm in 204 x 213 pixels: 6.28 per mm
-    top = figure.height - GAP - 2 * GAP - 213
-    pixels = close_up(figure, 0, top)[:213]
-    rows, columns = of_colour(pixels, KEPT)
-    assert np.ptp(columns) - 1 == pytest.approx(0.5 * 6.28, abs=1)
-    assert np.ptp(rows) - 1 == pytest.approx(2 * 6.28, abs=1)
-    dark = np.nonzero(pixels[..., 0] == 0)
-    assert (dark[0].min(), dark[0].max()) == (rows.min() + 1, rows.max() - 1)
-    assert (dark[1].min(), dark[1].max()) == (columns.min() + 1, columns.max() - 1)
-    assert dark[1].mean() == pytest.approx(102, abs=1) and dark[0].mean() == pytest.approx(
-        106, abs=1
-    )
-
-
-def test_a_close_up_at_the_edge_of_the_scan_is_cut_there():
-    image, brain, lesions = scan([(2, 3, 5)], shape=(100, 80, 10))
-    image[2, 3, 5] = 0
-    figure = draw_lesions(image, brain, lesions, [row(1)], (1, 1, 1), "")
-    pixels = close_up(figure, 0, figure.height - 3 * GAP - 215)  # 0:19 and 0:20 in 204 x 215
-    rows, columns = np.nonzero(pixels[:215, :, 0] == 0)
-    scale = 204 / 19
-    assert columns.mean() == pytest.approx(2.5 * scale, abs=1)
-    assert rows.mean() == pytest.approx(215 - 3.5 * scale, abs=1)
-
-
-def test_central_voxels_belong_to_their_lesions():
-    lesions = np.zeros((9, 9, 9), np.int32)
-    lesions[1:8, 1, 4] = 3
-    lesions[1, 1:8, 4] = lesions[7, 1:8, 4] = 3  # a horseshoe, open to the front
-    lesions[4, 5, 2:7] = 1
-    lesions[8, 8, 8] = 7
-    for order in "CF":
-        centres = central_voxels(np.array(lesions, order=order), [7, 1, 3])
-        assert centres[:2].tolist() == [[8, 8, 8], [4, 5, 4]]
-        assert lesions[tuple(centres[2])] == 3
-    assert central_voxels(lesions, []).shape == (0, 3)
-    with pytest.raises(KeyError):  # rather than the centre of another lesion
-        central_voxels(lesions, [2])
-
-
-class Compared(np.ndarray):
-    """An array that counts comparisons with a number."""
-
-    count = 0
-
-    def __eq__(self, other):
-        Compared.count += 1
-        return np.asarray(self) == other
-
-
-def test_of_many_lesions_only_eighteen_are_looked_for_in_the_map():
-    shape = (64, 64, 64)
-    lesions = np.zeros(shape, np.int32, order="F")
-    places = np.random.default_rng(0).choice(lesions.size, 25_000, replace=False)
-    lesions[np.unravel_index(places, shape)] = np.arange(1, 25_001)
-    image, brain, _ = scan(shape=shape)
-    table = [row(n, 1 / n, "" if n % 2 else "volume under 5 mm3") for n in range(1, 25_001)]
-    many = draw_lesions(image, brain, lesions.view(Compared), table, (1, 1, 1), "many")
-    assert Compared.count == 18
-    few = draw_lesions(image, brain, lesions, table[:35], (1, 1, 1), "few")  # 18 of them kept
-    assert many.size == few.size
-
-
-BLOCKS = np.zeros(SHAPE, np.uint8)
-BLOCKS[5:20, 5:25] = 1  # left back
-BLOCKS[20:35, 5:25] = 5  # right back
-BLOCKS[5:20, 25:45] = 9  # left front
-
-
-def structures(image, labels, names, spacing=(1, 1, 1)):
-    """The figure, and its eighth panel: 40 x 50 voxels in 192 x 240 pixels."""
-    figure = draw_structures(image, labels, names, spacing, "title")
-    return figure, overview(figure, 7)
-
-
-def legend(figure, count):
-    """Colours of the legend."""
-    lines = -(-count // 6)
-    places = [
-        (GAP + n % 6 * (WIDTH + GAP) + 8, figure.height - GAP - LINE * lines + n // 6 * LINE + 6)
-        for n in range(count)
+        assert cell.colour == (KEPT if number % 3 else DROPPED)
+    assert [notes[0].split(",")[0] for _, _, notes in sheets] == [
+        "Lesions 1 to 12 of 40",
+        "Lesions 13 to 36 of 40",
+        "Lesions 37 to 40 of 40",
     ]
-    return [figure.getpixel(place) for place in places]
+    assert all("all pages: all.pdf" in notes[0] for _, _, notes in sheets)
+    assert {title for title, _, _ in sheets} == {"sub-1: 27 lesions kept, 13 dropped"}
 
 
-def test_structures_have_the_colours_of_the_legend():
-    names = {1: "left-back", 5: "right-back", 7: "absent"}
-    figure, pixels = structures(np.zeros(SHAPE, np.float32), BLOCKS, names)
-    colours = legend(figure, 3)
-    assert len(set(colours)) == 3
-    mixed = [tuple(round(0.55 * channel) for channel in colour) for colour in colours]
-    assert tuple(pixels[180, 60]) == mixed[0]  # back is down
-    assert tuple(pixels[180, 140]) == mixed[1]
-    assert not pixels[60].any()  # a label without a name
-    assert not pixels[235].any()  # no label
-    bright = structures(np.full(SHAPE, 9, np.float32), BLOCKS, names)[1]
-    assert tuple(bright[180, 60]) == tuple(
-        round(0.55 * channel + 0.45 * 255) for channel in colours[0]
-    )
-    assert (bright[60] == 255).all()
+def test_what_is_said_of_a_lesion(sheets):
+    affine = oriented("LPS", (0.5, 0.5, 3), SHAPE, origin=(10, 20, -30))
+    values = {"volume_mm3": 12.34, "fold_agreement": 2 / 3, "region": "17"}
+    pages([(12, 30, 4)], [row(1, (12, 30, 4), 0.876, **values)], affine=affine)
+    ((cell,),) = lesion_cells(sheets)
+    assert cell.lines == [
+        "1: cmb, right, x 4.0, y 5.0, z -18.0 mm, region 17",
+        "p 0.88, 12.3 mm³, agreement of folds 0.67",
+    ]
+    assert sheets[0][2][0] == "The lesion is on this page."
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 33, 100])
-def test_every_structure_is_in_the_legend(count):
-    names = {n: f"Left-Cerebellum-White-Matter-{n}" for n in range(1, count + 1)}
-    figure, _ = structures(np.zeros(SHAPE, np.float32), BLOCKS, names)
-    assert figure.size == (1266, HEAD + 3 * ROW + -(-count // 6) * LINE + GAP)
-    colours = legend(figure, count)
-    assert len(set(colours)) == count
-    assert all(max(colour) == 255 and min(colour) == 0 for colour in colours)
-    assert colours[0] == (255, 0, 0)
+def test_more_lesions_than_pages_have_room_for_are_counted(sheets, monkeypatch):
+    monkeypatch.setattr(qc_figure, "MOST", 14)
+    voxels = [(x, 10, 9) for x in range(20)]
+    assert len(pages(voxels)) == 2
+    assert [len(page) for page in lesion_cells(sheets)] == [12, 2]
+    for _, _, notes in sheets:
+        assert "The last 6 lesions are on no page; lesions.csv lists them." in notes[0]
 
 
-@pytest.mark.parametrize("count", [7, 14, 33, 100])
-def test_consecutive_labels_have_different_colours(count):
-    colours = distinct_colours(count)
-    assert np.abs(np.diff(colours, axis=0)).max(axis=1).min() > 200
+def test_a_lesion_that_is_not_where_the_table_says_is_an_error():
+    with pytest.raises(ValueError, match="lesion 1 is not at voxel"):
+        pages([(10, 40, 9)], [row(1, (10, 40, 8))])
 
 
-def test_without_a_structure_the_whole_scan_is_shown():
-    figure, pixels = structures(np.full(SHAPE, 3.0), np.zeros(SHAPE, np.int16), {1: "a"})
-    assert (pixels == 255).all()
-    assert figure.height == HEAD + 3 * ROW + LINE + GAP
+def test_without_a_lesion_there_is_an_overview(sheets):
+    (page,) = pages()
+    assert page.height == HEAD + LINE + 2 * ROW + GAP
+    assert lesion_cells(sheets) == [[]] and sheets[0][0] == "sub-1: 0 lesions kept, 0 dropped"

@@ -14,8 +14,6 @@ from math import ceil
 from typing import NamedTuple
 
 import numpy as np
-from nibabel.affines import apply_affine, voxel_sizes
-from nibabel.orientations import apply_orientation, io_orientation
 from PIL import Image, ImageDraw
 
 from lesionflow.results.pictures.figure_panels import (
@@ -24,84 +22,17 @@ from lesionflow.results.pictures.figure_panels import (
     Line,
     covered_pixels,
     draw_outline,
-    font,
     greys,
     resized,
 )
+from lesionflow.results.pictures.text import font
+from lesionflow.results.pictures.viewed_scan import PLANES, Plane, ViewedScan, slice_of
 
 HALF_MM = 16.0  # half the side of a view
 SIZE = 135  # of a view in pixels; odd, so that one is in the middle
 LETTER = 10  # font size in pixels
-MIDLINE_MM = 1.0  # a position nearer than this to the plane x = 0 is on neither side
 OTHER_LINE = Line("white", opacity=0.4)
-LINES = {
-    True: Line(KEPT),
-    False: Line(DROPPED, dashed=True, edged=True),
-}  # by whether a lesion is kept
-
-
-class Plane(NamedTuple):
-    """Axes (x: 0, y: 1, z: 2) of a plane: to the right, up and across; whether the right is the lower end of its axis."""
-
-    right: int
-    up: int
-    across: int
-    reversed: bool
-    letters: str  # at the left, right, upper and lower edge
-
-
-PLANES = {
-    "axial": Plane(0, 1, 2, False, "LRAP"),
-    "coronal": Plane(0, 2, 1, False, "LRSI"),
-    "sagittal": Plane(1, 2, 0, True, "APSI"),
-}
-
-
-@dataclass(frozen=True)
-class ViewedScan:
-    """A scan and its numbered lesions, with the axes in RAS order.
-
-    Attributes
-    ----------
-    image : array (x, y, z)
-        Intensities. Axes run to the right, anterior and superior (RAS), or as nearly as those of the stored image do.
-    lesions : array (x, y, z), int
-        Lesion numbers, 0 for none.
-    affine : array (4, 4)
-        Of the *stored* image, to RAS+ mm.
-    stored_axes : tuple of 3
-        The stored axis that x, y and z are.
-    white
-        Intensity that is drawn white.
-    """
-
-    image: np.ndarray
-    lesions: np.ndarray
-    affine: np.ndarray
-    stored_axes: tuple[int, ...]
-    white: float
-
-    @classmethod
-    def from_stored(
-        cls, image: np.ndarray, lesions: np.ndarray, affine: np.ndarray, white: float
-    ) -> "ViewedScan":
-        """From arrays as they are stored, of one shape and ``affine``. The arrays are not copied."""
-        orientation = io_orientation(affine)
-        stored_axes = tuple(np.argsort(orientation[:, 0]).tolist())
-        image, lesions = (apply_orientation(array, orientation) for array in (image, lesions))
-        return cls(image, lesions, affine, stored_axes, white)
-
-    @property
-    def spacing_mm(self) -> np.ndarray:
-        """Voxel size (3,) along x, y and z."""
-        return voxel_sizes(self.affine)[list(self.stored_axes)]
-
-    def ras_voxels(self, voxels: np.ndarray) -> np.ndarray:
-        """Indices (n, 3) in ``image`` of voxels (n, 3) that are given by their stored indices."""
-        axes = list(self.stored_axes)
-        flipped = io_orientation(self.affine)[axes, 1] < 0
-        indices = np.asarray(voxels, int).reshape(-1, 3)[:, axes]
-        return np.where(flipped, np.array(self.image.shape) - 1 - indices, indices)
+LINES = {True: Line(KEPT), False: Line(DROPPED, dashed=True)}  # by whether a lesion is kept
 
 
 class Views(NamedTuple):
@@ -110,43 +41,6 @@ class Views(NamedTuple):
     axial: Image.Image
     coronal: Image.Image
     sagittal: Image.Image
-
-
-class Place(NamedTuple):
-    """Where a voxel is.
-
-    Attributes
-    ----------
-    side
-        ``left`` or ``right`` of the plane x = 0 of world space, or ``midline`` within 1 mm of it. The plane is that of
-        the scanner (or of the template to which the scan is registered), not that of the head.
-    xyz_mm
-        World position of the voxel's centre, RAS+.
-    axial, coronal, sagittal
-        Number of the slice, counted from 0 along the stored axis that is nearest to z, y and x.
-    """
-
-    side: str
-    xyz_mm: tuple[float, float, float]
-    axial: int
-    coronal: int
-    sagittal: int
-
-
-def place(affine: np.ndarray, voxel: Sequence[int]) -> Place:
-    """Side, world position and slice numbers of a voxel.
-
-    Parameters
-    ----------
-    affine : array (4, 4)
-        Of the stored image, to RAS+ mm.
-    voxel
-        Stored indices i, j, k.
-    """
-    sagittal, coronal, axial = np.argsort(io_orientation(affine)[:, 0]).tolist()
-    x, y, z = apply_affine(affine, voxel).tolist()
-    side = "midline" if abs(x) <= MIDLINE_MM else "left" if x < 0 else "right"
-    return Place(side, (x, y, z), int(voxel[axial]), int(voxel[coronal]), int(voxel[sagittal]))
 
 
 def lesion_views(
@@ -180,7 +74,7 @@ def _view(
 ) -> Image.Image:
     half = HALF_MM / scan.spacing_mm[[plane.right, plane.up]]  # in voxels
     window = _Window(plane, centre, half, size)
-    grey = greys(window.voxels(scan.image), scan.white)
+    grey = greys(window.voxels(scan.image), scan.window)
     panel = resized(grey, (size, size), window.box(grey)).convert("RGB")
     numbers = window.voxels(scan.lesions)
     own = numbers == lesion if lesion else np.zeros(numbers.shape, bool)
@@ -215,17 +109,15 @@ class _Window:
 
     def voxels(self, volume: np.ndarray) -> np.ndarray:
         """The voxels (right, up) that lie at least in part inside the window; 0 outside of the volume."""
-        plane = self.plane
-        index: list[slice | int] = [0, 0, 0]
-        index[plane.across] = int(self.centre[plane.across])
-        padding = []
+        plane, box, padding = self.plane, [slice(None)] * 3, []
         for axis, half in zip((plane.right, plane.up), self.half, strict=True):
             reach, middle, length = ceil(half - 0.5), int(self.centre[axis]), volume.shape[axis]
-            index[axis] = slice(max(middle - reach, 0), middle + reach + 1)
+            box[axis] = slice(max(middle - reach, 0), middle + reach + 1)
             padding.append((max(reach - middle, 0), max(middle + reach + 1 - length, 0)))
-        # axes of a slice keep their order, and plane.right is below plane.up in each plane
-        voxels = np.pad(volume[tuple(index)], padding)
-        return voxels[::-1] if plane.reversed else voxels
+        if plane.is_reversed:
+            padding[0] = padding[0][::-1]
+        index = int(self.centre[plane.across])
+        return np.pad(slice_of(volume, plane, index, tuple(box)), padding)
 
     def box(self, voxels: np.ndarray) -> tuple[float, ...]:
         """The part of ``voxels`` that is in the window: from the left, the lower end, to the right, the upper end."""

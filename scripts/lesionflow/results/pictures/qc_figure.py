@@ -1,263 +1,138 @@
-"""The quality-control figure of a scan: overview slices, and a close-up of each lesion."""
+"""The quality-control figure of a scan: slices of an overview, and each lesion in three planes, on as many pages as it takes."""
 
 from collections.abc import Mapping, Sequence
-from colorsys import hsv_to_rgb
-from math import gcd
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from lesionflow.base.label_channels import decides_by_argmax
-from lesionflow.imaging.grids import bounding_box
-from lesionflow.results.pictures.figure_panels import (
-    COLUMNS,
-    DROPPED,
-    KEPT,
-    Cell,
-    greys,
-    label_left,
-    outline,
-    panel,
-    rings,
-    sheet,
-)
+from lesionflow.results.pictures.figure_panels import HEIGHT, WIDTH, label_left
+from lesionflow.results.pictures.lesion_views import LINES, SIZE, lesion_views
+from lesionflow.results.pictures.overview import SLICE, margin_box, overview_panel, slice_indices
+from lesionflow.results.pictures.sheets import COLUMNS, LINE, TEXT_SIZE, Cell, Row, in_rows, sheet
+from lesionflow.results.pictures.text import write
+from lesionflow.results.pictures.viewed_scan import PLANES, ViewedScan, place
 
 OVERVIEW_ROWS = 2
-LESION_ROWS = 3
-HALF_MM = 16.0  # half the side of a close-up
-BRAIN, SLICE = "#4fc3f7", "#9e9e9e"
-OPACITY = 0.55  # of the colour of a structure
+LESIONS_ABREAST = 3
+FIRST, LATER = 12, 24  # lesions on the first page and on each later one
+MOST = 1000  # lesions that are shown of one scan
+BETWEEN = 4  # pixels between the three planes of a lesion
+LEGEND = (
+    "Solid line: kept lesion. Dashed line, number in brackets: dropped lesion. Blue: brain mask. Thin white line: another lesion. "
+    "Slices count from 0 as stored; x, y, z: voxel at the peak (RAS+)."
+)
 
 
-def shows_structures(output: Mapping[str, Any]) -> bool:
-    """Whether the figure of a model with this ``output`` shows structures (softmax over several labels) or lesions."""
-    return decides_by_argmax(output["activation"], len(output["labels"]))
+def by_importance(lesions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Rows of the lesion table, the kept lesions before the dropped ones, the most probable first."""
+    return sorted(lesions, key=lambda row: (not row["kept"], -row["max_probability"]))
 
 
-def structure_figure(
+def lesion_pages(
     name: str,
-    image: nib.Nifti1Image,
-    labels: nib.Nifti1Image,
-    names: Mapping[int, str],
-    flags: str = "",
-) -> Image.Image:
-    """Figure of a scan and its structures: ``draw_structures`` with their number in the title.
-
-    Parameters
-    ----------
-    name
-        Start of the title.
-    image, labels
-        Reference channel and label map on one grid, axes in any order.
-    names
-        Name of each structure by its label value.
-    flags
-        Of the scan, for the title.
-    """
-    values = _canonical(labels)
-    present = np.count_nonzero(np.bincount(values.ravel("K"))[1:])
-    title = _title(name, f"{present} of {len(names)} structures found", flags)
-    return draw_structures(_canonical(image), values, names, _spacing(image), title)
-
-
-def lesion_figure(
-    name: str,
-    image: nib.Nifti1Image,
-    brain: nib.Nifti1Image,
-    lesion_map: nib.Nifti1Image,
-    lesions: Sequence[Mapping[str, Any]],
-    flags: str = "",
-) -> Image.Image:
-    """Figure of a scan and its lesions: ``draw_lesions`` with their number in the title.
-
-    Parameters
-    ----------
-    name
-        Start of the title.
-    image, brain, lesion_map
-        Reference channel, brain mask and lesion numbers on one grid, axes in any order.
-    lesions
-        Rows of the scan's lesion table (``tables_io.read_lesions``).
-    flags
-        Of the scan, for the title.
-    """
-    kept = sum(row["kept"] for row in lesions)
-    title = _title(name, f"{kept} lesions kept, {len(lesions) - kept} dropped", flags)
-    arrays = _canonical(image), _canonical(brain) > 0, _canonical(lesion_map)
-    return draw_lesions(*arrays, lesions, _spacing(image), title)
-
-
-def _title(name: str, summary: str, flags: str) -> str:
-    return f"{name}: {summary}" + (f" [{flags}]" if flags else "")
-
-
-def _spacing(image: nib.Nifti1Image) -> tuple[float, ...]:
-    """Voxel size in mm of an image with its axes in RAS order."""
-    return nib.as_closest_canonical(image).header.get_zooms()[:3]
-
-
-def _canonical(image: nib.Nifti1Image) -> np.ndarray:
-    """Data of an image with its axes in RAS order."""
-    return np.asanyarray(nib.as_closest_canonical(image).dataobj)
-
-
-def draw_lesions(
-    image: np.ndarray,
+    scan: ViewedScan,
     brain: np.ndarray,
-    lesion_map: np.ndarray,
     lesions: Sequence[Mapping[str, Any]],
-    spacing_mm: Sequence[float],
-    title: str,
-) -> Image.Image:
-    """Figure with axial slices through the brain and a close-up of each lesion.
+    flags: str = "",
+    pages_file: str = "the PDF",
+) -> list[Image.Image]:
+    """Pages with slices of a scan and each of its lesions in three planes.
 
-    Upper rows: evenly spaced axial slices with the outline of the brain mask and a ring around each lesion whose centre
-    is within 3 mm. Lower rows: up to 18 lesions, each outlined on the slice through its centre: kept ones before
-    dropped ones, the most probable first.
+    The first page begins with evenly spaced axial slices with the outline of the brain mask and those of the lesions
+    that have voxels in them. Then follow all lesions, kept ones before dropped ones, the most probable first, through
+    their peaks. Of more than ``MOST`` lesions the pages show the first, and say how many are left out.
 
     Parameters
     ----------
-    image, brain, lesion_map : arrays (x, y, z)
-        Intensities, brain mask and lesion numbers. Axes run to the right, anterior and superior (RAS). Slices are
-        drawn as seen from above: the left of the head is on the left, labelled L.
+    name
+        Start of the title.
+    scan
+        The scan and its lesions.
+    brain : array (x, y, z), bool
+        Brain mask in RAS order.
     lesions
         Rows of the scan's lesion table (``tables_io.read_lesions``).
-    spacing_mm
-        Voxel size.
-    title
-        Of the figure.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
-    """
-    order = sorted(lesions, key=lambda row: (not row["kept"], -row["max_probability"]))
-    centres = central_voxels(lesion_map, [row["lesion"] for row in order])
-    kept = np.array([row["kept"] for row in order], bool)
-    inside = image.T[brain.T]  # transposed: fast, in the order of voxels in a file
-    white = float(np.percentile(inside, 99.5)) if inside.size else float(image.max())
-
-    box = _bounds(brain if brain.any() else np.ones_like(brain), margin=6)
-    corner = [axis.start for axis in box[:2]]
-    cells = []
-    for z in _slices(box[2], COLUMNS * OVERVIEW_ROWS):
-        plane = greys(_plane(image, box, z), white)
-        panel_image = panel(plane, spacing_mm)
-        outline(panel_image, _plane(brain, box, z), BRAIN)
-        near = np.abs(centres[:, 2] - z) * spacing_mm[2] <= 3
-        voxels = centres[:, :2] - corner
-        rings(panel_image, voxels[near & ~kept], plane.shape, DROPPED, edged=True)
-        rings(panel_image, voxels[near & kept], plane.shape, KEPT)
-        cells.append(Cell(panel_image, [f"slice {z}"], SLICE))
-    label_left(cells[0].panel)
-
-    for row, (x, y, z) in zip(order[: COLUMNS * LESION_ROWS], centres, strict=False):
-        around = tuple(
-            slice(max(int(c - HALF_MM / s), 0), min(int(c + HALF_MM / s) + 1, n))
-            for c, s, n in zip((x, y), spacing_mm, image.shape, strict=False)
-        )
-        panel_image = panel(greys(_plane(image, around, z), white), spacing_mm)
-        lesion = _plane(lesion_map, around, z) == row["lesion"]
-        colour = KEPT if row["kept"] else DROPPED
-        outline(panel_image, lesion, colour, edged=not row["kept"])
-        caption = "{lesion}: {label} p {max_probability:.2f}, {volume_mm3:.0f} mm³".format(**row)
-        reasons = [] if row["kept"] else row["dropped_because"].split("; ")
-        cells.append(Cell(panel_image, [caption, *reasons], colour))
-    return sheet(title, cells)
-
-
-def draw_structures(
-    image: np.ndarray,
-    labels: np.ndarray,
-    names: Mapping[int, str],
-    spacing_mm: Sequence[float],
-    title: str,
-) -> Image.Image:
-    """Figure with axial slices of a scan, its structures in colour, and a legend.
-
-    Parameters
-    ----------
-    image : array (x, y, z)
-        As for ``draw_lesions``.
-    labels : array (x, y, z), int
-        Label values, 0 for none.
-    names
-        Name of each structure by its label value.
-    spacing_mm, title
-        As for ``draw_lesions``.
-
-    Returns
-    -------
-    PIL.Image.Image
-        RGB.
-    """
-    colours = distinct_colours(len(names))
-    paint = np.zeros((max([*names, int(labels.max())]) + 1, 3))
-    paint[list(names)] = colours
-    opacity = np.zeros((len(paint), 1))
-    opacity[list(names)] = OPACITY
-    box = _bounds(labels > 0 if labels.any() else np.ones(labels.shape, bool), margin=6)
-    white = float(np.percentile(image[box], 99.5))
-    cells = []
-    for z in _slices(box[2], COLUMNS * (OVERVIEW_ROWS + 1)):
-        values = _plane(labels, box, z)
-        grey = greys(_plane(image, box, z), white)[..., None]
-        mixed = opacity[values] * paint[values] + (1 - opacity[values]) * grey
-        panel_image = panel(mixed.round().astype(np.uint8), spacing_mm)
-        cells.append(Cell(panel_image, [f"slice {z}"], SLICE))
-    label_left(cells[0].panel)
-    return sheet(title, cells, list(zip(names.values(), map(tuple, colours.tolist()), strict=True)))
-
-
-def distinct_colours(count: int) -> np.ndarray:
-    """Colours (count, 3), red, green and blue from 0 to 255: evenly spaced hues, far apart for consecutive labels."""
-    golden = (step for step in range(round(0.382 * count), 1, -1) if gcd(step, count) == 1)
-    hues = np.arange(count) * next(golden, 1) % count / count
-    return np.array([np.multiply(hsv_to_rgb(hue, 1, 1), 255) for hue in hues]).round().astype(int)
-
-
-def _slices(axis: slice, count: int) -> list[int]:
-    """Indices of evenly spaced slices, without the first and the last of the range."""
-    return np.linspace(axis.start, axis.stop - 1, count + 2)[1:-1].round().astype(int).tolist()
-
-
-def _plane(volume: np.ndarray, box: tuple[slice, ...], z: int) -> np.ndarray:
-    return volume[box[0], box[1], z]
-
-
-def _bounds(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    return tuple(
-        slice(max(axis.start - margin, 0), min(axis.stop + margin, n))
-        for axis, n in zip(bounding_box(mask), mask.shape, strict=True)
-    )
-
-
-def central_voxels(lesion_map: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
-    """The voxel (n, 3) of each lesion that is nearest to its centroid.
-
-    Parameters
-    ----------
-    lesion_map : array (x, y, z), int
-        Lesion numbers, 0 for none.
-    numbers
-        Of the lesions that are asked for.
+    flags
+        Of the scan, for the title.
+    pages_file
+        Name of the file that has all pages.
 
     Raises
     ------
-    KeyError
-        If a lesion has no voxel.
+    ValueError
+        If a lesion does not have the voxel that the table gives it.
     """
-    flat = lesion_map.T.ravel()  # transposed: fast, in the order of voxels in a file
-    inside = np.flatnonzero(flat)
-    lesion = flat[inside]
-    voxels = np.stack(np.unravel_index(inside, lesion_map.T.shape)[::-1], axis=1)
-    counts = np.maximum(np.bincount(lesion), 1)
-    centroids = np.stack([np.bincount(lesion, axis) / counts for axis in voxels.T], axis=1)
-    distance = ((voxels - centroids[lesion]) ** 2).sum(axis=1)
-    order = np.lexsort((distance, lesion))
-    first = order[np.flatnonzero(np.diff(lesion[order], prepend=0))]
-    nearest = dict(zip(lesion[first].tolist(), voxels[first], strict=True))
-    return np.array([nearest[number] for number in numbers], int).reshape(-1, 3)
+    order = by_importance(lesions)
+    for row in order:
+        x, y, z = scan.ras_voxels(np.array(_peak(row)))[0]
+        if scan.lesions[x, y, z] != row["lesion"]:
+            raise ValueError(
+                f"lesion {row['lesion']} is not at voxel {_peak(row)} of the lesion map"
+            )
+    kept = sum(row["kept"] for row in order)
+    title = f"{name}: {kept} lesions kept, {len(order) - kept} dropped"
+    title += f" [{flags}]" if flags else ""
+    shown = order[:MOST]
+    ends = list(range(FIRST, len(shown), LATER)) + [len(shown)]
+    starts = [0, *ends[:-1]]
+    pages = []
+    for start, end in zip(starts, ends, strict=True):
+        cells = [_lesion_cell(scan, row) for row in shown[start:end]]
+        rows = in_rows(cells, LESIONS_ABREAST)
+        notes = [_page_note(start, end, len(order), pages_file)] if order else []
+        if not start:
+            rows = _overview_rows(scan, brain, order) + rows
+            notes.append(LEGEND)
+        pages.append(sheet(title, rows, notes))
+    return pages
+
+
+def _peak(row: Mapping[str, Any]) -> tuple[int, int, int]:
+    return int(row["i"]), int(row["j"]), int(row["k"])
+
+
+def _page_note(start: int, end: int, total: int, pages_file: str) -> str:
+    """Which lesions of how many are on a page, and where the others are."""
+    if end - start == total:
+        return (
+            f"All {total} lesions are on this page." if total > 1 else "The lesion is on this page."
+        )
+    note = f"Lesions {start + 1} to {end} of {total}, kept before dropped, the most probable first; all pages: {pages_file}."
+    if total > MOST:
+        note += f" The last {total - MOST} lesions are on no page; lesions.csv lists them."
+    return note
+
+
+def _overview_rows(
+    scan: ViewedScan, brain: np.ndarray, lesions: Sequence[Mapping[str, Any]]
+) -> list[Row]:
+    box, kept = margin_box(brain, scan), {row["lesion"] for row in lesions if row["kept"]}
+    cells = []
+    for z in slice_indices(box[2], COLUMNS * OVERVIEW_ROWS):
+        panel = overview_panel(scan, brain, box, PLANES["axial"], z, kept, (WIDTH, HEIGHT))
+        cells.append(Cell(panel, [f"axial slice {scan.stored_index(2, z)}"], SLICE))
+    label_left(cells[0].panel)
+    return in_rows(cells)
+
+
+def _lesion_cell(scan: ViewedScan, row: Mapping[str, Any]) -> Cell:
+    """A lesion in three planes side by side, below what is known of it."""
+    line, where = LINES[bool(row["kept"])], place(scan.affine, _peak(row))
+    views = lesion_views(scan, row["lesion"], _peak(row), line)
+    panel = Image.new("RGB", (3 * SIZE + 2 * BETWEEN, SIZE + LINE))
+    for number, (plane, view) in enumerate(views._asdict().items()):
+        left = number * (SIZE + BETWEEN)
+        text = f"{plane} slice {getattr(where, plane)}"
+        write(panel, (left + SIZE / 2, LINE - 4), text, TEXT_SIZE, SLICE, SIZE)
+        panel.paste(view, (left, LINE))
+    title = str(row["lesion"]) if row["kept"] else f"({row['lesion']})"
+    position = "x {:.1f}, y {:.1f}, z {:.1f} mm".format(*where.xyz_mm)
+    region = f", region {row['region']}" if row["region"] else ""
+    lines = [
+        f"{title}: {row['label']}, {where.side}, {position}{region}",
+        f"p {row['max_probability']:.2f}, {row['volume_mm3']:.1f} mm³, agreement of folds {row['fold_agreement']:.2f}",
+    ]
+    if not row["kept"]:
+        lines += [f"dropped: {reason}" for reason in row["dropped_because"].split("; ")]
+    return Cell(panel, lines, line.colour)
