@@ -70,6 +70,7 @@ rule restore:
     output:
         probability=layout.ORIG_PROBABILITY,
         lesions=layout.ORIG_LESIONS,
+        sidecar=layout.ORIG_LESIONS_SIDECAR,
         labels=layout.ORIG_LABELS,
     log:
         layout.log("restore"),
