@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,17 @@ def encode(voxels: np.ndarray) -> str:
     return ",".join(map(str, numbers))
 
 
+def encode_each(numbers: np.ndarray) -> dict[int, str]:
+    """The voxels of each lesion of a map (x, y, z), int, as text (``encode``), by number."""
+    flat = numbers.ravel("F")
+    inside = np.flatnonzero(flat)
+    values = flat[inside]
+    order = np.argsort(values, kind="stable")
+    found, first = np.unique(values[order], return_index=True)
+    groups = np.split(inside[order], first[1:])
+    return {int(n): encode(group) for n, group in zip(found, groups, strict=False)}
+
+
 def decode(text: str, shape: Sequence[int]) -> np.ndarray:
     """Indices (n,), int64, in Fortran order and ascending, of the voxels that ``encode`` wrote.
 
@@ -55,7 +67,7 @@ def decode(text: str, shape: Sequence[int]) -> np.ndarray:
     ValueError
         If the text is anything that ``encode`` does not write, or a voxel lies outside the image.
     """
-    numbers = _numbers(text)
+    numbers = run_lengths(text)
     size = int(np.prod(shape))
     if sum(numbers) > size:
         raise ValueError(f"voxels end at {sum(numbers)}, the image has {size}")
@@ -66,22 +78,41 @@ def decode(text: str, shape: Sequence[int]) -> np.ndarray:
     return np.arange(runs.sum()) + np.repeat(starts - before, runs)
 
 
-def voxel_count(text: str) -> int:
-    """Number of voxels in a text of ``encode``.
+def run_lengths(text: str) -> list[int]:
+    """The numbers in a text of ``encode``: first voxel, run, gap, run ...
 
     Raises
     ------
     ValueError
         If the text is anything that ``encode`` does not write.
     """
-    return sum(_numbers(text)[1::2])
-
-
-def _numbers(text: str) -> list[int]:
     if not FORMAT.fullmatch(text) or text.count(",") % 2 == 0:
         shown = text if len(text) <= 40 else f"{text[:40]}..."
         raise ValueError(f"{shown!r} is no list of voxels: first voxel, run, gap, run, ...")
     return [int(number) for number in text.split(",")]
+
+
+def lesion_sidecar(numbers: np.ndarray, affine: np.ndarray) -> dict[str, Any]:
+    """JSON sidecar of a lesion map on the grid of the scan, from which reviews are placed without the image.
+
+    Parameters
+    ----------
+    numbers : array (x, y, z), int
+        Lesion numbers, 0 for none.
+    affine : array (4, 4)
+        Of the map, to RAS+ mm.
+
+    Returns
+    -------
+    dict
+        ``lesion_map_sha256`` (``map_digest``), ``shape``, ``affine``, and ``voxels`` (``encode``) by lesion number.
+    """
+    return {
+        "lesion_map_sha256": map_digest(numbers, affine),
+        "shape": list(numbers.shape),
+        "affine": np.asarray(affine, float).tolist(),
+        "voxels": {str(number): text for number, text in encode_each(numbers).items()},
+    }
 
 
 def map_digest(numbers: np.ndarray, affine: np.ndarray) -> str:
