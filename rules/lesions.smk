@@ -123,6 +123,7 @@ rule show:
         lesions=rules.restore.output.lesions,
         table=rules.count.output.table,
         sidecar=rules.count.output.sidecar,
+        lesion_sidecar=rules.restore.output.sidecar,
     output:
         page=layout.SCAN_PAGE,
         data=layout.SCAN_PAGE_DATA,

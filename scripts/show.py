@@ -6,7 +6,7 @@ from lesionflow.base import json_sidecar, layout
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import load, read_scan
 from lesionflow.results.pages.scan_page import scan_data, scan_images, write_scan_page
-from lesionflow.results.pictures.qc_figure import shows_structures
+from lesionflow.results.pictures.structure_figure import shows_structures
 from lesionflow.results.tables_io import read_lesions
 
 
@@ -32,7 +32,10 @@ def main(snakemake):
         }
         structures = shows_structures(params.output)
         lesions = read_lesions(files.table)
-        data = scan_data(about, images, lesions, params.threshold, structures, params.volumes)
+        lesion_map = json_sidecar.read(files.lesion_sidecar)
+        data = scan_data(
+            about, images, lesions, lesion_map, params.threshold, structures, params.volumes
+        )
         depth = len(Path(snakemake.wildcards.model, snakemake.wildcards.folder).parts)
         write_scan_page(data, Path(output.data), Path(output.page), "/".join([".."] * depth))
 

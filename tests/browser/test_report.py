@@ -29,6 +29,7 @@ def opened(page, report):
 
 
 def first_cells(page):
+    page.wait_for_timeout(200)  # the table is drawn after the event
     return page.locator("#scans-table tbody tr td:first-child").all_inner_texts()
 
 

@@ -9,7 +9,8 @@ from lesionflow.base import json_sidecar, layout
 from lesionflow.results import columns
 from lesionflow.results.pages.cohort_page import write_report
 from lesionflow.results.pages.scan_page import ScanImages, scan_data, write_scan_page
-from lesionflow.results.pictures.lesion_views import place
+from lesionflow.results.pictures.viewed_scan import place
+from lesionflow.results.reviews.lesion_voxels import lesion_sidecar
 from lesionflow.results.tables_io import read_lesions, write_table
 
 MODEL = "net"
@@ -47,7 +48,7 @@ def scan_images(voxels, seed=0):
     for number, (i, j, k) in enumerate(voxels, start=1):
         box = (slice(i, i + 2), slice(j, j + 2), k)
         scan[box], lesions[box] = 10, number
-    return ScanImages(scan, lesions, (lesions > 0) * np.float32(0.9), AFFINE, 120.0)
+    return ScanImages(scan, lesions, (lesions > 0) * np.float32(0.9), AFFINE, (0.0, 120.0))
 
 
 def lesion_table(scan, voxels, probability, dropped):
@@ -111,10 +112,11 @@ def write_results(folder, scans, failed=(), volumes=False, hostile=""):
         }
         about |= {"figure": f"{scan}_qc.png", "pages": f"{scan}_qc.pdf"}
         images = scan_images(voxels, number)
-        data = scan_data(about, images, read_lesions(path["SCAN_LESIONS"]), 0.5, False, volumes)
+        sidecar = lesion_sidecar(images.lesions, AFFINE)
+        lesions = read_lesions(path["SCAN_LESIONS"])
+        data = scan_data(about, images, lesions, sidecar, 0.5, False, volumes)
         write_scan_page(data, path["SCAN_PAGE_DATA"], path["SCAN_PAGE"], "../../..")
-        digest = {"lesion_map_sha256": data["lesion_map_sha256"]}
-        json_sidecar.write(path["ORIG_LESIONS_SIDECAR"], digest)
+        json_sidecar.write(path["ORIG_LESIONS_SIDECAR"], sidecar)
         for name, size in (("QC_FIGURE", (400, 300)), ("THUMBNAIL", (240, 100))):
             picture = layout.path(getattr(layout, name), results, **wildcards)
             Image.new("RGB", size, "grey").save(picture)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lesionflow.base import json_sidecar, layout
-from lesionflow.results.pictures.qc_figure import shows_structures
+from lesionflow.results.pictures.structure_figure import shows_structures
 from lesionflow.results.reviews.priority import prioritize
 
 FENCE = 1.5  # interquartile ranges outside the quartiles (Tukey 1977, Exploratory Data Analysis)

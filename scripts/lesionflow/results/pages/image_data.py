@@ -29,9 +29,9 @@ def crop_around(
     )
 
 
-def as_bytes(values: np.ndarray, top: float) -> np.ndarray:
-    """Values as uint8, 0 at 0 and below and for NaN, 255 at ``top`` and above."""
-    scaled = np.asarray(values, np.float32) * (255 / top if top > 0 else 0)
+def as_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as uint8, 0 at ``low`` and below and for NaN, 255 at ``high`` and above; 0 if ``high`` is not above ``low``."""
+    scaled = (np.asarray(values, np.float32) - low) * (255 / (high - low) if high > low else 0)
     return np.fmin(np.fmax(scaled, 0), 255).round().astype(np.uint8)
 
 
@@ -39,7 +39,7 @@ def encode(
     part: np.ndarray,
     affine: np.ndarray,
     box: tuple[slice, ...],
-    slope: float = 1,
+    scaling: tuple[float, float] = (1, 0),
 ) -> str:
     """Part of an image as a compressed NIfTI-1 file in base64.
 
@@ -51,8 +51,8 @@ def encode(
         Of the whole image. That of the part follows from it, so that world coordinates stay the same.
     box
         Where the part lies in the whole image.
-    slope
-        Factor from the stored to the shown values.
+    scaling
+        Slope and intercept from the stored to the shown values.
     """
     offset = np.eye(4)
     offset[:3, 3] = [axis.start for axis in box]
@@ -60,7 +60,7 @@ def encode(
     image.set_sform(image.affine, 1)
     image.set_qform(None, 0)  # an affine with shears has none
     image.header.set_xyzt_units("mm")
-    image.header.set_slope_inter(slope, 0)
+    image.header.set_slope_inter(*scaling)
     content = io.BytesIO()
     with igzip.IGzipFile("", "wb", LEVEL, content, mtime=0) as file:
         file.write(image.to_bytes())  # with a slope in the header, the data are stored as they are

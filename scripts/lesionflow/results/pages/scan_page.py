@@ -16,20 +16,12 @@ from lesionflow.imaging.resampling import resample
 from lesionflow.results.pages.html_page import render, script_json
 from lesionflow.results.pages.image_data import as_bytes, crop_around, encode
 from lesionflow.results.pages.page_scripts import FOLDER, SCAN_SCRIPTS, STYLES
-from lesionflow.results.pictures.lesion_views import (
-    LINES,
-    PLANES,
-    ViewedScan,
-    as_data_url,
-    lesion_views,
-    place,
-)
-from lesionflow.results.reviews.lesion_voxels import encode as encode_voxels
-from lesionflow.results.reviews.lesion_voxels import map_digest
+from lesionflow.results.pictures.figure_panels import Window
+from lesionflow.results.pictures.lesion_views import LINES, as_data_url, lesion_views
+from lesionflow.results.pictures.viewed_scan import PLANES, ViewedScan, grey_window, place
 from lesionflow.results.reviews.priority import prioritize
 
 TEMPLATES = Path(__file__).parent / "templates"
-WHITE_PERCENTILE = 99.5  # of the intensities inside the brain, as in the quality-control figure
 HALF_MM = 16.0  # half the side of a crop, as of the pictures of a lesion
 
 
@@ -46,15 +38,15 @@ class ScanImages(NamedTuple):
         Highest probability over the labels.
     affine : array (4, 4)
         Of all three.
-    white : float
-        Intensity that is shown white.
+    window
+        The intensities that are shown black and white.
     """
 
     scan: np.ndarray
     lesions: np.ndarray
     probability: np.ndarray
     affine: np.ndarray
-    white: float
+    window: Window
 
 
 def scan_images(
@@ -80,11 +72,10 @@ def scan_images(
     intensities = np.asanyarray(scan.dataobj)
     grid = Grid(scan.affine, intensities.shape)
     inside = resample(np.asanyarray(brain.dataobj), brain.affine, grid, "nearest") > 0
-    values = intensities[inside] if inside.any() else intensities
-    white = float(np.nanpercentile(values, WHITE_PERCENTILE))
+    window = grey_window(intensities, inside)
     labels = channels_last(probability)[..., background_channels(activation) :]
     return ScanImages(
-        intensities, np.asanyarray(lesions.dataobj), labels.max(axis=3), scan.affine, white
+        intensities, np.asanyarray(lesions.dataobj), labels.max(axis=3), scan.affine, window
     )
 
 
@@ -118,12 +109,13 @@ def viewer_images(
 def _encoded(images: ScanImages, box: tuple[slice, ...]) -> dict[str, str]:
     numbers = images.lesions[box]
     kind = np.int16 if numbers.max(initial=0) < 2**15 else np.int32
-    intensities = as_bytes(images.scan[box], images.white)
-    probability = as_bytes(images.probability[box], 1)
+    black, white = images.window
+    intensities = as_bytes(images.scan[box], black, white)
+    probability = as_bytes(images.probability[box], 0, 1)
     return {
-        "scan": encode(intensities, images.affine, box, images.white / 255),
+        "scan": encode(intensities, images.affine, box, ((white - black) / 255, black)),
         "lesions": encode(numbers.astype(kind), images.affine, box),
-        "probability": encode(probability, images.affine, box, 1 / 255),
+        "probability": encode(probability, images.affine, box, (1 / 255, 0)),
     }
 
 
@@ -131,6 +123,7 @@ def scan_data(
     about: Mapping[str, Any],
     images: ScanImages,
     lesions: pd.DataFrame,
+    sidecar: Mapping[str, Any],
     threshold: float | None,
     structures: bool,
     whole: bool,
@@ -145,6 +138,8 @@ def scan_data(
         The scan on its own grid.
     lesions
         All lesions of the scan (``tables_io.read_lesions``).
+    sidecar
+        Of the lesion map (``lesion_voxels.lesion_sidecar``).
     threshold
         Of the model; None if the most probable label is taken.
     structures
@@ -156,7 +151,7 @@ def scan_data(
     Returns
     -------
     dict
-        ``about``, ``structures``, ``centre_mm`` (of the scan), ``white``, ``lesion_map_sha256``, ``volume`` (of ``viewer_images``)
+        ``about``, ``structures``, ``centre_mm`` (of the scan), ``window``, ``lesion_map_sha256``, ``volume`` (of ``viewer_images``)
         and ``lesions``: the columns of the table, and ``side``, ``slices``, ``peak_mm``, ``reasons``, ``order``,
         ``voxels``, ``pictures`` (by plane) and ``crop``.
     """
@@ -164,9 +159,8 @@ def scan_data(
     volume, crops = viewer_images(images, [] if structures else voxels, whole)
     if structures and not whole:
         volume = None
-    viewed = ViewedScan.from_stored(images.scan, images.lesions, images.affine, images.white)
+    viewed = ViewedScan.from_stored(images.scan, images.lesions, images.affine, images.window)
     priority = prioritize(lesions, threshold)
-    runs = {} if structures else lesion_voxels(images.lesions)
     rows = []
     for number, row in enumerate(lesions.drop(columns=["scan", "model"]).to_dict("records")):
         where = place(images.affine, voxels[number])
@@ -177,7 +171,7 @@ def scan_data(
             row |= {
                 "reasons": priority.reasons.iloc[number],
                 "order": int(priority.order.iloc[number]),
-                "voxels": runs[row["lesion"]],
+                "voxels": sidecar["voxels"][str(row["lesion"])],
                 "pictures": {plane: as_data_url(getattr(views, plane)) for plane in PLANES},
                 "crop": crops[number] if crops else None,
             }
@@ -187,21 +181,11 @@ def scan_data(
         **about,
         "structures": structures,
         "centre_mm": centre[:3].tolist(),
-        "white": images.white,
-        "lesion_map_sha256": map_digest(images.lesions, images.affine),
+        "window": images.window,
+        "lesion_map_sha256": sidecar["lesion_map_sha256"],
         "volume": volume,
         "lesions": rows,
     }
-
-
-def lesion_voxels(lesion_map: np.ndarray) -> dict[int, str]:
-    """The voxels of each lesion of a map (x, y, z) as text (``reviews.lesion_voxels.encode``), by number."""
-    flat = lesion_map.ravel("F")
-    inside = np.flatnonzero(flat)
-    order = np.argsort(flat[inside], kind="stable")
-    numbers, first = np.unique(flat[inside][order], return_index=True)
-    groups = np.split(inside[order], first[1:])
-    return {int(n): encode_voxels(group) for n, group in zip(numbers, groups, strict=False)}
 
 
 def _json_value(value: Any) -> Any:

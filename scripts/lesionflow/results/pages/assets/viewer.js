@@ -58,9 +58,9 @@ globalThis.lesionflow ??= {};
   }
 
   /** Show the images around a lesion (or the whole volume) with the crosshair at a place. */
-  async function show(viewer, images, { lesions, white }, current, place) {
+  async function show(viewer, images, { lesions, window: [black, white] }, current, place) {
     const image = (base64, options) => niivue.NVImage.loadFromBase64({ base64, ...options });
-    const scan = await image(images.scan, { name: "scan.nii.gz", colormap: "gray", cal_min: 0, cal_max: white });
+    const scan = await image(images.scan, { name: "scan.nii.gz", colormap: "gray", cal_min: black, cal_max: white });
     const map = await image(images.lesions, { name: "lesions.nii.gz", opacity: OPACITY });
     const probability = await image(images.probability, {
       ...{ name: "probability.nii.gz", colormap: "viridis", opacity: 0, cal_min: 0.05, cal_max: 1 },
