@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import SIZES_MM3, THRESHOLDS, sweep
-from lesionflow.evaluation.reference_lesions import reference_lesions, voxel_correspondence
+from lesionflow.evaluation.reference_lesions import (
+    highest_probabilities,
+    reference_lesions,
+    voxel_correspondence,
+)
 from lesionflow.evaluation.scan_comparison import comparison_summary
 from lesionflow.imaging.connected_components import centroids_mm, label_lesions
 from lesionflow.imaging.grids import Grid
@@ -280,7 +284,8 @@ def test_valdo_is_undefined_without_reference_lesions_and_0_without_a_match():
 def summary_of(probability, reference_data):
     reference = reference_of(reference_data)
     _, lesion_match = run_sweep(probability, reference)
-    return comparison_summary(lesion_match, reference, Grid(AFFINE, SHAPE), ["cmb"], RULES)
+    grid, probability = Grid(AFFINE, SHAPE), probability[..., None]
+    return comparison_summary(lesion_match, reference, grid, ["cmb"], RULES, probability)
 
 
 def test_comparison_summary_lists_each_reference_lesion():
@@ -288,6 +293,28 @@ def test_comparison_summary_lists_each_reference_lesion():
     assert [lesion["found"] for lesion in summary["lesions"]] == [False, True]
     assert summary["lesions"][0]["diameter_mm"] == pytest.approx((48 / np.pi) ** (1 / 3), abs=1e-4)
     assert summary["status"] == "ok"
+    assert [lesion["max_probability"] for lesion in summary["lesions"]] == [0, 0.9]
+    assert summary["false_positives"] == []
+
+
+def test_comparison_summary_names_false_positives_as_the_segmentation_does():
+    dropped = ((9, 10), (0, 1), (0, 1))  # of one voxel
+    probability = boxes((*A, 0.9), (*B, 0.8), (*dropped, 0.7), (*C, 0.3))
+    reference = reference_of(boxes(A, C))
+    _, lesion_match = run_sweep(probability, reference, min_volume_mm3=2.0)
+    rules, maps = {**RULES, "min_volume_mm3": 2.0}, probability[..., None]
+    summary = comparison_summary(lesion_match, reference, Grid(AFFINE, SHAPE), ["cmb"], rules, maps)
+    numbers = label_lesions((probability > 0.5).astype(np.int16), 26, AFFINE)
+    assert summary["false_positives"] == [int(numbers[6, 6, 6])]
+    assert [lesion["found"] for lesion in summary["lesions"]] == [True, False]
+    assert [lesion["max_probability"] for lesion in summary["lesions"]] == [0.9, 0.3]
+
+
+def test_a_reference_lesion_outside_of_the_model_grid_has_no_probability():
+    reference = reference_of(boxes(A, B))
+    maps = np.stack([boxes((*A, 0.6))], axis=-1)[:5, :5, :5]
+    highest = highest_probabilities(reference, maps, Grid(AFFINE, (5, 5, 5)))
+    assert highest == pytest.approx([np.nan, 0.6, np.nan], nan_ok=True)
 
 
 def test_centroids_and_voxel_correspondence():

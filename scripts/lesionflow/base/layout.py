@@ -43,6 +43,8 @@ QC_PAGES = "<results>/<scan>_qc.pdf"
 THUMBNAIL = "<results>/<scan>_thumbnail.webp"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
+SCAN_ERRORS = "<results>/<scan>_desc-truth_errors.tsv"
+ERROR_PICTURES = "<results>/<scan>_desc-truth_errors.js"
 
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
@@ -60,6 +62,8 @@ EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
 THRESHOLDS = "<results>/evaluation_thresholds.csv"
 THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
+ERRORS = "<results>/evaluation_errors.csv"
+ERROR_COLUMNS = "<results>/evaluation_errors.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
 
 # A run and its jobs.
@@ -86,6 +90,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
     "compare": "compare/<scan>",
+    "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",
     "aggregate": "aggregate",
     "report": "report",
