@@ -54,6 +54,7 @@ rule all:
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
+        rules.aggregate.input.pages,
         all_scans(rules.draw.output.pages),
         all_scans(rules.draw.output.thumbnail),
 

@@ -26,6 +26,7 @@ from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_dig
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.workflow.run import Run, RunError
 
 RUN = Run(workflow, config, REPOSITORY)

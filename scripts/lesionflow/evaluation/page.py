@@ -11,7 +11,7 @@ from lesionflow.evaluation.error_pictures import FUNCTION, MOST
 from lesionflow.evaluation.lesion_errors import MISSED
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
-from lesionflow.results.html_page import render
+from lesionflow.results.pages.html_page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 
