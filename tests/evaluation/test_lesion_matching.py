@@ -8,11 +8,7 @@ from hypothesis import strategies as st
 
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import SIZES_MM3, THRESHOLDS, sweep
-from lesionflow.evaluation.reference_lesions import (
-    highest_probabilities,
-    reference_lesions,
-    voxel_correspondence,
-)
+from lesionflow.evaluation.reference_lesions import reference_lesions, voxel_correspondence
 from lesionflow.evaluation.scan_comparison import comparison_summary
 from lesionflow.imaging.connected_components import centroids_mm, label_lesions
 from lesionflow.imaging.grids import Grid
@@ -295,26 +291,6 @@ def test_comparison_summary_lists_each_reference_lesion():
     assert summary["status"] == "ok"
     assert [lesion["max_probability"] for lesion in summary["lesions"]] == [0, 0.9]
     assert summary["false_positives"] == []
-
-
-def test_comparison_summary_names_false_positives_as_the_segmentation_does():
-    dropped = ((9, 10), (0, 1), (0, 1))  # of one voxel
-    probability = boxes((*A, 0.9), (*B, 0.8), (*dropped, 0.7), (*C, 0.3))
-    reference = reference_of(boxes(A, C))
-    _, lesion_match = run_sweep(probability, reference, min_volume_mm3=2.0)
-    rules, maps = {**RULES, "min_volume_mm3": 2.0}, probability[..., None]
-    summary = comparison_summary(lesion_match, reference, Grid(AFFINE, SHAPE), ["cmb"], rules, maps)
-    numbers = label_lesions((probability > 0.5).astype(np.int16), 26, AFFINE)
-    assert summary["false_positives"] == [int(numbers[6, 6, 6])]
-    assert [lesion["found"] for lesion in summary["lesions"]] == [True, False]
-    assert [lesion["max_probability"] for lesion in summary["lesions"]] == [0.9, 0.3]
-
-
-def test_a_reference_lesion_outside_of_the_model_grid_has_no_probability():
-    reference = reference_of(boxes(A, B))
-    maps = np.stack([boxes((*A, 0.6))], axis=-1)[:5, :5, :5]
-    highest = highest_probabilities(reference, maps, Grid(AFFINE, (5, 5, 5)))
-    assert highest == pytest.approx([np.nan, 0.6, np.nan], nan_ok=True)
 
 
 def test_centroids_and_voxel_correspondence():

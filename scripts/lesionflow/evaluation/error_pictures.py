@@ -4,7 +4,6 @@ A page that is opened from disk may not read other files, but it may load script
 script of its own, and the page stays small whatever the number of scans.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from lesionflow.evaluation.reference_lesions import ReferenceLesions
 from lesionflow.imaging.connected_components import map_numbers
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.resampling import resample
+from lesionflow.results.pages.html_page import script_json
 from lesionflow.results.pictures.figure_panels import Line
 from lesionflow.results.pictures.lesion_views import (
     LINES,
@@ -140,7 +140,6 @@ def write_pictures(path: str | Path, key: str, errors: pd.DataFrame, urls: Seque
     """
     texts = [description(row) for row in errors.to_dict("records")]
     pictures = [{"text": text, "picture": url} for text, url in zip(texts, urls, strict=True)]
-    # JSON in ASCII is JavaScript; without < it can end no script and begin no element
-    arguments = (json.dumps(value).replace("<", "\\u003c") for value in (key, pictures))
+    call = f"{FUNCTION}({script_json(key)}, {script_json(pictures)});\n"
     with write_atomically(path) as partial:
-        partial.write_text(f"{FUNCTION}({', '.join(arguments)});\n", encoding="ascii")
+        partial.write_text(call, encoding="utf-8")

@@ -15,6 +15,7 @@ from lesionflow.results.columns import names
 from lesionflow.results.pictures.viewed_scan import place, side_of
 
 MISSED, FALSE_POSITIVE = "missed", "false positive"
+MM = ("x_mm", "y_mm", "z_mm")
 NO_ERRORS = pd.DataFrame(
     columns=[
         *names(evaluation_columns.ERRORS)[2:],
@@ -101,6 +102,3 @@ def _position(xyz_mm: np.ndarray, scan: Grid) -> dict[str, Any]:
         "coronal_slice": where.coronal,
         "sagittal_slice": where.sagittal,
     }
-
-
-MM = ("x_mm", "y_mm", "z_mm")

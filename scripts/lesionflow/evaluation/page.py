@@ -8,7 +8,7 @@ import pandas as pd
 
 from lesionflow.evaluation.cohort_metrics import METRICS, RESAMPLES, sensitivity_by_size
 from lesionflow.evaluation.error_pictures import FUNCTION, MOST
-from lesionflow.evaluation.lesion_errors import MISSED
+from lesionflow.evaluation.lesion_errors import MISSED, MM
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
 from lesionflow.results.pages.html_page import render
@@ -144,7 +144,9 @@ def _scan_errors(source: str, table: pd.DataFrame) -> dict[str, Any]:
         "key": f"{model}/{scan}",
         "title": f"{scan}, {model}: {missed} missed, {len(table) - missed} false positives",
         "count": len(table),
-        "rows": table.to_dict("records"),
+        "rows": table.assign(
+            **{axis: table[axis].map(lambda mm: f"{float(mm):.1f}") for axis in MM}
+        ).to_dict("records"),
     }
 
 

@@ -144,7 +144,7 @@ def _froc(panel: Any, thresholds: pd.DataFrame) -> None:
     argmax = thresholds.threshold.isna().all()
     if argmax:
         panel.plot(thresholds.false_positives_a_scan, thresholds.sensitivity, "-", color=GREY, lw=1)
-    for size, (colour, marker, line) in zip(sizes, cycle(SIZE_STYLES), strict=False):
+    for n, (size, (colour, marker, line)) in enumerate(zip(sizes, cycle(SIZE_STYLES))):
         curve = thresholds[thresholds.min_volume_mm3 == size].sort_values("threshold")
         panel.plot(
             curve.false_positives_a_scan,
@@ -152,8 +152,8 @@ def _froc(panel: Any, thresholds: pd.DataFrame) -> None:
             marker=marker,
             color=colour,
             ls="none" if argmax else line,
-            ms=5 if argmax else 3.5,
-            lw=1.2,
+            ms=9 - n,  # curves that coincide stay visible: later ones are thinner
+            lw=4 - 0.5 * n,
             label=f"{size:g} mm³",
         )
     card = thresholds[thresholds.card].iloc[0]
