@@ -24,9 +24,12 @@ rule describe:
 rule aggregate:
     input:
         tables=all_scans(rules.count.output.table),
+        lesion_maps=reviewed_maps,
+        reviews=review_files,
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
     output:
+        **review_tables(),
         cohort=layout.COHORT,
         cohort_dictionary=layout.COHORT_COLUMNS,
         lesions=layout.LESIONS,
