@@ -128,7 +128,7 @@ def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[De
             if not row.lesion:
                 continue
             same = lesions.setdefault(row.lesion_identity, row)
-            if (row.label, row.place_mm, row.voxels) != (same.label, same.place_mm, same.voxels):
+            if (row.place_mm, row.voxels) != (same.place_mm, same.voxels):  # labels are renamed
                 raise ReviewError(
                     f"{row.source}: lesion {row.lesion} of {row.scan} is described otherwise than before "
                     f"({same.source}): one of the two files was edited: {AGAIN}"
