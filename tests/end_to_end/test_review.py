@@ -184,6 +184,28 @@ def test_a_run_with_a_damaged_review_is_refused(again):
     assert before == after
 
 
+def test_a_review_of_lesions_that_have_yet_to_be_computed_is_checked_by_the_run(again):
+    directory, run = again
+    rows = whole_cohort(directory)
+    write_review(directory / "review.tsv", [rows[2], replace(rows[0], voxels="5,1")])
+    folder = directory / f"results/tiny/{FOLDERS[TWO]}/anat"
+    (folder / f"{TWO}_space-orig_desc-lesions_dseg.json").unlink()
+    (directory / "results/cohort.csv").unlink()
+    status, text = run(review="review.tsv")
+    assert status == 1
+    assert jobs(text) == TABLE_JOBS | {"restore": 1}
+    message = (
+        "review: review.tsv, line 3: lesion 1 of sub-01_ses-1 has other voxels than the row states"
+    )
+    assert f"FAILED: {message}" in (directory / "logs/aggregate.log").read_text()
+    assert message in text
+    cohort = table(directory, "cohort")
+    assert cohort.status.tolist() == ["ok"] * 3
+    assert "review" not in cohort
+    status, text = run("--dry-run", review="review.tsv")
+    assert status == 1 and message in text
+
+
 def test_a_failed_run_writes_the_reviews_of_the_other_scans(again):
     directory, run = again
     rows = whole_cohort(directory)
