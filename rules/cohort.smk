@@ -27,9 +27,19 @@ rule aggregate:
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
     output:
-        cohort=layout.COHORT,
+        cohort=report(
+            layout.COHORT,
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"file": "cohort.csv", "content": "scans"},
+        ),
         cohort_dictionary=layout.COHORT_COLUMNS,
-        lesions=layout.LESIONS,
+        lesions=report(
+            layout.LESIONS,
+            caption="../report/lesions.rst",
+            category="Cohort",
+            labels={"file": "lesions.csv", "content": "lesions"},
+        ),
         lesions_dictionary=layout.LESION_COLUMNS,
     log:
         layout.log("aggregate"),
@@ -52,7 +62,12 @@ rule report:
         lesions=rules.aggregate.output.lesions,
         pictures=rules.aggregate.input.pictures,
     output:
-        page=layout.REPORT,
+        page=report(
+            layout.REPORT,
+            caption="../report/page.rst",
+            category="Cohort",
+            labels={"file": "report.html", "content": "page of the cohort"},
+        ),
     log:
         layout.log("report"),
     benchmark:

@@ -96,7 +96,7 @@ rule draw:
         table=rules.count.output.table,
         sidecar=rules.count.output.sidecar,
     output:
-        picture=layout.QC_FIGURE,
+        picture=picture_in_report(layout.QC_FIGURE),
     log:
         layout.log("draw"),
     benchmark:
