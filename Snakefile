@@ -57,6 +57,9 @@ rule all:
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
+        rules.aggregate.input.pages,
+        all_scans(rules.draw.output.pages),
+        all_scans(rules.draw.output.thumbnail),
         evaluation_in_report,
 
 

@@ -26,6 +26,7 @@ rule aggregate:
         tables=all_scans(rules.count.output.table),
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
+        pages=all_scans(rules.show.output.data),
     output:
         cohort=report(
             layout.COHORT,
@@ -60,14 +61,12 @@ rule report:
     input:
         cohort=rules.aggregate.output.cohort,
         lesions=rules.aggregate.output.lesions,
-        pictures=rules.aggregate.input.pictures,
+        columns=rules.aggregate.output.cohort_dictionary,
+        scans=rules.aggregate.input.pages,
+        sidecars=all_scans(rules.restore.output.sidecar),
     output:
-        page=report(
-            layout.REPORT,
-            caption="../report/page.rst",
-            category="Cohort",
-            labels={"file": "report.html", "content": "page of the cohort"},
-        ),
+        page=layout.REPORT,
+        files=collect(layout.PAGE_FILES, file=SHARED_FILES),
     log:
         layout.log("report"),
     benchmark:
@@ -76,7 +75,7 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
-        models=[model_description(model) for model in CARDS],
+        has_references=any("truth" in record["files"] for record in SCANS),
         run=lambda wildcards, input: RUN.description,
     script:
         "../scripts/report.py"

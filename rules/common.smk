@@ -26,6 +26,7 @@ from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_dig
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.workflow.run import Run, RunError
 
 RUN = Run(workflow, config, REPOSITORY)
@@ -246,11 +247,11 @@ def intermediate(name, path):
     return pattern if kept else temp(pattern)
 
 
-def picture_in_report(pattern):
-    """An image of each scan, marked for Snakemake's report if that holds the pictures."""
+def picture_in_report(pattern, shows):
+    """A file of pictures of each scan, marked for Snakemake's report if that holds the pictures."""
     if not RUN.report.pictures:
         return pattern
-    labels = {"scan": "{scan}", "model": "{model}"}
+    labels = {"scan": "{scan}", "model": "{model}", "shows": shows}
     caption, subcategory = "../report/picture.rst", "{model}"
     return report(pattern, caption, "Pictures", subcategory, labels)
 

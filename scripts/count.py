@@ -17,10 +17,19 @@ def main(snakemake):
         folds = map(load, files.folds)
         scan_grid = read_scan_grid(files.scan, params.affine, params.echo)
         regions = read_label_image(files.regions, params.affine) if files.get("regions") else None
+        sidecars = list(map(json_sidecar.read, files.sidecars))
+        has_mask = all(sidecar.get("mask_source") != "none" for sidecar in sidecars)
         results = scan_results(
-            labels, probability, folds, brain, regions, scan_grid, params.output, params.postprocess
+            labels,
+            probability,
+            folds,
+            brain,
+            regions,
+            scan_grid,
+            params.output,
+            params.postprocess,
+            has_mask,
         )
-        sidecars = map(json_sidecar.read, files.sidecars)
         channel_sidecars = map(json_sidecar.read, files.channel_sidecars)
         sidecar = scan_sidecar(sidecars, channel_sidecars, results.lesions, model, params.version)
         save(output.lesions, results.lesion_map, labels.affine)

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.connected_components import map_numbers
 from lesionflow.imaging.nifti import load, read_scan_grid, save_like
 from lesionflow.networks.inference.ensemble import rounded
 from lesionflow.results.lesion_filters import label_values
+from lesionflow.results.reviews.lesion_voxels import lesion_sidecar
 from lesionflow.results.scan_maps import lesions_on_scan, probability_on_scan
 from lesionflow.results.tables_io import read_lesions
 
@@ -23,6 +25,7 @@ def main(snakemake):
         lesion_map = np.asanyarray(load(files.lesions).dataobj)
         numbers = lesions_on_scan(lesion_map, image.affine, scan, lesions)
         save_like(output.lesions, numbers, files.scan)
+        json_sidecar.write(output.sidecar, lesion_sidecar(numbers, scan.affine))
         labels = map_numbers(numbers, label_values(lesions, params.labels))
         save_like(output.labels, labels, files.scan)
 

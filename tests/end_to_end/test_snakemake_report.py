@@ -18,12 +18,12 @@ pytestmark = pytest.mark.slow
 
 SHAPE = blobs([]).shape
 MASK = "bids/sub-01/ses-2/anat/sub-01_ses-2_desc-brain_mask.nii.gz"
-TABLES = ["results/cohort.csv", "results/lesions.csv"]
-COHORT = [*TABLES, "results/report.html"]
+COHORT = ["results/cohort.csv", "results/lesions.csv"]
 EVALUATION = [f"results/evaluation{end}" for end in (".csv", ".html", "_thresholds.csv")]
 PICTURES = [
-    f"results/tiny/{folder}/anat/{folder.replace('/', '_')}_qc.png"
+    f"results/tiny/{folder}/anat/{folder.replace('/', '_')}_qc.{ending}"
     for folder in ("sub-01/ses-1", "sub-01/ses-2", "sub-02")
+    for ending in ("pdf", "png")
 ]
 SCRIPT = r'<script id="{0}">\s*var {1} = (.*?);\s*</script>'
 
@@ -45,14 +45,15 @@ def report_of(directory, run, *args, **config):
     return read((directory / "report.html").read_text(encoding="utf-8")), text
 
 
-def test_it_holds_tables_page_and_pictures_with_labels_and_captions(again):
+def test_it_holds_tables_and_pictures_with_labels_and_captions(again):
     directory, run = again
     report, text = report_of(directory, run)
     assert sorted(report.results) == sorted([*COHORT, *PICTURES])
     assert report.categories["Pictures"] == {"tiny": PICTURES}
     assert sorted(report.categories["Cohort"]["Other"]) == COHORT
-    picture = report.results[PICTURES[1]]
-    assert picture["labels"] == {"scan": "sub-01_ses-2", "model": "tiny"}
+    picture = report.results[PICTURES[3]]
+    labels = {"scan": "sub-01_ses-2", "model": "tiny", "shows": "first page"}
+    assert picture["labels"] == labels
     assert "lesions of sub-01_ses-2 as tiny found them" in picture["caption"]
     for path in [*COHORT, *PICTURES]:
         result = report.results[path]
@@ -82,9 +83,9 @@ def test_a_scan_that_failed_has_a_row_and_no_picture(again):
     save_scan(directory / MASK, np.zeros(SHAPE, np.uint8), AFFINE)
     status, text = run()
     assert status == 1, text
-    assert (directory / PICTURES[1]).exists()  # of the earlier run
+    assert all((directory / path).exists() for path in PICTURES)  # of the earlier run
     report, _ = report_of(directory, run)
-    assert sorted(report.results) == sorted([*COHORT, PICTURES[0], PICTURES[2]])
+    assert sorted(report.results) == sorted([*COHORT, *PICTURES[:2], *PICTURES[4:]])
     cohort = report.results["results/cohort.csv"]["data_uri"].partition("base64,")[2]
     assert "failed:mask" in base64.b64decode(cohort).decode()
 
@@ -139,8 +140,8 @@ def test_two_models_have_their_pictures_apart(again, tiny):
     assert status == 0, text
     pictures = report_of(directory, run, models=models)[0].categories["Pictures"]
     assert {model: len(paths) for model, paths in pictures.items()} == {
-        "tiny": 3,
-        "other-model.v2": 3,
+        "tiny": 6,
+        "other-model.v2": 6,
     }
 
 
@@ -151,7 +152,9 @@ def test_a_zip_has_the_pictures_as_files_and_a_large_page_has_none(again):
         picture.truncate(101_000_000)
     report, text = report_of(directory, run)
     assert sorted(report.results) == COHORT
-    assert f"{page} leaves out 3 pictures of 101 MB together" in text
+    assert re.search(
+        rf"{page} leaves out the pictures \(6 files, 1\d\d MB\), too much for a page", text
+    )
     assert "<strong>not part of this report</strong>" in report.text
     status, text = run("--report", directory / "all.zip")
     assert status == 0 and "leaves out" not in text
@@ -166,21 +169,24 @@ def test_hostile_text_of_a_card_stays_text(tmp_path, page):
     hostile = "</script><script>window.hostile = 1</script><!--<script>\"'{{ 7 }}"
     for fold in (1, 2, 3):
         save_network(tmp_path / f"weights/fold-{fold}", 1.0)
-    card = {**CARD, "name": "a.b-c", "description": hostile}
+    card = {**CARD, "name": "a.b-c", "version": hostile, "description": hostile}
     card["output"] = {**CARD["output"], "labels": {1: "script-_x"}}
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(card))
-    add_scan(tmp_path / "bids", "sub-Other_ses-script_run-1", blobs([(8, 9, 5)]))
+    scan = "sub-Other_ses-script_run-1"
+    anat = add_scan(tmp_path / "bids", scan, blobs([(8, 9, 5)])).parent
+    save_scan(anat / f"{scan}_desc-truth_dseg.nii.gz", np.zeros(SHAPE, np.uint8), AFFINE)
 
     def run(*args):
         return snakemake(tmp_path, *args, models="card.yaml", models_dir="models")
 
-    status, text = run()
-    assert status == 0, text
+    for target in ((), ("evaluate",)):
+        status, text = run(*target)
+        assert status == 0, text
     report, _ = report_of(tmp_path, run)
-    assert "window.hostile" in report.results["results/report.html"]["job_properties"]["params"]
+    assert "window.hostile" in report.results[EVALUATION[0]]["job_properties"]["params"]
     page.goto((tmp_path / "report.html").as_uri())
     page.get_by_text("Pictures", exact=True).first.click()
-    page.get_by_text("sub-Other_ses-script_run-1").wait_for()
+    page.get_by_text(scan).wait_for()
     assert page.evaluate("window.hostile") is None
 
 

@@ -42,6 +42,13 @@ def test_a_table_without_a_lesion_has_the_same_types(tmp_path):
     assert lesions.kept.dtype == bool
 
 
+def test_a_distance_that_was_not_measured_is_missing(tmp_path):
+    (tmp_path / "t.tsv").write_text("lesion\tedge_distance_mm\tregion\n1\t\t\n2\t3.5\t\n")
+    lesions = read_lesions(tmp_path / "t.tsv")
+    assert lesions.edge_distance_mm.isna().tolist() == [True, False]
+    assert lesions.region.tolist() == ["", ""]
+
+
 def test_a_label_may_be_a_number(tmp_path):
     row = "sub-1\t1\t1\t4\t6\t8\t12.5\t0.9\t\ttrue\t\n"
     (tmp_path / "t.tsv").write_text(HEADER + row)

@@ -9,6 +9,7 @@ import pytest
 
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.nifti import save
+from lesionflow.results.reviews.lesion_voxels import decode, map_digest
 from support.card_defaults import default
 from support.cohorts import AFFINE, CARD, blobs
 from support.jobs import job
@@ -166,8 +167,14 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     assert volumes["count"].tolist() == [2]
     table = pd.read_csv(counted["table"], sep="\t")
     assert table.fold_agreement.tolist() == [1.0, 1.0]
+    assert (table.edge_distance_mm > 1).all()
+    sidecar |= {"mask_source": "none"}
+    (tmp_path / "mask.json").write_text(json.dumps(sidecar))
+    count.main(job(tmp_path, "count", files, counted | {"table": tmp_path / "none.tsv"}, **params))
+    assert pd.read_csv(tmp_path / "none.tsv", sep="\t").edge_distance_mm.isna().all()
 
     restored = {n: tmp_path / f"orig-{n}.nii.gz" for n in ("probability", "lesions", "labels")}
+    restored["sidecar"] = tmp_path / "orig-lesions.json"
     files = {
         "scan": scan,
         "probability": averaged["probability"],
@@ -182,18 +189,27 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     assert (lesion_map[bright] > 0).mean() > 0.9
     for row in table.itertuples():
         assert lesion_map[row.i, row.j, row.k] == row.lesion
+    sidecar = json.loads(restored["sidecar"].read_text())
+    restored_map = nib.load(restored["lesions"])
+    assert sidecar["lesion_map_sha256"] == map_digest(lesion_map, restored_map.affine)
+    assert np.allclose(sidecar["affine"], restored_map.affine)
+    voxels = decode(sidecar["voxels"]["2"], sidecar["shape"])
+    assert voxels.tolist() == np.flatnonzero(lesion_map.ravel("F") == 2).tolist()
 
     files = {
-        "image": [str(normalized["image"])],
+        "scan": scan,
         "mask": cropped["mask"],
-        "lesions": counted["lesions"],
-        "labels": counted["labels"],
+        "lesions": restored["lesions"],
+        "labels": restored["labels"],
         "table": counted["table"],
         "sidecar": counted["sidecar"],
     }
-    params = {"output": {"activation": "sigmoid", "labels": {1: "cmb"}}}
-    draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}, **params))
-    assert (tmp_path / "qc.png").stat().st_size > 5000
+    params = {"affine": "strict", "echo": None}
+    params["output"] = {"activation": "sigmoid", "labels": {1: "cmb"}}
+    names = {"picture": "qc.png", "pages": "qc.pdf", "thumbnail": "thumbnail.webp"}
+    pictures = {key: tmp_path / name for key, name in names.items()}
+    draw.main(job(tmp_path, "draw", files, pictures, **params))
+    assert min(path.stat().st_size for path in pictures.values()) > 500
 
 
 def test_non_finite_voxels_of_any_channel_inside_the_brain_are_an_error(tmp_path, scan):

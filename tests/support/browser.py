@@ -176,6 +176,7 @@ def axe_violations(page, within=None) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
     options = {"runOnly": {"type": "tag", "values": WCAG_2_AA}, "resultTypes": ["violations"]}
+    options["preload"] = False  # of styles and media, by requests that a page from disk cannot make
     found = Axe().run(page, context=within, options=options).response["violations"]
     return [
         f"{rule['id']} ({rule['impact']}): {rule['help']}: {node['target']} {node['html'][:200]}: "

@@ -24,6 +24,10 @@ class WeightsError(LesionflowError):
     """Weights that are missing or not those of the card: the file, its expected and its actual content."""
 
 
+class ReviewError(LesionflowError):
+    """A review file that cannot be used. The message names the file, the line, what was expected and the remedy."""
+
+
 class DamagedFileError(LesionflowError, ValueError):
     """A file of lesionflow that is empty, cut off or overwritten. The message names it and what was expected.
 

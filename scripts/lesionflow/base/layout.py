@@ -37,8 +37,13 @@ SCAN_LESIONS = "<results>/<scan>_lesions.tsv"
 SCAN_VOLUMES = "<results>/<scan>_volumes.tsv"
 ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
 ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
+ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
 QC_FIGURE = "<results>/<scan>_qc.png"
+SCAN_PAGE = "<results>/<scan>_lesions.html"
+SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
+QC_PAGES = "<results>/<scan>_qc.pdf"
+THUMBNAIL = "<results>/<scan>_thumbnail.webp"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
 
@@ -52,7 +57,14 @@ COHORT = "<results>/cohort.csv"
 COHORT_COLUMNS = "<results>/cohort.json"
 LESIONS = "<results>/lesions.csv"
 LESION_COLUMNS = "<results>/lesions.json"
+REVIEW_UNMATCHED = "<results>/review_unmatched.csv"  # these six only with reviews
+REVIEW_UNMATCHED_COLUMNS = "<results>/review_unmatched.json"
+REVIEW_CONFLICTS = "<results>/review_conflicts.csv"
+REVIEW_CONFLICT_COLUMNS = "<results>/review_conflicts.json"
+REVIEW_AGREEMENT = "<results>/review_agreement.csv"
+REVIEW_AGREEMENT_COLUMNS = "<results>/review_agreement.json"
 REPORT = "<results>/report.html"
+PAGE_FILES = "<results>/report_files/{file}"  # scripts and styles that all pages share
 RUN = "<results>/run.json"
 EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
@@ -83,6 +95,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "count": "count/<scan>",
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
+    "show": "show/<scan>",
     "compare": "compare/<scan>",
     "describe": "describe/{model}",
     "aggregate": "aggregate",

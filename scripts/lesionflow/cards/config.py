@@ -66,6 +66,10 @@ class Config(Section):
     """Whether TensorFlow compiles networks with XLA"""
     keep: Annotated[list[Literal["resampled", "cropped", "normalized", "folds"]], DISTINCT] = []
     """Intermediate images to keep under results/; normalized images and fold maps are always kept"""
+    review: Names = []
+    """Files review.tsv, exported from the report: cohort.csv gets reviewed counts, lesions.csv the decisions"""
+    report: Literal["crops", "volumes"] = "crops"
+    """What the pages of the scans embed for their viewer: crops around the lesions, or the volumes"""
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pandas as pd
 from lesionflow.evaluation.cohort_metrics import METRICS, RESAMPLES, sensitivity_by_size
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
-from lesionflow.results.html_page import render
+from lesionflow.results.pages.html_page import render
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -211,6 +211,12 @@ LESION = [
         "Fraction of the folds whose thresholded map overlaps the lesion",
     ),
     column(
+        "edge_distance_mm",
+        "Distance from the edge of the brain",
+        "From the lesion's voxel nearest to the edge to the nearest voxel outside the brain mask, between centres; 0 if part of the lesion lies outside; empty without a mask. What lies beyond the model's box counts as outside",
+        "mm",
+    ),
+    column(
         "region",
         "Region",
         "Most frequent number of the scan's regions image in the lesion; empty without such an image",

@@ -11,6 +11,7 @@ from nibabel.affines import apply_affine
 
 from lesionflow.base.label_channels import background_channels
 from lesionflow.imaging.connected_components import label_lesions, map_numbers
+from lesionflow.imaging.edge_distance import edge_distances_mm
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import channels_last
 from lesionflow.imaging.resampling import resample
@@ -50,6 +51,7 @@ def scan_results(
     scan_grid: Grid,
     output: Mapping[str, Any],
     postprocess: Mapping[str, Any],
+    has_mask: bool = True,
 ) -> ScanResults:
     """Number, measure and filter the lesions of one scan.
 
@@ -65,6 +67,8 @@ def scan_results(
         Grid of the scan.
     output, postprocess
         Sections of the model card.
+    has_mask
+        False if ``brain`` is the whole field of view: distances from the edge of the brain are missing then.
 
     Returns
     -------
@@ -72,6 +76,7 @@ def scan_results(
         Its table of lesions has no ``scan`` and ``model`` yet.
     """
     label_array = np.asanyarray(labels.dataobj)
+    brain_array = np.asanyarray(brain.dataobj) > 0
     grid = Grid(labels.affine, label_array.shape)
     background = background_channels(output["activation"])
     foreground = channels_last(probability)[..., background:]
@@ -86,11 +91,12 @@ def scan_results(
         foreground,
         fold_labels,
         grid.affine,
-        np.asanyarray(brain.dataobj) > 0,
+        brain_array,
         dict(enumerate(output["labels"].values(), start=1)),
         None if regions is None else resample(*regions, grid, "nearest"),
     )
     lesions = apply_filters(measured, postprocess)
+    edge_mm = edge_distances_mm(lesion_map, brain_array, grid.affine) if has_mask else np.nan
     peaks = apply_affine(grid.affine, np.array(lesions.peak.tolist()).reshape(-1, 3))
     strengths = lesions.max_probability.to_numpy()
     voxels = claim_voxels(peaks, strengths, scan_grid.affine, scan_grid.shape)
@@ -98,7 +104,7 @@ def scan_results(
     return ScanResults(
         lesion_map,
         map_numbers(lesion_map, label_values(lesions, output["labels"])),
-        lesions.assign(i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2]),
+        lesions.assign(i=voxels[:, 0], j=voxels[:, 1], k=voxels[:, 2], edge_distance_mm=edge_mm),
         summarize(lesions, foreground, output["labels"], *soft),
     )
 

@@ -53,7 +53,7 @@ def read_as_text(path: Path | str) -> pd.DataFrame:
 
 def read_lesions(path: Path | str) -> pd.DataFrame:
     """The lesions of one scan (``columns.LESION``): ``kept`` as bool, names and reasons as text, else numbers."""
-    return _read(path, dtype=LESION_TYPES)
+    return _read(path, dtype=LESION_TYPES, na_values={"edge_distance_mm": [""]})
 
 
 def _read(path: Path | str, **options: Any) -> pd.DataFrame:

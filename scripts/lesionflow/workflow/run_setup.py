@@ -7,22 +7,25 @@ there, under a name of its own, for the processes of cluster jobs and for the ta
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base import layout
-from lesionflow.base.errors import CardError, CohortError
-from lesionflow.base.file_digests import FileDigests, State
+from lesionflow.base.errors import CardError, CohortError, ReviewError
+from lesionflow.base.file_digests import FileDigests, State, file_state
 from lesionflow.cards.brain_mask_card import load_brain_mask_card
 from lesionflow.cards.config import check_config
 from lesionflow.cards.fold_spec import fold_specs
 from lesionflow.cards.load_card import load_cards
 from lesionflow.cohort.header_check import HeaderCache
+from lesionflow.cohort.names import path_problem
 from lesionflow.cohort.plan import Record, plan_run
 from lesionflow.networks.weights.import_plan import PlannedImport, plan_imports
 from lesionflow.results.columns import cohort_columns, model_summary, names
+from lesionflow.results.reviews.current_lesions import check_with_results
+from lesionflow.results.reviews.review_file import read_reviews
 
 Card = dict[str, Any]
 
@@ -80,13 +83,13 @@ class Plan:
     imports
         The planned import of each fold, by the name of its card.
     error
-        Why the cohort cannot be listed; empty if it can.
+        Why the cohort cannot be listed, or a review not be used; empty if they can.
     command
         The command that the user has given.
     notes
         For the user (``plan.plan_run``).
     states
-        State of each file of the cohort by path.
+        State of each file of the cohort, and of each review, by path.
     """
 
     records: list[Record]
@@ -141,13 +144,34 @@ def make_plan(
     headers = HeaderCache(layout.HEADERS)
     try:
         records, notes = plan_run(settings, cards, headers, brain)
-    except CohortError as error:
+        review_states = check_reviews(settings["review"], records, cards)
+    except (CohortError, ReviewError) as error:
         return Plan([], imports, str(error), sys.argv)
     headers.save()
     for record in records:
         if finder := record["finder"]:
             finder["imports"] = [fold.digest for fold in imports[finder["name"]]]
-    return Plan(records, imports, "", sys.argv, notes, headers.states)
+    return Plan(records, imports, "", sys.argv, notes, headers.states | review_states)
+
+
+def check_reviews(
+    paths: Iterable[str], records: list[Record], models: Collection[str]
+) -> dict[str, State | None]:
+    """Check the reviews of the config before a run; returns the state of each file by path.
+
+    Raises
+    ------
+    ReviewError
+        If a review cannot be used; the message names its line.
+    """
+    files = [str(Path(path)) for path in paths]  # as the rules name them
+    states = {path: file_state(path) for path in files}
+    for path in files:
+        if problem := path_problem(path):
+            raise ReviewError(f"review: {problem}")
+    decisions = read_reviews(files, [record["scan"] for record in records])
+    check_with_results(decisions, records, models, layout.RESULTS)
+    return states
 
 
 def read_plan(path: Path) -> Plan:

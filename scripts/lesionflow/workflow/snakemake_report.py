@@ -26,7 +26,7 @@ MAX_EMBEDDED_MB = 100
 
 @dataclass(frozen=True)
 class ReportContents:
-    """What the report holds beside the tables and the page of the cohort; the same of a call that writes none.
+    """What the report holds beside the tables of the cohort; the defaults are for a call that writes none.
 
     Attributes
     ----------
@@ -70,10 +70,11 @@ def plan_report(
     _escape_results()
     _leave_out_unfinished(records, models)
     pictures = [
-        layout.path(layout.QC_FIGURE, **scan_wildcards(record, model))
+        layout.path(pattern, **scan_wildcards(record, model))
         for record in records
         for model in models
         if model not in record["problems"]
+        for pattern in (layout.QC_FIGURE, layout.QC_PAGES)
     ]
     if reason := _leave_out_pictures(pictures, report):
         warn(reason)
@@ -128,7 +129,7 @@ def _leave_out_pictures(pictures: Sequence[Path], report: Path) -> str:
     if report.suffix == ".zip" or size <= MAX_EMBEDDED_MB:
         return ""
     return (
-        f"{report} leaves out {len(pictures)} pictures of {size:.0f} MB together, too much for a page: "
+        f"{report} leaves out the pictures ({len(pictures)} files, {size:.0f} MB), too much for a page: "
         f"--report {report.with_suffix('.zip')} has them"
     )
 

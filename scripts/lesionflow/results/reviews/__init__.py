@@ -1,0 +1,1 @@
+"""Reviews: what readers decided of each lesion, in files of their own."""
