@@ -31,9 +31,19 @@ rule aggregate:
         pages=all_scans(rules.show.output.data),
     output:
         **review_tables(),
-        cohort=layout.COHORT,
+        cohort=report(
+            layout.COHORT,
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"file": "cohort.csv", "content": "scans"},
+        ),
         cohort_dictionary=layout.COHORT_COLUMNS,
-        lesions=layout.LESIONS,
+        lesions=report(
+            layout.LESIONS,
+            caption="../report/lesions.rst",
+            category="Cohort",
+            labels={"file": "lesions.csv", "content": "lesions"},
+        ),
         lesions_dictionary=layout.LESION_COLUMNS,
     log:
         layout.log("aggregate"),

@@ -247,6 +247,20 @@ def intermediate(name, path):
     return pattern if kept else temp(pattern)
 
 
+def picture_in_report(pattern, shows):
+    """A file of pictures of each scan, marked for Snakemake's report if that holds the pictures."""
+    if not RUN.report.pictures:
+        return pattern
+    labels = {"scan": "{scan}", "model": "{model}", "shows": shows}
+    caption, subcategory = "../report/picture.rst", "{model}"
+    return report(pattern, caption, "Pictures", subcategory, labels)
+
+
+def evaluation_in_report(wildcards):
+    """The evaluation, if it was computed and Snakemake writes a report."""
+    return rules.evaluate.output if RUN.report.evaluation else []
+
+
 def all_scans(pattern):
     """Input function: ``pattern`` for every scan and model that can be run, only for jobs that read all scans."""
     return lambda wildcards: paths_of_runs(pattern, RUN.scans(), CARDS)
