@@ -69,7 +69,8 @@ globalThis.lesionflow ??= {};
 
   /** What a row decides on: a newer row of the same identity replaces it. */
   function identity(row) {
-    const place = row.decision === "missed" ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
+    const isMark = row.lesion === null && row.x_mm !== null; // of a missed lesion
+    const place = isMark ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
     return JSON.stringify([row.scan, row.model, row.lesion_map_sha256, row.reviewer, ...place]);
   }
 

@@ -63,7 +63,7 @@
       const link = (other, text) => other && html`<a href=${lesionflow.scanAddress(other)}>${text}: ${other.scan}</a> `;
       const current = { ...data, ...page, figure: data.figure };
       render(html`<nav aria-label="Scans">${link(cohort.pages[place - 1], "Previous")}${link(cohort.pages[place + 1], "Next")}</nav>
-        <label>Reviewer <input id="reviewer" value=${store.reviewer} onChange=${(event) => (store.reviewer = event.target.value)} /></label>
+        <${lesionflow.Reviewer} store=${store} />
         <${lesionflow.ScanView} data=${current} store=${store} />`, view);
       view.dataset.shows = `${model}/${scan}`;
     } catch (error) {
