@@ -28,11 +28,22 @@ rule aggregate:
         reviews=review_files,
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
+        pages=all_scans(rules.show.output.data),
     output:
         **review_tables(),
-        cohort=layout.COHORT,
+        cohort=report(
+            layout.COHORT,
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"file": "cohort.csv", "content": "scans"},
+        ),
         cohort_dictionary=layout.COHORT_COLUMNS,
-        lesions=layout.LESIONS,
+        lesions=report(
+            layout.LESIONS,
+            caption="../report/lesions.rst",
+            category="Cohort",
+            labels={"file": "lesions.csv", "content": "lesions"},
+        ),
         lesions_dictionary=layout.LESION_COLUMNS,
     log:
         layout.log("aggregate"),
@@ -53,9 +64,12 @@ rule report:
     input:
         cohort=rules.aggregate.output.cohort,
         lesions=rules.aggregate.output.lesions,
-        pictures=rules.aggregate.input.pictures,
+        columns=rules.aggregate.output.cohort_dictionary,
+        scans=rules.aggregate.input.pages,
+        sidecars=all_scans(rules.restore.output.sidecar),
     output:
         page=layout.REPORT,
+        files=collect(layout.PAGE_FILES, file=SHARED_FILES),
     log:
         layout.log("report"),
     benchmark:
@@ -64,7 +78,7 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
-        models=[model_description(model) for model in CARDS],
+        has_references=any("truth" in record["files"] for record in SCANS),
         run=lambda wildcards, input: RUN.description,
     script:
         "../scripts/report.py"

@@ -26,6 +26,7 @@ from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_dig
 from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.workflow.run import Run, RunError
 
 RUN = Run(workflow, config, REPOSITORY)
@@ -244,6 +245,20 @@ def intermediate(name, path):
     kept = name in SETTINGS["keep"]
     pattern = layout.intermediate(path, kept)
     return pattern if kept else temp(pattern)
+
+
+def picture_in_report(pattern, shows):
+    """A file of pictures of each scan, marked for Snakemake's report if that holds the pictures."""
+    if not RUN.report.pictures:
+        return pattern
+    labels = {"scan": "{scan}", "model": "{model}", "shows": shows}
+    caption, subcategory = "../report/picture.rst", "{model}"
+    return report(pattern, caption, "Pictures", subcategory, labels)
+
+
+def evaluation_in_report(wildcards):
+    """The evaluation, if it was computed and Snakemake writes a report."""
+    return rules.evaluate.output if RUN.report.evaluation else []
 
 
 def all_scans(pattern):

@@ -90,14 +90,16 @@ rule restore:
 
 rule draw:
     input:
-        image=collect_for_model(rules.normalize.output.image, channel=reference_channel),
+        scan=reference_image,
         mask=rules.crop.output.mask,
-        lesions=rules.count.output.lesions,
-        labels=rules.count.output.labels,
+        lesions=rules.restore.output.lesions,
+        labels=rules.restore.output.labels,
         table=rules.count.output.table,
         sidecar=rules.count.output.sidecar,
     output:
-        picture=layout.QC_FIGURE,
+        picture=picture_in_report(layout.QC_FIGURE, "first page"),
+        pages=picture_in_report(layout.QC_PAGES, "pages (PDF)"),
+        thumbnail=layout.THUMBNAIL,
     log:
         layout.log("draw"),
     benchmark:
@@ -106,6 +108,37 @@ rule draw:
         "../envs/pictures.yaml"
     params:
         code=code_digest("draw"),
+        affine=SETTINGS["affine"],
+        echo=card_entry("input", "echo"),
         output=card_entry("output", only=("activation", "labels")),
     script:
         "../scripts/draw.py"
+
+
+rule show:
+    input:
+        scan=reference_image,
+        mask=rules.crop.output.mask,
+        probability=rules.restore.output.probability,
+        lesions=rules.restore.output.lesions,
+        table=rules.count.output.table,
+        sidecar=rules.count.output.sidecar,
+        lesion_sidecar=rules.restore.output.sidecar,
+    output:
+        page=layout.SCAN_PAGE,
+        data=layout.SCAN_PAGE_DATA,
+    log:
+        layout.log("show"),
+    benchmark:
+        layout.benchmark("show")
+    conda:
+        "../envs/pictures.yaml"
+    params:
+        code=code_digest("show"),
+        affine=SETTINGS["affine"],
+        echo=card_entry("input", "echo"),
+        output=card_entry("output", only=("activation", "labels")),
+        threshold=card_entry("postprocess", "threshold"),
+        volumes=SETTINGS["report"] == "volumes",
+    script:
+        "../scripts/show.py"

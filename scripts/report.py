@@ -3,17 +3,15 @@
 from pathlib import Path
 
 from lesionflow.base.job_log import logged
-from lesionflow.results.cohort_page import write_cohort_page
-from lesionflow.results.tables_io import read_as_text
+from lesionflow.results.pages.cohort_page import write_report
 
 
 def main(snakemake):
-    """Write the page beside the tables, with links to the quality-control figures."""
-    files, params = snakemake.input, snakemake.params
+    """Write the page beside the tables, with the scripts and styles of all pages."""
     with logged(snakemake):
-        figures = map(Path, files.get("pictures", []))
-        cohort = read_as_text(files.cohort)
-        write_cohort_page(Path(snakemake.output.page), cohort, figures, params.run)
+        scripts = map(Path, snakemake.input.get("scans", []))
+        results, params = Path(snakemake.output.page).parent, snakemake.params
+        write_report(results, scripts, params.run, params.has_references)
 
 
 if __name__ == "__main__":

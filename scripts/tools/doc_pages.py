@@ -47,6 +47,7 @@ def outputs_page() -> str:
         "review.tsv, exported from the report": review_columns.FILE,
         "evaluation.csv": evaluation_columns.EVALUATION,
         "evaluation_thresholds.csv": evaluation_columns.THRESHOLDS,
+        "evaluation_errors.csv": evaluation_columns.ERRORS,
     }
     for title, chapter in chapters.items():
         lines += [f"## {title}", "", "| column | meaning | units |", "|---|---|---|"]

@@ -87,7 +87,10 @@ def test_no_temporary_files_are_left_after_a_run(finished):
 
 
 def test_figures_exist_and_the_report_links_to_them(finished):
-    assert (finished / "results/tiny/sub-02/anat/sub-02_qc.png").stat().st_size > 10_000
+    anat = finished / "results/tiny/sub-02/anat"
+    assert (anat / "sub-02_qc.png").stat().st_size > 10_000
+    assert (anat / "sub-02_qc.pdf").read_bytes().startswith(b"%PDF-")
+    assert 500 < (anat / "sub-02_thumbnail.webp").stat().st_size < 20_000
     page = (finished / "results/report.html").read_text()
     assert "sub-01_ses-2" in page
     assert "tiny/sub-02/anat/sub-02_qc.png" in page

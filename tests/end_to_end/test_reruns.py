@@ -207,7 +207,11 @@ def test_comments_and_unrelated_scripts_rerun_nothing(again, repository):
 
 def test_an_edited_module_reruns_the_steps_that_import_it(again, repository):
     _, run = again
-    edit(repository / "scripts/lesionflow/results/qc_figure.py", "HALF_MM = 16.0", "HALF_MM = 20.0")
+    edit(
+        repository / "scripts/lesionflow/results/pictures/lesion_views.py",
+        "HALF_MM = 16.0",
+        "HALF_MM = 20.0",
+    )
     assert planned_jobs(run, repository=repository) == {"draw": 3} | TABLE_JOBS
 
 

@@ -197,16 +197,19 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     assert voxels.tolist() == np.flatnonzero(lesion_map.ravel("F") == 2).tolist()
 
     files = {
-        "image": [str(normalized["image"])],
+        "scan": scan,
         "mask": cropped["mask"],
-        "lesions": counted["lesions"],
-        "labels": counted["labels"],
+        "lesions": restored["lesions"],
+        "labels": restored["labels"],
         "table": counted["table"],
         "sidecar": counted["sidecar"],
     }
-    params = {"output": {"activation": "sigmoid", "labels": {1: "cmb"}}}
-    draw.main(job(tmp_path, "draw", files, {"picture": tmp_path / "qc.png"}, **params))
-    assert (tmp_path / "qc.png").stat().st_size > 5000
+    params = {"affine": "strict", "echo": None}
+    params["output"] = {"activation": "sigmoid", "labels": {1: "cmb"}}
+    names = {"picture": "qc.png", "pages": "qc.pdf", "thumbnail": "thumbnail.webp"}
+    pictures = {key: tmp_path / name for key, name in names.items()}
+    draw.main(job(tmp_path, "draw", files, pictures, **params))
+    assert min(path.stat().st_size for path in pictures.values()) > 500
 
 
 def test_non_finite_voxels_of_any_channel_inside_the_brain_are_an_error(tmp_path, scan):

@@ -42,4 +42,5 @@ def finish(directory, scan="sub-1"):
     sidecar = {name: 1 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
     (folder / f"{scan}_space-model_dseg.json").write_text(json.dumps(sidecar))
     (folder / f"{scan}_space-orig_dseg.nii.gz").touch()
-    (folder / f"{scan}_qc.png").touch()
+    for ending in ("qc.png", "qc.pdf", "thumbnail.webp"):
+        (folder / f"{scan}_{ending}").touch()

@@ -40,8 +40,14 @@ ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
 ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
 QC_FIGURE = "<results>/<scan>_qc.png"
+SCAN_PAGE = "<results>/<scan>_lesions.html"
+SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
+QC_PAGES = "<results>/<scan>_qc.pdf"
+THUMBNAIL = "<results>/<scan>_thumbnail.webp"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
+SCAN_ERRORS = "<results>/<scan>_desc-truth_errors.tsv"
+ERROR_PICTURES = "<results>/<scan>_desc-truth_errors.js"
 
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
@@ -60,11 +66,14 @@ REVIEW_CONFLICT_COLUMNS = "<results>/review_conflicts.json"
 REVIEW_AGREEMENT = "<results>/review_agreement.csv"
 REVIEW_AGREEMENT_COLUMNS = "<results>/review_agreement.json"
 REPORT = "<results>/report.html"
+PAGE_FILES = "<results>/report_files/{file}"  # scripts and styles that all pages share
 RUN = "<results>/run.json"
 EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
 THRESHOLDS = "<results>/evaluation_thresholds.csv"
 THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
+ERRORS = "<results>/evaluation_errors.csv"
+ERROR_COLUMNS = "<results>/evaluation_errors.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
 
 # A run and its jobs.
@@ -90,7 +99,9 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "count": "count/<scan>",
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
+    "show": "show/<scan>",
     "compare": "compare/<scan>",
+    "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",
     "aggregate": "aggregate",
     "report": "report",

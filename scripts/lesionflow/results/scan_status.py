@@ -11,14 +11,18 @@ from lesionflow.imaging.file_types import MATLAB
 
 STEPS = (  # of one scan, in the order of the pipeline
     *("import_fold", "convert", "resample", "find_brain", "mask", "crop", "normalize"),
-    *("predict_fold", "average_folds", "clean", "threshold", "count", "restore", "draw"),
+    *("predict_fold", "average_folds", "clean", "threshold", "count", "restore", "draw", "show"),
 )
 FINAL_RESULTS = (  # without any of these a scan is not finished
     layout.SCAN_LESIONS,
     layout.SCAN_VOLUMES,
     layout.MODEL_LABELS_SIDECAR,
     layout.ORIG_LABELS,
+    layout.ORIG_LESIONS_SIDECAR,
     layout.QC_FIGURE,
+    layout.SCAN_PAGE_DATA,
+    layout.QC_PAGES,
+    layout.THUMBNAIL,
 )
 NOT_STARTED = "the run ended before this step started"
 
@@ -114,7 +118,7 @@ def scan_status(
     not_started = (
         step for step, paths in step_logs.items() if not any(path.is_file() for path in paths)
     )
-    return f"failed:{next(not_started, 'draw')}", NOT_STARTED
+    return f"failed:{next(not_started, 'show')}", NOT_STARTED
 
 
 def _step_logs(

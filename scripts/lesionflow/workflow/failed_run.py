@@ -50,21 +50,20 @@ def write_tables(
         path = layout.path(layout.EVALUATION, results)
     else:
         # imports pandas, which only a failed run needs
-        from lesionflow.results.cohort_page import write_cohort_page
+        from lesionflow.results.pages.cohort_page import write_report
         from lesionflow.results.scan_status import scan_states, scan_wildcards
-        from lesionflow.results.tables_io import read_as_text
 
         states = scan_states(plan, models, results, logs, unfinished)
         table, problems = _cohort_tables(plan, models, states, description["settings"]["review"])
         path = layout.path(layout.COHORT, results)
-        figures = [
-            layout.path(layout.QC_FIGURE, results, **scan_wildcards(record, model))
+        scans = [
+            layout.path(layout.SCAN_PAGE_DATA, results, **scan_wildcards(record, model))
             for record in plan
             for model in models
             if states[record["scan"], model][0] == "ok"
         ]
-        page = layout.path(layout.REPORT, results)
-        write_cohort_page(page, read_as_text(path), figures, description)
+        has_references = any("truth" in record["files"] for record in plan)
+        write_report(results, scans, description, has_references)
     failed = table[table.status.str.startswith(("failed", "changed"))]
     failures = failed.drop_duplicates(["scan", "status"])
     lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]

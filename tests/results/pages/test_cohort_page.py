@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lesionflow.base.digests import code_digest
-from lesionflow.results.cohort_page import cohort_page, figures_by_scan
-from lesionflow.results.html_page import render
+from lesionflow.results.pages.cohort_page import cohort_page, figures_by_scan
+from lesionflow.results.pages.html_page import render
 from support.paths import REPOSITORY
 
 COHORT = pd.DataFrame(
@@ -71,7 +71,7 @@ def test_a_value_that_is_missing_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("step", "template"),
     [
-        ("report", "results/templates/cohort_page.html"),
+        ("report", "results/pages/templates/cohort_page.html"),
         ("evaluate", "evaluation/templates/evaluation_page.html"),
     ],
 )

@@ -1,0 +1,221 @@
+// Decisions of reviewers on lesions: kept in the browser, exported and imported as review.tsv.
+// The format is that of lesionflow.results.reviews.review_file.
+"use strict";
+globalThis.lesionflow ??= {};
+
+(() => {
+  const COLUMNS = [
+    ...["scan", "model", "label", "lesion", "x_mm", "y_mm", "z_mm", "decision", "reviewer", "date"],
+    ...["note", "lesion_map_sha256", "scan_sha256", "voxels", "rows"],
+  ];
+  const DECISIONS = ["accepted", "rejected", "unsure", "missed", "complete"];
+  const MISSING = "n/a";
+  const PREFIX = "lesionflow-review/";
+
+  // Cells hold neither tabs nor line ends.
+  const escape = (text) =>
+    text.replaceAll("\\", "\\\\").replaceAll("\r\n", "\n").replaceAll(/[\n\r]/g, "\\n").replaceAll("\t", " ");
+  const unescape = (cell) => cell.replaceAll(/\\(.)/g, (_, c) => (c === "n" ? "\n" : c));
+
+  /** The text of review.tsv for rows (objects by column, without `rows`). */
+  function formatReview(rows) {
+    const lines = rows.map((row) =>
+      COLUMNS.map((name) => {
+        const value = name === "rows" ? rows.length : row[name];
+        const text = value === null || value === undefined || value === "" ? MISSING : String(value);
+        return name === "note" && text !== MISSING ? escape(text) : text.replaceAll(/[\t\n\r]/g, " ");
+      }).join("\t"),
+    );
+    return [COLUMNS.join("\t"), ...lines].join("\n") + "\n";
+  }
+
+  /** The rows of a review.tsv; throws an Error that names the line that is wrong. */
+  function parseReview(text) {
+    const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+    if (lines.pop() !== "") throw new Error("The file is cut: its last line has no end.");
+    if (lines[0] !== COLUMNS.join("\t"))
+      throw new Error(`Line 1: this is not a review.tsv of lesionflow. Its first line should be: ${COLUMNS.join(" ")}`);
+    const rows = lines.slice(1).map((line, index) => {
+      const cells = line.split("\t");
+      const at = `Line ${index + 2}`;
+      if (cells.length !== COLUMNS.length)
+        throw new Error(`${at}: ${cells.length} cells instead of ${COLUMNS.length}. The file is cut or edited.`);
+      const row = Object.fromEntries(COLUMNS.map((name, n) => [name, cells[n] === MISSING ? null : cells[n]]));
+      if (!DECISIONS.includes(row.decision)) throw new Error(`${at}: unknown decision ${cells[7]}.`);
+      if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(row.date ?? ""))
+        throw new Error(`${at}: the date ${cells[9]} is not like 2026-11-27T12:00:00Z. Was the file edited in a spreadsheet?`);
+      if (!row.scan || !row.model || !row.reviewer) throw new Error(`${at}: scan, model or reviewer is missing.`);
+      if (row.decision !== "complete")
+        for (const name of ["x_mm", "y_mm", "z_mm"])
+          if (!/^-?\d+(\.\d+)?$/.test(row[name] ?? "")) throw new Error(`${at}: ${name} is not a number.`);
+      if (["accepted", "rejected", "unsure"].includes(row.decision) && !/^[1-9]\d*$/.test(row.lesion ?? ""))
+        throw new Error(`${at}: the number of the lesion is missing.`);
+      if (row.rows !== String(lines.length - 1))
+        throw new Error(`${at}: the file had ${cells[14]} rows and has ${lines.length - 1}. Rows were added or removed.`);
+      if (row.note) row.note = unescape(row.note);
+      for (const name of ["x_mm", "y_mm", "z_mm"]) if (row[name] !== null) row[name] = Number(row[name]);
+      if (row.lesion !== null) row.lesion = Number(row.lesion);
+      delete row.rows;
+      return row;
+    });
+    const seen = new Map();
+    rows.forEach((row, index) => {
+      const id = identity(row);
+      if (seen.has(id)) throw new Error(`Line ${index + 2} decides the same as line ${seen.get(id)}.`);
+      seen.set(id, index + 2);
+    });
+    return rows;
+  }
+
+  /** What a row decides on: a newer row of the same identity replaces it. */
+  function identity(row) {
+    const place = row.decision === "missed" ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
+    return JSON.stringify([row.scan, row.model, row.lesion_map_sha256, row.reviewer, ...place]);
+  }
+
+  /** JSON data dictionary of review.tsv, in BIDS style. */
+  const DICTIONARY = {
+    scan: { Description: "Scan, as in cohort.csv" },
+    model: { Description: "Name of the model card" },
+    label: { Description: "Name of the label" },
+    lesion: { Description: "Number of the lesion in the scan's lesion map; n/a for missed and complete" },
+    x_mm: { Description: "Centroid of the lesion or the marked place, world coordinate from left to right (RAS+)", Units: "mm" },
+    y_mm: { Description: "The same from posterior to anterior", Units: "mm" },
+    z_mm: { Description: "The same from inferior to superior", Units: "mm" },
+    decision: {
+      Description: "Decision of the reviewer",
+      Levels: {
+        accepted: "the lesion counts",
+        rejected: "the lesion does not count",
+        unsure: "not decided",
+        missed: "a lesion that the model missed, at the marked place",
+        complete: "the whole scan was looked at",
+      },
+    },
+    reviewer: { Description: "Name of the reviewer" },
+    date: { Description: "Date and time of the decision, UTC" },
+    note: { Description: "Note of the reviewer; \\n is a line end, \\\\ a backslash" },
+    lesion_map_sha256: { Description: "Digest of the lesion map on which the decision was made" },
+    scan_sha256: { Description: "SHA-256 of the file of the scan, as in cohort.csv" },
+    voxels: {
+      Description:
+        "Voxels of the lesion on the grid of the scan, first index fastest: index of the first one, length of the run, " +
+        "gap to the next run, its length, ...",
+    },
+    rows: { Description: "Number of rows of the file, by which a cut file is noticed" },
+  };
+
+  /** Decisions on the scans of a cohort, in the storage of the browser. */
+  class Store {
+    /** `pages`: scans under a model, each with `scan`, `model`, `scan_sha256` and `lesion_map_sha256`. */
+    constructor(pages, storage = globalThis.localStorage) {
+      this.storage = storage;
+      this.pages = new Map(pages.map((page) => [`${page.scan}/${page.model}`, page]));
+      this.cache = new Map();
+      this.history = [];
+      this.listeners = new Set();
+    }
+
+    get reviewer() {
+      return this.storage.getItem("lesionflow-reviewer") ?? "";
+    }
+
+    set reviewer(name) {
+      this.storage.setItem("lesionflow-reviewer", name.trim());
+      this.changed();
+    }
+
+    changed() {
+      for (const listener of this.listeners) listener();
+    }
+
+    key(page) {
+      return `${PREFIX}${page.scan}/${page.model}/${page.scan_sha256}`;
+    }
+
+    /** All rows on a scan under a model, those on earlier lesion maps included. */
+    rows(page) {
+      const key = this.key(page);
+      if (!this.cache.has(key)) {
+        const stored = JSON.parse(this.storage.getItem(key) ?? "[]");
+        const { scan, model, scan_sha256 } = page;
+        this.cache.set(key, stored.map((row) => ({ ...row, scan, model, scan_sha256 })));
+      }
+      return this.cache.get(key);
+    }
+
+    /** Rows on the scan's current lesion map, by default those of the reviewer. */
+    current(page, reviewer = this.reviewer) {
+      return this.rows(page).filter(
+        (row) => row.lesion_map_sha256 === page.lesion_map_sha256 && (reviewer === null || row.reviewer === reviewer),
+      );
+    }
+
+    write(page, rows) {
+      // without what the key says: browsers keep five million characters for all pages that are opened from disk
+      const stored = rows.map(({ scan, model, scan_sha256, ...row }) => row);
+      if (rows.length) this.storage.setItem(this.key(page), JSON.stringify(stored)); // throws if the storage is full
+      else this.storage.removeItem(this.key(page));
+      this.cache.set(this.key(page), rows);
+      this.changed();
+    }
+
+    /** Set or replace a decision of the reviewer; a null decision removes it. Throws if the browser cannot keep it. */
+    decide(page, decision) {
+      const row = {
+        ...{ scan: page.scan, model: page.model, label: null, lesion: null, x_mm: null, y_mm: null, z_mm: null },
+        ...{ note: null, voxels: null, ...decision, reviewer: this.reviewer },
+        date: new Date().toISOString().replace(/\.\d+Z$/, "Z"),
+        lesion_map_sha256: page.lesion_map_sha256,
+        scan_sha256: page.scan_sha256,
+      };
+      const before = this.rows(page);
+      const rows = before.filter((other) => identity(other) !== identity(row));
+      if (row.decision !== null) rows.push(row);
+      this.write(page, rows);
+      this.history.push({ page, rows: before, lesion: row.lesion });
+      this.storage.setItem("lesionflow-unexported", "yes");
+    }
+
+    /** Undo the last decision; returns what it was on, or null. */
+    undo() {
+      const last = this.history.pop();
+      if (!last) return null;
+      this.write(last.page, last.rows);
+      return last;
+    }
+
+    /** All decisions on the scans of the cohort. */
+    all() {
+      return [...this.pages.values()].flatMap((page) => this.rows(page));
+    }
+
+    /** Take over rows of a file. Of two decisions of one reviewer on one lesion, the newer one stays. */
+    merge(rows) {
+      const counts = { new: 0, same: 0, newer: 0, older: 0 };
+      const byPage = new Map();
+      rows.forEach((row, index) => {
+        const page = this.pages.get(`${row.scan}/${row.model}`);
+        if (!page) throw new Error(`Line ${index + 2}: this cohort has no results of ${row.model} for ${row.scan}.`);
+        if (page.scan_sha256 !== row.scan_sha256)
+          throw new Error(`Line ${index + 2}: ${row.scan} is another image than the one that was reviewed.`);
+        const present = byPage.get(page) ?? [...this.rows(page)];
+        const place = present.findIndex((other) => identity(other) === identity(row));
+        if (place < 0) {
+          present.push(row);
+          counts.new += 1;
+        } else if (present[place].date < row.date) {
+          present[place] = row;
+          counts.newer += 1;
+        } else if (present[place].date === row.date) counts.same += 1;
+        else counts.older += 1;
+        byPage.set(page, present);
+      });
+      for (const [page, present] of byPage) this.write(page, present);
+      this.history = [];
+      return counts;
+    }
+  }
+
+  Object.assign(lesionflow, { COLUMNS, DICTIONARY, Store, formatReview, parseReview });
+})();

@@ -1,0 +1,1 @@
+"""Pictures of a scan and its lesions."""
