@@ -133,17 +133,15 @@ def lesions_table(
     reviews
         Of the cohort, if there are any: they add columns, and rows of missed lesions.
     """
-    tables = []
+    rows = []
     for record in plan:
         for model in (m for m in models if states[record["scan"], m][0] == "ok"):
             path = layout.path(layout.SCAN_LESIONS, results, **scan_wildcards(record, model))
-            table = read_as_text(path)
+            of_scan = read_as_text(path).to_dict("records")
             if reviews:
-                table = reviews.reviewed_lesions(table, record["scan"], model)
-            if len(table):
-                tables.append(table)
-    no_lesion = pd.DataFrame(columns=columns.names(_lesion_columns(reviews)))
-    return pd.concat(tables, ignore_index=True) if tables else no_lesion
+                of_scan = reviews.reviewed_lesions(of_scan, record["scan"], model)
+            rows += of_scan
+    return pd.DataFrame(rows, columns=columns.names(_lesion_columns(reviews)))
 
 
 def _cohort_columns(

@@ -71,21 +71,14 @@ class CohortReview:
             }
         return cells
 
-    def reviewed_lesions(self, table: pd.DataFrame, scan: str, model: str) -> pd.DataFrame:
-        """The rows of a scan in lesions.csv, as text, with the columns of the review and the missed lesions below."""
+    def reviewed_lesions(
+        self, rows: Iterable[dict[Any, Any]], scan: str, model: str
+    ) -> list[dict[Any, Any]]:
+        """The rows of a scan in lesions.csv with the cells of the review, and the missed lesions below."""
         review = self.reviews.get((scan, model), NO_REVIEW)
-        verdicts = [review.lesions.get(int(number)) for number in table.lesion]
-        cells = pd.DataFrame(
-            [_verdict_cells(verdict) for verdict in verdicts],
-            columns=columns.names(review_columns.OF_LESION),
-            index=table.index,
-        )
-        missed = [
-            _missed_row(verdict, self.lesions[scan, model], table.columns)
-            for verdict in review.missed
-        ]
-        found = pd.concat([table, cells], axis=1)
-        return pd.concat([found, pd.DataFrame(missed, columns=found.columns)], ignore_index=True)
+        reviewed = [row | _verdict_cells(review.lesions.get(int(row["lesion"]))) for row in rows]
+        missed = (_missed_row(verdict, self.lesions[scan, model]) for verdict in review.missed)
+        return [*reviewed, *missed]
 
 
 def review_cohort(
@@ -194,13 +187,13 @@ def _verdict_cells(verdict: Verdict | None) -> dict[str, str]:
     }
 
 
-def _missed_row(verdict: Verdict, current: CurrentLesions, names: Iterable[str]) -> dict[str, str]:
-    """The row of a missed lesion in lesions.csv, at the place of its first mark; ``names`` are other columns."""
+def _missed_row(verdict: Verdict, current: CurrentLesions) -> dict[str, str]:
+    """The row of a missed lesion in lesions.csv, at the place of its first mark."""
     mark = verdict.rows[0]
     assert mark.place_mm is not None
     voxel = nearest_voxels(np.array(mark.place_mm), current.affine, current.shape)[0]
     return {
-        **dict.fromkeys(names, ""),
+        **dict.fromkeys(columns.names(columns.LESION), ""),
         **{"scan": mark.scan, "model": mark.model, "label": mark.label},
         **{key: str(round(mm, 4)) for key, mm in zip(PLACE, mark.place_mm, strict=True)},
         **{key: str(index) for key, index in zip("ijk", voxel, strict=True)},
