@@ -54,10 +54,11 @@ def evaluated(finished, tmp_path_factory, tiny, models_dir):
     write_reference(directory, "sub-01_ses-2", [(8, 9, 5)])
     write_reference(directory, "sub-02", [])
     status, text = snakemake(directory, "--dry-run", models=tiny, models_dir=models_dir)
-    assert status == 0 and jobs(text) == {}, text  # the main run reads no reference segmentation
+    # the main run reads no reference segmentation; the report has a link to the evaluation where there are some
+    assert status == 0 and jobs(text) == {"report": 1}, text
     status, text = snakemake(directory, "evaluate", models=tiny, models_dir=models_dir)
     assert status == 0, text
-    assert jobs(text) == {"compare": 3, "evaluate": 1}
+    assert jobs(text) == {"compare": 3, "show_errors": 3, "evaluate": 1}
     return directory
 
 
@@ -97,6 +98,33 @@ def test_counts_and_volumes_agree_with_the_cohort_table(evaluated):
     assert "3 of 3 scans compared with the reference" in page
 
 
+def test_missed_and_false_lesions_are_listed_and_shown(evaluated):
+    errors = pd.read_csv(evaluated / "results/evaluation_errors.csv")
+    assert errors.scan.tolist() == ["sub-01_ses-1"] * 2
+    assert errors.error.tolist() == ["missed", "false positive"]
+    i, j, k = ELSEWHERE
+    assert tuple(errors.loc[0, ["x_mm", "y_mm", "z_mm"]]) == pytest.approx(
+        tuple(nib.affines.apply_affine(AFFINE, ELSEWHERE)), abs=1e-3
+    )
+    slices = errors.loc[0, ["axial_slice", "coronal_slice", "sagittal_slice"]].tolist()
+    codes = "".join(nib.aff2axcodes(AFFINE))
+    expected = dict(zip(codes, (i, j, k), strict=True))
+    assert slices == [
+        next(index for code, index in expected.items() if code in pair)
+        for pair in ("SI", "AP", "LR")
+    ]
+    lesions = pd.read_csv(evaluated / "results/lesions.csv").set_index(["scan", "lesion"])
+    lesion = lesions.loc["sub-01_ses-1", errors.lesion[1]]
+    assert errors.volume_mm3[1] == lesion.volume_mm3
+    assert errors.max_probability[1] == lesion.max_probability
+    folder = evaluated / "results/tiny/sub-01/ses-1/anat"
+    script = (folder / "sub-01_ses-1_desc-truth_errors.js").read_text(encoding="utf-8")
+    assert script.count('"picture":"data:image/webp;base64,') == 2
+    page = (evaluated / "results/evaluation.html").read_text(encoding="utf-8")
+    assert page.count('<details class="errors"') == 1
+    assert 'data-source="tiny/sub-01/ses-1/anat/sub-01_ses-1_desc-truth_errors.js"' in page
+
+
 def test_dice_agrees_with_the_segmentation_on_the_original_grid(evaluated):
     evaluation, _ = tables(evaluated)
     folder = evaluated / "results/tiny/sub-01/ses-2/anat"
@@ -111,9 +139,14 @@ def test_dice_agrees_with_the_segmentation_on_the_original_grid(evaluated):
 def test_only_scans_with_a_changed_input_are_compared_again(run_again):
     directory, run = run_again
     assert planned_jobs(run, "evaluate") == {}
-    assert planned_jobs(run, "evaluate", threshold=0.9) == {"compare": 3, "evaluate": 1}
+    evaluation = {"compare": 3, "show_errors": 3, "evaluate": 1}
+    main_run = planned_jobs(run, threshold=0.9)
+    planned = planned_jobs(run, "evaluate", threshold=0.9)
+    assert evaluation.items() <= planned.items()
+    lesion_steps = {"threshold": 3, "count": 3, "restore": 3}  # whose results show_errors reads
+    assert lesion_steps.items() <= main_run.items() and planned == evaluation | lesion_steps
     write_reference(directory, "sub-02", [(10, 10, 5)])
-    assert planned_jobs(run, "evaluate") == {"compare": 1, "evaluate": 1}
+    assert planned_jobs(run, "evaluate") == {"compare": 1, "show_errors": 1, "evaluate": 1}
 
 
 def test_an_unusable_reference_affects_only_its_scan(run_again):
@@ -122,7 +155,7 @@ def test_an_unusable_reference_affects_only_its_scan(run_again):
     write_reference(directory, "sub-01_ses-2", [(8, 9, 5)]).write_bytes(b"")
     status, text = run("evaluate")
     assert status == 0, text
-    assert jobs(text) == {"compare": 1, "evaluate": 1}
+    assert jobs(text) == {"compare": 1, "show_errors": 1, "evaluate": 1}
     evaluation, thresholds = tables(directory)
     assert evaluation.status.tolist() == ["truth-unusable", "truth-unusable", "ok"]
     assert "not a label image" in evaluation.reason.iloc[0]

@@ -8,7 +8,10 @@ from support.cohorts import AFFINE, CARD, add_scan, blobs, save_network
 from support.volumes import save_scan
 
 TARGETS = ("all", "evaluate")
-STEPS = ("convert", "find_brain", "clean", "count", "draw", "compare", "aggregate", "evaluate")
+STEPS = (
+    *("convert", "find_brain", "clean", "count", "draw", "compare", "show_errors", "aggregate"),
+    "evaluate",
+)
 
 
 def write_cards(folder):

@@ -182,7 +182,7 @@ def test_every_scan_has_a_row_whatever_its_status(tmp_path):
         "sub-4": "truth-missing",
         "sub-5": "excluded",
         "sub-6": "truth-unusable",
-        "sub-7": "failed:draw",  # nothing tells how far it came
+        "sub-7": "failed:show",  # nothing tells how far it came
     }
     assert (table.reason != "").to_list() == [False, True, False, True, True, True, True]
     assert table.truth.tolist() == ["lesions", "unusable", "empty", "missing", "", "unusable", ""]

@@ -152,8 +152,8 @@ def _froc(panel: Any, thresholds: pd.DataFrame) -> None:
             marker=marker,
             color=colour,
             ls="none" if argmax else line,
-            ms=9 - n,  # curves that coincide stay visible: later ones are thinner
-            lw=4 - 0.5 * n,
+            ms=6.5 - 0.5 * n,  # curves that coincide stay visible: later ones are thinner
+            lw=2.8 - 0.3 * n,
             label=f"{size:g} mm³",
         )
     card = thresholds[thresholds.card].iloc[0]
