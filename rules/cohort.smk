@@ -24,10 +24,13 @@ rule describe:
 rule aggregate:
     input:
         tables=all_scans(rules.count.output.table),
+        lesion_maps=reviewed_maps,
+        reviews=review_files,
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
         pages=all_scans(rules.show.output.data),
     output:
+        **review_tables(),
         cohort=report(
             layout.COHORT,
             caption="../report/cohort.rst",

@@ -266,6 +266,31 @@ def all_scans(pattern):
     return lambda wildcards: paths_of_runs(pattern, RUN.scans(), CARDS)
 
 
+def review_files(wildcards):
+    """The reviews of the config: their content is compared, not their times."""
+    return ancient(RUN.review_files)
+
+
+def reviewed_maps(wildcards):
+    """The lesion maps on which the decisions of reviews are placed; none without a review."""
+    if not RUN.review_files:
+        return []
+    return all_scans(rules.restore.output.sidecar)(wildcards)
+
+
+def review_tables():
+    """The tables that rule aggregate writes only with reviews, by name."""
+    tables = {
+        "unmatched": layout.REVIEW_UNMATCHED,
+        "unmatched_dictionary": layout.REVIEW_UNMATCHED_COLUMNS,
+        "conflicts": layout.REVIEW_CONFLICTS,
+        "conflicts_dictionary": layout.REVIEW_CONFLICT_COLUMNS,
+        "agreement": layout.REVIEW_AGREEMENT,
+        "agreement_dictionary": layout.REVIEW_AGREEMENT_COLUMNS,
+    }
+    return tables if RUN.review_files else {}
+
+
 def all_references(pattern):
     """Input function: ``pattern`` for every scan and model that can be compared with a reference segmentation."""
 

@@ -25,10 +25,39 @@ rule compare:
         "../scripts/compare.py"
 
 
+rule show_errors:
+    input:
+        scan=reference_image,
+        mask=rules.crop.output.mask,
+        lesions=rules.restore.output.lesions,
+        table=rules.count.output.table,
+        reference=reference_segmentation,
+        comparison=rules.compare.output.sidecar,
+    output:
+        table=layout.SCAN_ERRORS,
+        pictures=layout.ERROR_PICTURES,
+    log:
+        layout.log("show_errors"),
+    benchmark:
+        layout.benchmark("show_errors")
+    conda:
+        "../envs/pictures.yaml"
+    params:
+        code=code_digest("show_errors"),
+        affine=SETTINGS["affine"],
+        echo=card_entry("input", "echo"),
+        matlab=card_entry("input", "matlab"),
+        labels=card_entry("output", "labels"),
+        connectivity=card_entry("postprocess", "connectivity"),
+    script:
+        "../scripts/show_errors.py"
+
+
 rule evaluate:
     input:
         tables=all_references(rules.compare.output.table),
         sidecars=all_references(rules.compare.output.sidecar),
+        errors=all_references(rules.show_errors.output.table),
     output:
         evaluation=report(
             layout.EVALUATION,
@@ -44,6 +73,8 @@ rule evaluate:
             labels={"file": "evaluation_thresholds.csv", "content": "thresholds"},
         ),
         thresholds_dictionary=layout.THRESHOLD_COLUMNS,
+        errors=layout.ERRORS,
+        errors_dictionary=layout.ERROR_COLUMNS,
         page=report(
             layout.EVALUATION_PAGE,
             caption="../report/evaluation_page.rst",

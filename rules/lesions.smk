@@ -139,6 +139,6 @@ rule show:
         echo=card_entry("input", "echo"),
         output=card_entry("output", only=("activation", "labels")),
         threshold=card_entry("postprocess", "threshold"),
-        volumes=SETTINGS.get("report") == "volumes",
+        volumes=SETTINGS["report"] == "volumes",
     script:
         "../scripts/show.py"

@@ -280,7 +280,8 @@ def test_valdo_is_undefined_without_reference_lesions_and_0_without_a_match():
 def summary_of(probability, reference_data):
     reference = reference_of(reference_data)
     _, lesion_match = run_sweep(probability, reference)
-    return comparison_summary(lesion_match, reference, Grid(AFFINE, SHAPE), ["cmb"], RULES)
+    grid, probability = Grid(AFFINE, SHAPE), probability[..., None]
+    return comparison_summary(lesion_match, reference, grid, ["cmb"], RULES, probability)
 
 
 def test_comparison_summary_lists_each_reference_lesion():
@@ -288,6 +289,8 @@ def test_comparison_summary_lists_each_reference_lesion():
     assert [lesion["found"] for lesion in summary["lesions"]] == [False, True]
     assert summary["lesions"][0]["diameter_mm"] == pytest.approx((48 / np.pi) ** (1 / 3), abs=1e-4)
     assert summary["status"] == "ok"
+    assert [lesion["max_probability"] for lesion in summary["lesions"]] == [0, 0.9]
+    assert summary["false_positives"] == []
 
 
 def test_centroids_and_voxel_correspondence():

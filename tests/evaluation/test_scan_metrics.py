@@ -198,7 +198,7 @@ def test_the_page_is_complete_and_self_contained(scans, argmax):
     rows.loc[rows.scan == "sub-x", "reason"] = "<none>"
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
-    page = evaluation_page(rows, threshold_table(table), lesions, models)
+    page = evaluation_page(rows, threshold_table(table), lesions, {}, models)
     assert f"{len(scans)} of {len(scans) + 1} scans compared with the reference" in page
     for text in (
         "any of its voxels overlaps",
@@ -223,7 +223,7 @@ def test_several_labels_share_a_table_and_a_figure_and_have_a_section_each():
     rows = rows.reindex(columns=names(evaluation_columns.EVALUATION)).reset_index(drop=True)
     lesions = pd.DataFrame(columns=["scan", "model", "label", "volume_mm3", "diameter_mm", "found"])
     models = {"m": {"version": "v1", "postprocess": {"connectivity": 26}}}
-    page = evaluation_page(rows, threshold_table(table), lesions, models)
+    page = evaluation_page(rows, threshold_table(table), lesions, {}, models)
     assert (
         page.count('src="data:image/svg+xml;base64,') == 3
     )  # both labels together, then each label in a closed section

@@ -1,4 +1,4 @@
-"""Steps compare and evaluate, run with a stand-in for Snakemake's job object."""
+"""Steps compare, show_errors and evaluate, run with a stand-in for Snakemake's job object."""
 
 import json
 
@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lesionflow.imaging.connected_components import label_lesions
 from lesionflow.imaging.nifti import save
 from lesionflow.results import evaluation_columns
 from lesionflow.results.columns import names
+from lesionflow.results.tables_io import write_table
 from support.card_defaults import default
 from support.jobs import job
 from support.steps import step
 from support.volumes import save_scan
 
 compare = step("compare")
+show_errors = step("show_errors")
 evaluate = step("evaluate")
 
 SHAPE = (12, 12, 12)
@@ -32,8 +35,9 @@ def boxes(*starts, value=1, dtype=np.uint8):
 
 
 def run_compare(folder, reference, predicted=((2, 2, 2), (8, 8, 8)), scan="sub-1"):
-    """Compare predicted lesions of 8 mm3 with a reference image; return the table and the sidecar."""
-    save(folder / "p.nii.gz", boxes(*predicted, value=0.8, dtype=np.float32), np.eye(4))
+    """Compare predicted lesions of 8 mm3 with a reference image and show errors; return the table and the sidecar."""
+    probability = boxes(*predicted, value=0.8, dtype=np.float32)
+    save(folder / "p.nii.gz", probability, np.eye(4))
     save(folder / "m.nii.gz", np.ones(SHAPE, np.uint8), np.eye(4))
     stem = folder / f"results/tiny/{FOLDER}/{scan}_desc-truth_comparison"
     compare_job = job(
@@ -42,13 +46,52 @@ def run_compare(folder, reference, predicted=((2, 2, 2), (8, 8, 8)), scan="sub-1
         {"probability": folder / "p.nii.gz", "mask": folder / "m.nii.gz", "reference": reference},
         {"table": f"{stem}.tsv", "sidecar": f"{stem}.json"},
         affine="strict",
+        matlab=None,
         output=OUTPUT,
         postprocess=RULES,
     )
     compare.main(compare_job)
     assert (folder / "compare.log").read_text().endswith("DONE\n")
+    run_show_errors(folder, probability, reference, stem)
     table = pd.read_csv(f"{stem}.tsv", sep="\t")
     return table, json.loads(stem.with_suffix(".json").read_text())
+
+
+def run_show_errors(folder, probability, reference, stem):
+    """List and show the errors of a scan on whose grid the probabilities are."""
+    scan = save_scan(folder / "scan.nii", 100 - 60 * probability)
+    lesion_map = label_lesions((probability > 0.5).astype(np.int16), 26, np.eye(4))
+    save(folder / "l.nii.gz", lesion_map, np.eye(4))
+    rows = [
+        {"label": "cmb", "lesion": number, **dict(zip("ijk", voxel, strict=True))}
+        for number in range(1, int(lesion_map.max()) + 1)
+        for voxel in [np.argwhere(lesion_map == number)[0].tolist()]
+    ]
+    lesions = pd.DataFrame(rows, columns=["label", "lesion", "i", "j", "k"])
+    lesions = lesions.assign(volume_mm3=8.0, max_probability=0.8, region="", kept=True)
+    write_table(folder / "lesions.tsv", lesions.assign(dropped_because=""))
+    errors = str(stem).replace("comparison", "errors")
+    show_errors.main(
+        job(
+            folder,
+            "show_errors",
+            {
+                "scan": scan,
+                "mask": folder / "m.nii.gz",
+                "lesions": folder / "l.nii.gz",
+                "table": folder / "lesions.tsv",
+                "reference": reference,
+                "comparison": f"{stem}.json",
+            },
+            {"table": f"{errors}.tsv", "pictures": f"{errors}.js"},
+            affine="strict",
+            echo=None,
+            matlab=None,
+            labels=OUTPUT["labels"],
+            connectivity=RULES["connectivity"],
+        )
+    )
+    assert (folder / "show_errors.log").read_text().endswith("DONE\n")
 
 
 def test_compare_counts_lesions_and_lists_the_reference_lesions(tmp_path):
@@ -90,6 +133,8 @@ def run_evaluate(folder, plan):
         "evaluation_dictionary": results / "evaluation.json",
         "thresholds": results / "evaluation_thresholds.csv",
         "thresholds_dictionary": results / "evaluation_thresholds.json",
+        "errors": results / "evaluation_errors.csv",
+        "errors_dictionary": results / "evaluation_errors.json",
         "page": results / "evaluation.html",
     }
     logs.mkdir(exist_ok=True)

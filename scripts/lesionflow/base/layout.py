@@ -46,6 +46,8 @@ QC_PAGES = "<results>/<scan>_qc.pdf"
 THUMBNAIL = "<results>/<scan>_thumbnail.webp"
 COMPARISON = "<results>/<scan>_desc-truth_comparison.tsv"
 COMPARISON_SIDECAR = "<results>/<scan>_desc-truth_comparison.json"
+SCAN_ERRORS = "<results>/<scan>_desc-truth_errors.tsv"
+ERROR_PICTURES = "<results>/<scan>_desc-truth_errors.js"
 
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
@@ -70,6 +72,8 @@ EVALUATION = "<results>/evaluation.csv"
 EVALUATION_COLUMNS = "<results>/evaluation.json"
 THRESHOLDS = "<results>/evaluation_thresholds.csv"
 THRESHOLD_COLUMNS = "<results>/evaluation_thresholds.json"
+ERRORS = "<results>/evaluation_errors.csv"
+ERROR_COLUMNS = "<results>/evaluation_errors.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
 
 # A run and its jobs.
@@ -97,6 +101,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "draw": "draw/<scan>",
     "show": "show/<scan>",
     "compare": "compare/<scan>",
+    "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",
     "aggregate": "aggregate",
     "report": "report",

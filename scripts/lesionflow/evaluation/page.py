@@ -1,4 +1,4 @@
-"""HTML page of the evaluation: tables and plots of each label, other conventions, definitions, scans."""
+"""HTML page of the evaluation: tables and plots of each label, other conventions, definitions, scans and their errors."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from lesionflow.evaluation.cohort_metrics import METRICS, RESAMPLES, sensitivity_by_size
+from lesionflow.evaluation.error_pictures import FUNCTION, MOST
+from lesionflow.evaluation.lesion_errors import MISSED, MM
 from lesionflow.evaluation.other_conventions import CONVENTIONS
 from lesionflow.evaluation.plots import as_image, draw_label, draw_labels
 from lesionflow.results.pages.html_page import render
@@ -15,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 # Columns of the tables and their headings.
 POINT_COLUMNS = {
-    "name": "",
+    "name": "operating point",
     "threshold": "threshold",
     "min_volume_mm3": "minimum\nsize (mm³)",
     "lesions": "reference\nlesions",
@@ -29,7 +31,7 @@ POINT_COLUMNS = {
     "mean_dice": "mean Dice",
 }
 CONVENTION_COLUMNS = {
-    "name": "",
+    "name": "convention",
     "sensitivity": "sensitivity",
     "precision": "precision",
     "f1": "F1",
@@ -52,10 +54,26 @@ SCAN_COLUMNS = {
     "volume_mm3": "predicted mm³",
     "reason": "reason",
 }
+ERROR_COLUMNS = {
+    "error": "error",
+    "label": "label",
+    "lesion": "lesion",
+    "side": "side",
+    "axial_slice": "axial\nslice",
+    "coronal_slice": "coronal\nslice",
+    "sagittal_slice": "sagittal\nslice",
+    "x_mm": "x (mm)",
+    "y_mm": "y (mm)",
+    "z_mm": "z (mm)",
+    "volume_mm3": "volume\n(mm³)",
+    "max_probability": "highest\nprobability",
+}
 NUMERIC_COLUMNS = [  # right-aligned
     *list(POINT_COLUMNS)[1:],
     *list(CONVENTION_COLUMNS)[1:],
     *list(SCAN_COLUMNS)[4:-1],
+    "lesion",
+    *list(ERROR_COLUMNS)[4:],
 ]
 
 
@@ -63,6 +81,7 @@ def evaluation_page(
     evaluation: pd.DataFrame,
     thresholds: pd.DataFrame,
     lesions: pd.DataFrame,
+    errors: Mapping[str, pd.DataFrame],
     models: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """HTML page of the evaluation, with its plots embedded.
@@ -73,6 +92,8 @@ def evaluation_page(
         From ``scan_metrics.evaluation_tables``.
     thresholds
         From ``cohort_metrics.threshold_table``.
+    errors
+        From ``evaluation_files.collect_errors``.
     models
         ``version`` and ``postprocess`` of each model by name.
     """
@@ -103,11 +124,30 @@ def evaluation_page(
         convention_columns=CONVENTION_COLUMNS,
         scan_columns=SCAN_COLUMNS,
         scan_rows=scan_rows,
+        error_columns=ERROR_COLUMNS,
+        errors=[_scan_errors(source, table) for source, table in errors.items()],
+        most_pictures=MOST,
+        show_errors=FUNCTION,
         numbers=NUMERIC_COLUMNS,
         connectivity="; ".join(f"{model}: {n} neighbours" for model, n in connectivity.items()),
         resamples=RESAMPLES,
         conventions=CONVENTIONS,
     )
+
+
+def _scan_errors(source: str, table: pd.DataFrame) -> dict[str, Any]:
+    """The errors of a scan: title, table, and the script of the pictures with the key by which it calls the page."""
+    scan, model = table.scan.iloc[0], table.model.iloc[0]
+    missed = int((table.error == MISSED).sum())
+    return {
+        "source": source,
+        "key": f"{model}/{scan}",
+        "title": f"{scan}, {model}: {missed} missed, {len(table) - missed} false positives",
+        "count": len(table),
+        "rows": table.assign(
+            **{axis: table[axis].map(lambda mm: f"{float(mm):.1f}") for axis in MM}
+        ).to_dict("records"),
+    }
 
 
 def _model_section(

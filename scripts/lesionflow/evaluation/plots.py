@@ -3,13 +3,31 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-COLOURS = {"sensitivity": "#1e88e5", "precision": "#2e7d32", "f1": "#d84315"}
+# Colours of Okabe and Ito 2008 (Color Universal Design, jfly.uni-koeln.de/color), which colour-blind readers tell apart.
+BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
+BLACK, ORANGE, SKY_BLUE, PURPLE = "#000000", "#E69F00", "#56B4E9", "#CC79A7"
 NAMES = {"sensitivity": "sensitivity", "precision": "precision", "f1": "F1"}
+# Colour, marker and line of each curve: it is told apart in grey as well.
+METRIC_STYLES = {
+    "sensitivity": (BLUE, "o", "-"),
+    "precision": (GREEN, "s", "--"),
+    "f1": (VERMILLION, "^", "-."),
+}
+SIZE_STYLES = (
+    (BLACK, "o", "-"),
+    (BLUE, "s", "--"),
+    (VERMILLION, "^", "-."),
+    (GREEN, "D", ":"),
+    (PURPLE, "v", (0, (5, 1))),
+    (SKY_BLUE, "P", (0, (1, 1))),
+    (ORANGE, "X", (0, (3, 1, 1, 1, 1, 1))),
+)
 GREY, DARK = "#90a4ae", "#37474f"
 SEED = 5  # of the horizontal jitter of points
 
@@ -105,12 +123,13 @@ def _thresholds(panel: Any, thresholds: pd.DataFrame) -> None:
     key = "min_volume_mm3" if argmax else "threshold"
     at_size = thresholds.min_volume_mm3 == card.min_volume_mm3
     rows = thresholds if argmax else thresholds[at_size]
-    for name, colour in COLOURS.items():
+    for name, (colour, marker, line) in METRIC_STYLES.items():
         panel.fill_between(
             rows[key], rows[f"{name}_low"], rows[f"{name}_high"], color=colour, alpha=0.15, lw=0
         )
-        panel.plot(rows[key], rows[name], "o-", color=colour, ms=3, lw=1.5, label=NAMES[name])
-    panel.axvline(card[key], color=DARK, lw=1, ls="--", label="model card")
+        style = {"color": colour, "marker": marker, "ls": line, "ms": 4, "lw": 1.5}
+        panel.plot(rows[key], rows[name], label=NAMES[name], **style)
+    panel.axvline(card[key], color=DARK, lw=1, ls=":", label="model card")
     panel.set_ylim(-0.03, 1.03)
     panel.set_xlabel("minimum lesion size (mm³)" if argmax else "threshold")
     panel.set_title(
@@ -121,22 +140,20 @@ def _thresholds(panel: Any, thresholds: pd.DataFrame) -> None:
 
 def _froc(panel: Any, thresholds: pd.DataFrame) -> None:
     """Free-response ROC: sensitivity by false positives per scan, one curve per minimum size."""
-    from matplotlib import colormaps
-
     sizes = sorted(thresholds.min_volume_mm3.unique())
     argmax = thresholds.threshold.isna().all()
-    shades = colormaps["viridis"](np.linspace(0, 0.9, len(sizes)))
     if argmax:
         panel.plot(thresholds.false_positives_a_scan, thresholds.sensitivity, "-", color=GREY, lw=1)
-    for size, shade in zip(sizes, shades, strict=True):
+    for n, (size, (colour, marker, line)) in enumerate(zip(sizes, cycle(SIZE_STYLES))):
         curve = thresholds[thresholds.min_volume_mm3 == size].sort_values("threshold")
         panel.plot(
             curve.false_positives_a_scan,
             curve.sensitivity,
-            "o" if argmax else "o-",
-            color=shade,
-            ms=5 if argmax else 2.5,
-            lw=1.2,
+            marker=marker,
+            color=colour,
+            ls="none" if argmax else line,
+            ms=9 - n,  # curves that coincide stay visible: later ones are thinner
+            lw=4 - 0.5 * n,
             label=f"{size:g} mm³",
         )
     card = thresholds[thresholds.card].iloc[0]
@@ -183,7 +200,7 @@ def _counts(panel: Any, evaluated: pd.DataFrame) -> None:
         points.truth_count.astype(int),
         points["count"].astype(int),
         s=25 * np.sqrt(points.scans),
-        color=COLOURS["sensitivity"],
+        color=BLUE,
         alpha=0.7,
         lw=0,
     )
@@ -202,7 +219,7 @@ def _volumes(panel: Any, evaluated: pd.DataFrame) -> None:
     difference = evaluated.volume_error_mm3.to_numpy(float)
     predicted, reference = evaluated.volume_mm3, evaluated.truth_volume_mm3
     mean = (predicted.to_numpy(float) + reference.to_numpy(float)) / 2
-    panel.scatter(mean, difference, s=25, color=COLOURS["sensitivity"], alpha=0.7, lw=0)
+    panel.scatter(mean, difference, s=25, color=BLUE, alpha=0.7, lw=0)
     panel.axhline(0, color=GREY, lw=1)
     bias = difference.mean()
     lines = {"mean": bias}
@@ -241,7 +258,7 @@ def _points(panel: Any, columns: Sequence[Any]) -> None:
             x + rng.uniform(-0.15, 0.15, len(values)),
             values,
             s=18,
-            color=COLOURS["sensitivity"],
+            color=BLUE,
             alpha=0.6,
             lw=0,
             zorder=3,

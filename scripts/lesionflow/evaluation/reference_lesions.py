@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.connected_components import label_lesions
+from lesionflow.imaging.file_types import MATLAB
 from lesionflow.imaging.grids import Grid, index_map
+from lesionflow.imaging.matlab import read_matlab
+from lesionflow.imaging.nifti import read_scan
 
 INTEGER_TOLERANCE = 1e-3  # tolerance for label values scaled by a header's slope
 TIE = 1e-4  # rounds voxel centres halfway between two voxels up, despite rounding errors in the affine
@@ -42,6 +47,26 @@ class ReferenceLesions:
     def volume_mm3(self) -> np.ndarray:
         """Volume of each lesion (n + 1,) in mm³; 0 for lesion number 0."""
         return self.voxels * self.grid.voxel_mm3
+
+
+def read_reference(path: str, affine: str, matlab: Any) -> nib.Nifti1Image:
+    """Read a reference image, NIfTI or MATLAB.
+
+    Parameters
+    ----------
+    path
+        Of the image.
+    affine
+        Policy of ``nifti_header.header_affine``.
+    matlab
+        The card's ``input.matlab``.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read.
+    """
+    return read_matlab(Path(path), matlab) if path.endswith(MATLAB) else read_scan(path, affine)
 
 
 def reference_lesions(
@@ -101,6 +126,31 @@ def reference_lesions(
     voxels = np.bincount(lesion_map[indices], minlength=len(label))
     voxels[0] = 0
     return ReferenceLesions(lesion_map, Grid(image.affine, data.shape), label, voxels, ignored)
+
+
+def highest_probabilities(
+    reference: ReferenceLesions, probability: np.ndarray, grid: Grid
+) -> np.ndarray:
+    """Highest probability (n + 1,) of its label in each reference lesion; NaN outside of the model grid.
+
+    Parameters
+    ----------
+    reference
+        The reference lesions. A voxel has the probability of the model voxel nearest to its centre.
+    probability : array (x, y, z, label)
+        On ``grid``; channel n - 1 belongs to label n.
+    grid
+        The model grid.
+    """
+    voxels = np.argwhere(reference.lesion_map)
+    lesion = reference.lesion_map[tuple(voxels.T)]
+    index = nib.affines.apply_affine(index_map(grid.affine, reference.grid.affine), voxels)
+    index = np.floor(index + 0.5 + TIE).astype(np.int64)
+    inside = ((index >= 0) & (index < grid.shape)).all(axis=1)
+    lesion, index = lesion[inside], index[inside]
+    highest = np.full(len(reference.label), -np.inf)
+    np.maximum.at(highest, lesion, probability[(*index.T, reference.label[lesion] - 1)])
+    return np.where(np.isfinite(highest), highest, np.nan)
 
 
 @dataclass(frozen=True)

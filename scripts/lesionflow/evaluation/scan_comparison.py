@@ -9,7 +9,7 @@ import pandas as pd
 from lesionflow.base.errors import ScanError
 from lesionflow.evaluation.lesion_matching import COUNT_COLUMNS, Match
 from lesionflow.evaluation.other_conventions import valdo
-from lesionflow.evaluation.reference_lesions import ReferenceLesions
+from lesionflow.evaluation.reference_lesions import ReferenceLesions, highest_probabilities
 from lesionflow.imaging.grids import Grid, equivalent_diameter_mm
 from lesionflow.results.lesion_filters import apply_filters
 
@@ -22,6 +22,7 @@ def comparison_summary(
     grid: Grid,
     labels: list[str],
     rules: Mapping[str, Any],
+    probability: np.ndarray,
 ) -> dict[str, Any]:
     """Summarize the comparison of a scan at the card's operating point.
 
@@ -35,18 +36,23 @@ def comparison_summary(
         Names of the card's labels, in order.
     rules
         The card's ``postprocess``.
+    probability : array (x, y, z, label)
+        On the model grid; channel n - 1 belongs to label n.
 
     Returns
     -------
     dict
         ``status``, ``reason``, ``ignored_values`` (of the reference image), ``lesions`` (one dict per
-        reference lesion: ``label, volume_mm3, diameter_mm, found``) and ``valdo`` (by label, see
-        ``other_conventions.valdo``).
+        reference lesion in the order of their numbers: ``label, volume_mm3, diameter_mm, found, max_probability``, the
+        last one None outside of the model grid), ``false_positives`` (numbers of predicted lesions) and ``valdo`` (by
+        label, see ``other_conventions.valdo``).
     """
     kept = apply_filters(lesion_match.table, dict(rules)).kept.to_numpy(bool)
     pairs = lesion_match.pairs
     detected = set(pairs.reference[kept[pairs.predicted - 1]])
     diameters = equivalent_diameter_mm(reference.volume_mm3)
+    highest = highest_probabilities(reference, probability, grid)
+    detections = np.isin(lesion_match.table.lesion, pairs.predicted)
     return {
         "status": "ok",
         "reason": "",
@@ -57,9 +63,11 @@ def comparison_summary(
                 "volume_mm3": round(float(reference.volume_mm3[n]), 4),
                 "diameter_mm": round(float(diameters[n]), 4),
                 "found": n in detected,
+                "max_probability": round(float(highest[n]), 4) if highest[n] >= 0 else None,
             }
             for n in np.arange(1, len(reference.label)).tolist()
         ],
+        "false_positives": lesion_match.table.lesion[kept & ~detections].tolist(),
         "valdo": {
             label: valdo(lesion_match, kept, reference, grid.voxel_mm3, index)
             for index, label in enumerate(labels, start=1)
@@ -75,5 +83,6 @@ def unusable_summary(error: ScanError) -> dict[str, Any]:
         "reason": reason,
         "ignored_values": [],
         "lesions": [],
+        "false_positives": [],
         "valdo": {},
     }

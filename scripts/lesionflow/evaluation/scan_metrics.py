@@ -78,13 +78,17 @@ def scan_metrics(counts: pd.DataFrame) -> pd.DataFrame:
     return metrics.join(other_conventions.shivai(counts))
 
 
-def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> tuple[Path, Path]:
+FILES = {  # of a scan, by the step that writes them
+    "compare": (layout.COMPARISON, layout.COMPARISON_SIDECAR),
+    "show_errors": (layout.SCAN_ERRORS, layout.ERROR_PICTURES),
+}
+Evaluated = list[tuple[Mapping[str, Any], str]]  # records and models of the scans with status ok
+
+
+def comparison_files(results: Path, record: Mapping[str, Any], model: str) -> list[Path]:
     """Paths of a scan's comparison: table and JSON sidecar."""
     wildcards = scan_wildcards(record, model)
-    return (
-        layout.path(layout.COMPARISON, results, **wildcards),
-        layout.path(layout.COMPARISON_SIDECAR, results, **wildcards),
-    )
+    return [layout.path(pattern, results, **wildcards) for pattern in FILES["compare"]]
 
 
 def evaluation_tables(
@@ -93,7 +97,7 @@ def evaluation_tables(
     results: Path,
     logs: Path | None = None,
     unfinished: Unfinished = MappingProxyType({}),
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, Evaluated]:
     """Collect the evaluation of every scan, model and label.
 
     Parameters
@@ -115,8 +119,11 @@ def evaluation_tables(
         the label.
     lesions : DataFrame
         One row per reference lesion: ``scan, model, label, volume_mm3, diameter_mm, found``.
+    evaluated
+        The scans and models that were compared.
     """
     rows, sweeps, lesions = [], [pd.DataFrame()], []
+    evaluated: Evaluated = []
     for record in plan:
         for model, summary in models.items():
             steps = unfinished.get((record["scan"], model), ())
@@ -132,6 +139,7 @@ def evaluation_tables(
             table["label"] = [summary["labels"][n - 1] for n in table.label]
             table = table.assign(**keys)
             sweeps.append(table)
+            evaluated.append((record, model))
             lesions += [{**keys, **lesion} for lesion in sidecar["lesions"]]
             at_card = table[table.card].reset_index(drop=True)
             metrics: list[dict[str, Any]] = scan_metrics(at_card).to_dict("records")  # type: ignore
@@ -147,6 +155,7 @@ def evaluation_tables(
         evaluation.astype(integers),
         pd.concat(sweeps, ignore_index=True),
         pd.DataFrame(lesions, columns=lesion_columns),
+        evaluated,
     )
 
 
@@ -167,16 +176,19 @@ def _state(
         return "truth-missing", reason, "missing", {}
     if status != "ok":
         return "truth-unusable", reason, "unusable", {}
-    if logs and "compare" in unfinished:
-        log = layout.path(layout.log("compare"), logs=logs, **scan_wildcards(record, model))
-        if failure := outcome(log):
-            return "failed:compare", failure, "", {}
-    table_path, sidecar_path = comparison_files(results, record, model)
-    if not unfinished and table_path.is_file() and sidecar_path.is_file():
-        sidecar = json_sidecar.read(sidecar_path)
+    wildcards, missing = scan_wildcards(record, model), []
+    for step, patterns in FILES.items():
+        if logs and step in unfinished:
+            log = layout.path(layout.log(step), logs=logs, **wildcards)
+            if failure := outcome(log):
+                return f"failed:{step}", failure, "", {}
+        paths = [layout.path(pattern, results, **wildcards) for pattern in patterns]
+        missing += [] if all(path.is_file() for path in paths) else [step]
+    if not unfinished and not missing:
+        sidecar = json_sidecar.read(comparison_files(results, record, model)[1])
         state = "" if sidecar["status"] == "ok" else "unusable"
         return sidecar["status"], sidecar["reason"], state, sidecar
     status, reason = scan_status(record, model, summary, results, logs, unfinished)
     if status == "ok":
-        status, reason = "failed:compare", NOT_STARTED
+        status, reason = f"failed:{missing[0] if missing else 'compare'}", NOT_STARTED
     return status, reason, "", {}

@@ -162,6 +162,54 @@ def _with_interval(name: str, long_name: str, text: str) -> list[Column]:
     ]
 
 
+ERRORS = [
+    column("scan", "Scan", "As in cohort.csv"),
+    column("model", "Model", "Name of the card"),
+    column(
+        "error",
+        "Error",
+        "At the card's threshold and filters",
+        levels={
+            "missed": "a reference lesion that no predicted lesion of its label overlaps",
+            "false positive": "a predicted lesion that overlaps no reference lesion of its label",
+        },
+    ),
+    column("label", "Label", "Name of the label"),
+    column(
+        "lesion",
+        "Lesion",
+        "Number of a false positive, as in lesions.csv; empty for a reference lesion",
+    ),
+    column(
+        "side",
+        "Side",
+        "Of the plane x = 0 of world space, which need not be the middle of the head",
+        levels={"left": "x below 0", "right": "x above 0", "midline": "within 1 mm of the plane"},
+    ),
+    column(
+        "axial_slice",
+        "Axial slice",
+        "Counted from 0 along the axis of the stored scan that is nearest to z; empty outside of the scan",
+    ),
+    column("coronal_slice", "Coronal slice", "Along the axis nearest to y"),
+    column("sagittal_slice", "Sagittal slice", "Along the axis nearest to x"),
+    column(
+        "x_mm",
+        "x",
+        "World coordinate (RAS+) of a voxel of the scan: at the peak of a false positive, at the voxel of a reference lesion nearest to its centroid",
+        "mm",
+    ),
+    column("y_mm", "y", "From posterior to anterior", "mm"),
+    column("z_mm", "z", "From inferior to superior", "mm"),
+    column("volume_mm3", "Volume", "On the model's grid, or on that of the reference", "mm3"),
+    column(
+        "max_probability",
+        "Highest probability",
+        "In the lesion; empty for a reference lesion outside of the model's box",
+    ),
+]
+
+
 THRESHOLDS = [
     column("model", "Model", "Name of the card"),
     column("label", "Label", "Name of the label"),

@@ -27,7 +27,7 @@ from lesionflow.workflow import (
     snakemake_patches,
     working_directory_lock,
 )
-from lesionflow.workflow.run_setup import make_plan, read_plan, settings_and_cards
+from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
 from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
@@ -138,6 +138,11 @@ class Run:
     def imported_fold(self) -> str:
         """Pattern of the paths of imported folds."""
         return str(Path(self.settings["models_dir"], layout.IMPORTED_FOLD, FOLD_JSON))
+
+    @property
+    def review_files(self) -> list[str]:
+        """Paths of the reviews of the config."""
+        return review_files(self.settings)
 
     def show_notes(self) -> None:
         """Name what looks like a scan in the cohort and is not listed."""

@@ -43,47 +43,60 @@ class Views(NamedTuple):
     sagittal: Image.Image
 
 
+Layer = tuple[
+    np.ndarray, Line
+]  # an array (x, y, z) in RAS order, whose voxels other than 0 are outlined
+
+
 def lesion_views(
-    scan: ViewedScan, lesion: int, voxel: Sequence[int], line: Line, size: int = SIZE
+    scan: ViewedScan,
+    lesion: int,
+    voxel: Sequence[int],
+    line: Line,
+    size: int = SIZE,
+    other_line: Line = OTHER_LINE,
+    layers: Sequence[Layer] = (),
 ) -> Views:
     """A lesion in three planes through a voxel, 16 mm to each side of it.
 
-    The lesion is outlined just outside of its voxels, and other lesions in view with a thin white line. Voxels have
-    sharp edges and the proportions of the scan; what lies outside of the scan is black. Only the part of the scan that
-    is in view is read.
+    The lesion is outlined just outside of its voxels. Voxels have sharp edges and the proportions of the scan; what lies
+    outside of the scan is black. Only the part of the scan that is in view is read.
 
     Parameters
     ----------
     scan
         The scan and its lesions.
     lesion
-        Number of the lesion. 0 for a place without one: then all lesions have a thin line.
+        Number of the lesion. 0 for a place without one: then all lesions count as others.
     voxel
         Stored indices i, j, k of the voxel, usually the lesion's peak.
     line
         Of the outline: ``LINES[kept]`` for a lesion of the table.
     size
         Side of a panel in pixels.
+    other_line
+        Of the outlines of other lesions in view.
+    layers
+        Further outlines, drawn after those of other lesions and before that of the lesion.
     """
     centre = scan.ras_voxels(np.array([voxel]))[0]
-    return Views(*(_view(scan, lesion, centre, plane, line, size) for plane in PLANES.values()))
-
-
-def _view(
-    scan: ViewedScan, lesion: int, centre: np.ndarray, plane: Plane, line: Line, size: int
-) -> Image.Image:
-    half = HALF_MM / scan.spacing_mm[[plane.right, plane.up]]  # in voxels
-    window = _Window(plane, centre, half, size)
-    grey = greys(window.voxels(scan.image), scan.window)
-    panel = resized(grey, (size, size), window.box(grey)).convert("RGB")
-    numbers = window.voxels(scan.lesions)
-    own = numbers == lesion if lesion else np.zeros(numbers.shape, bool)
-    for mask, style in (((numbers > 0) & ~own, OTHER_LINE), (own, line)):
-        if mask.any():
-            draw_outline(panel, covered_pixels(mask, panel.size, window.box(mask)), style)
-    for colour, opacity in _letters(plane.letters, size).items():
-        panel.paste(colour, mask=opacity)
-    return panel
+    panels = []
+    for plane in PLANES.values():
+        half = HALF_MM / scan.spacing_mm[[plane.right, plane.up]]  # in voxels
+        window = _Window(plane, centre, half, size)
+        grey = greys(window.voxels(scan.image), scan.window)
+        panel = resized(grey, (size, size), window.box(grey)).convert("RGB")
+        numbers = window.voxels(scan.lesions)
+        own = (numbers == lesion) & (numbers > 0)
+        masks = [((numbers > 0) & ~own, other_line)]
+        masks += [(window.voxels(array) > 0, layer_line) for array, layer_line in layers]
+        for mask, mask_line in [*masks, (own, line)]:
+            if mask.any():
+                draw_outline(panel, covered_pixels(mask, panel.size, window.box(mask)), mask_line)
+        for colour, opacity in _letters(plane.letters, size).items():
+            panel.paste(colour, mask=opacity)
+        panels.append(panel)
+    return Views(*panels)
 
 
 @dataclass(frozen=True)

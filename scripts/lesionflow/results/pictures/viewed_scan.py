@@ -150,5 +150,11 @@ def place(affine: np.ndarray, voxel: Sequence[int]) -> Place:
     """
     sagittal, coronal, axial = np.argsort(io_orientation(affine)[:, 0]).tolist()
     x, y, z = apply_affine(affine, voxel).tolist()
-    side = "midline" if abs(x) <= MIDLINE_MM else "left" if x < 0 else "right"
-    return Place(side, (x, y, z), int(voxel[axial]), int(voxel[coronal]), int(voxel[sagittal]))
+    return Place(
+        side_of(x), (x, y, z), int(voxel[axial]), int(voxel[coronal]), int(voxel[sagittal])
+    )
+
+
+def side_of(x_mm: float) -> str:
+    """``left`` or ``right`` of the plane x = 0 of world space, or ``midline`` within 1 mm of it."""
+    return "midline" if abs(x_mm) <= MIDLINE_MM else "left" if x_mm < 0 else "right"

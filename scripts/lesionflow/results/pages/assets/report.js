@@ -37,6 +37,9 @@
   function show(name, content) {
     render(null, view);
     overview.hidden = content !== null;
+    // each view has its own field for the reviewer, so that only one is in the page
+    const section = content === null && html`<${lesionflow.ReviewSection} cohort=${cohort} store=${store} />`;
+    render(section || null, document.getElementById("review-content"));
     view.hidden = content === null;
     document.body.classList.toggle("blinded", store.blinded);
     heading.textContent = name;
@@ -85,7 +88,6 @@
   lesionflow.drawTable(document.getElementById("scans-table"), cohort);
   render(html`<${lesionflow.Distributions} cohort=${cohort} />`, document.getElementById("distributions-content"));
   render(html`<${lesionflow.ContactSheet} cohort=${cohort} />`, document.getElementById("contact-sheet-content"));
-  render(html`<${lesionflow.ReviewSection} cohort=${cohort} store=${store} />`, document.getElementById("review-content"));
   addEventListener("hashchange", route);
   route();
   document.documentElement.dataset.ready = "true";

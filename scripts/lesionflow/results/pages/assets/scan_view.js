@@ -15,7 +15,7 @@ globalThis.lesionflow ??= {};
   function useKeys(keys) {
     useEffect(() => {
       const press = (event) => {
-        const typing = event.target.closest?.("textarea, select, input:not([type=checkbox])");
+        const typing = event.target.closest?.("textarea, select, input:not([type=checkbox], [type=file])");
         if (typing || event.altKey || event.metaKey || localStorage.getItem("lesionflow-keys") === "off") return;
         const name = (event.ctrlKey ? "ctrl+" : "") + event.key;
         if (!keys[name]) return;
