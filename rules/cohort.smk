@@ -67,6 +67,7 @@ rule report:
         columns=rules.aggregate.output.cohort_dictionary,
         scans=rules.aggregate.input.pages,
         sidecars=all_scans(rules.restore.output.sidecar),
+        review=review_tables().get("review", []),
     output:
         page=layout.REPORT,
         files=collect(layout.PAGE_FILES, file=SHARED_FILES),

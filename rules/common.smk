@@ -287,6 +287,8 @@ def review_tables():
         "conflicts_dictionary": layout.REVIEW_CONFLICT_COLUMNS,
         "agreement": layout.REVIEW_AGREEMENT,
         "agreement_dictionary": layout.REVIEW_AGREEMENT_COLUMNS,
+        "review": layout.REVIEW_CURRENT,
+        "review_dictionary": layout.REVIEW_CURRENT_COLUMNS,
     }
     return tables if RUN.review_files else {}
 

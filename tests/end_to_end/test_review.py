@@ -222,3 +222,33 @@ def test_a_failed_run_writes_the_reviews_of_the_other_scans(again):
     reasons = unmatched.reason.tolist()
     assert reasons[0].startswith("the scan has no results: failed:")
     assert reasons[2] == "the model is not one of this run"
+
+
+def test_a_review_in_the_browser_becomes_reviewed_counts(again, page, tmp_path):
+    directory, run = again
+    page.goto((directory / "results/report.html").as_uri())
+    page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+    page.get_by_role("link", name="Review the lesions").click()
+    page.get_by_label("Reviewer").fill("Ann")
+    page.locator("h1").click()
+    for key in "aara":  # three lesions, the second one rejected below, and the scan without a lesion
+        page.wait_for_selector(".marks")
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+    page.wait_for_selector("text=Nothing is left to review")
+    with page.expect_download(lambda d: d.suggested_filename == "review.tsv") as download:
+        page.get_by_role("button", name="Export review.tsv").click()
+    download.value.save_as(directory / "review.tsv")
+    status, text = run(review="review.tsv")
+    assert status == 0, text
+    assert jobs(text) == TABLE_JOBS
+    cohort = table(directory, "cohort")
+    assert set(cohort.review) == {"complete"} and cohort.cmb_reviewed_count.astype(int).sum() == 2
+    lesions = table(directory, "lesions")
+    assert sorted(lesions.decision) == ["accepted", "accepted", "rejected"]
+    assert set(lesions.reviewer) == {"Ann"}
+    # in another browser, the page has the decisions of the run
+    page.evaluate("localStorage.clear()")
+    page.goto((directory / "results/report.html").as_uri())
+    page.get_by_label("Reviewer").fill("Ann")
+    assert "3 of 3 lesions, 3 of 3 scans" in page.locator("#review-content").inner_text()

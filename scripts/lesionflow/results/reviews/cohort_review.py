@@ -20,8 +20,9 @@ from lesionflow.results.reviews.current_lesions import (
     check_described,
     read_current,
 )
+from lesionflow.results.reviews.current_review import current_decisions
 from lesionflow.results.reviews.following import Unmatched
-from lesionflow.results.reviews.review_file import Decision, read_reviews
+from lesionflow.results.reviews.review_file import Decision, read_reviews, write_review
 from lesionflow.results.scan_status import States, scan_wildcards
 from lesionflow.results.tables_io import write_table
 
@@ -33,6 +34,7 @@ TABLES = (
     (layout.REVIEW_CONFLICTS, layout.REVIEW_CONFLICT_COLUMNS, review_columns.CONFLICTS),
     (layout.REVIEW_AGREEMENT, layout.REVIEW_AGREEMENT_COLUMNS, review_columns.AGREEMENT),
 )
+CURRENT = (layout.REVIEW_CURRENT, layout.REVIEW_CURRENT_COLUMNS)
 
 
 @dataclass
@@ -47,11 +49,14 @@ class CohortReview:
         The current lesions of the same scans.
     unmatched
         All decisions that apply to no lesion, in the order of the files.
+    decisions
+        All decisions as they apply to the current lesions (``current_review.current_decisions``).
     """
 
     reviews: dict[tuple[str, str], ScanReview] = field(default_factory=dict)
     lesions: dict[tuple[str, str], CurrentLesions] = field(default_factory=dict)
     unmatched: list[Unmatched] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
     def cohort_cells(self, scan: str, model: str, labels: Iterable[str]) -> dict[str, Any]:
         """Cells of a scan with results: ``review``, and of each label the reviewed counts if it is complete."""
@@ -127,13 +132,14 @@ def review_cohort(
             cohort.unmatched += review.unmatched
     place = {decision.source: n for n, decision in enumerate(decisions)}
     cohort.unmatched.sort(key=lambda left: place[left.decision.source])
+    cohort.decisions = current_decisions(decisions, cohort.reviews, cohort.lesions)
     return cohort
 
 
 def write_review_tables(
     cohort: CohortReview | None, models: Mapping[str, Mapping[str, Any]], results: Path
 ) -> None:
-    """Write review_unmatched.csv, review_conflicts.csv and review_agreement.csv with their dictionaries.
+    """Write review_unmatched.csv, review_conflicts.csv, review_agreement.csv and review_current.tsv with their dictionaries.
 
     Parameters
     ----------
@@ -145,10 +151,11 @@ def write_review_tables(
         Folder of the results.
     """
     if cohort is None:
-        for pattern, dictionary, _ in TABLES:
+        for pattern, dictionary in (*(table[:2] for table in TABLES), CURRENT):
             for name in (pattern, dictionary):
                 layout.path(name, results).unlink(missing_ok=True)
         return
+    write_review(layout.path(layout.REVIEW_CURRENT, results), cohort.decisions)
     labels = {model: summary["labels"] for model, summary in models.items()}
     agreement = agreement_rows(cohort.reviews, labels)
     for row in agreement:

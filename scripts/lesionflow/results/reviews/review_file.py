@@ -182,6 +182,13 @@ def read_review(path: str | Path) -> list[Decision]:
     return decisions
 
 
+def review_row(decision: Decision) -> dict[str, str | int | float | None]:
+    """A decision as the report has it: the columns of review.tsv but ``rows``, None for n/a."""
+    place = dict(zip(("x_mm", "y_mm", "z_mm"), decision.place_mm or (None,) * 3, strict=True))
+    values = vars(decision) | place
+    return {name: values[name] or None for name in COLUMNS if name not in ("rows", *place)} | place
+
+
 def write_review(path: Path | str, decisions: Sequence[Decision]) -> None:
     """Write decisions as the report exports them, and their data dictionary (``.json``) beside the file."""
     lines = ["\t".join(COLUMNS)]

@@ -108,11 +108,15 @@ globalThis.lesionflow ??= {};
 
   /** Decisions on the scans of a cohort, in the storage of the browser. */
   class Store {
-    /** `pages`: scans under a model, each with `scan`, `model`, `scan_sha256` and `lesion_map_sha256`. */
-    constructor(pages, storage = globalThis.localStorage) {
+    /**
+     * `pages`: scans under a model, each with `scan`, `model`, `scan_sha256` and `lesion_map_sha256`.
+     * `decisions`: rows of the reviews that the run was given.
+     */
+    constructor(pages, decisions = [], storage = globalThis.localStorage) {
       this.storage = storage;
       this.pages = new Map(pages.map((page) => [`${page.scan}/${page.model}`, page]));
       this.cache = new Map();
+      this.ofRun = Map.groupBy(decisions, (row) => `${row.scan}/${row.model}/${row.scan_sha256}`);
       this.history = [];
       this.listeners = new Set();
     }
@@ -140,7 +144,11 @@ globalThis.lesionflow ??= {};
       if (!this.cache.has(key)) {
         const stored = JSON.parse(this.storage.getItem(key) ?? "[]");
         const { scan, model, scan_sha256 } = page;
-        this.cache.set(key, stored.map((row) => ({ ...row, scan, model, scan_sha256 })));
+        const rows = stored.map((row) => ({ ...row, scan, model, scan_sha256 }));
+        // The decisions that the run was given, on lesion maps that this browser has no decision on.
+        const ofRun = this.ofRun.get(key.slice(PREFIX.length)) ?? [];
+        const known = new Set(rows.map((row) => row.lesion_map_sha256));
+        this.cache.set(key, [...rows, ...ofRun.filter((row) => !known.has(row.lesion_map_sha256))]);
       }
       return this.cache.get(key);
     }

@@ -6,7 +6,7 @@
   const { html, render } = libraries;
   lesionflow.files = document.body.dataset.files;
   const cohort = JSON.parse(document.getElementById("cohort").textContent);
-  const store = new lesionflow.Store(cohort.pages);
+  const store = new lesionflow.Store(cohort.pages, cohort.decisions);
   store.blinded = localStorage.getItem("lesionflow-blinded") === "on";
   const overview = document.getElementById("overview");
   const view = document.getElementById("view");
