@@ -62,7 +62,7 @@ def scan_pages(scripts: Iterable[Path], results: Path) -> list[dict[str, Any]]:
     ending = layout.SCAN_PAGE_DATA.removeprefix("<results>/<scan>")
     for path in scripts:
         relative, scan = path.relative_to(results), path.name.removesuffix(ending)
-        wildcards = {
+        wildcards: dict[str, Any] = {
             "model": relative.parts[0],
             "folder": Path(*relative.parts[1:-1]).as_posix(),
             "scan": scan,

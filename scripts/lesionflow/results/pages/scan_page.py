@@ -1,6 +1,6 @@
 """The page of a scan: its lesions, their pictures, and the images for the volume viewer, as data for scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,7 +80,7 @@ def scan_images(
 
 
 def viewer_images(
-    images: ScanImages, voxels: Sequence[Sequence[int]], whole: bool
+    images: ScanImages, voxels: Iterable[Sequence[int] | np.ndarray], whole: bool
 ) -> tuple[dict[str, str] | None, list[dict[str, str]]]:
     """The images that the page of a scan embeds: the whole volume, or a crop around each lesion.
 

@@ -105,7 +105,9 @@ globalThis.lesionflow ??= {};
   function ReviewView({ cohort, store, loadScan }) {
     useStore(store);
     const [settings, setSettings] = useState({ order: store.blinded ? "random" : "look", dropped: false, decided: false });
-    const items = useMemo(() => reviewItems(cohort, store, settings), [settings, store.reviewer]);
+    const [round, setRound] = useState(0);
+    // not again after each decision: the list would move under the reader
+    const items = useMemo(() => reviewItems(cohort, store, settings), [settings, store.reviewer, round]);
     const [index, setIndex] = useState(0);
     const [loaded, setLoaded] = useState(null);
     const [problem, setProblem] = useState("");
@@ -118,7 +120,11 @@ globalThis.lesionflow ??= {};
       loadScan(item.page).then((result) => setLoaded({ page: item.page, data: result }), (error) => setProblem(error.message));
     }, [item?.page]);
 
-    const step = (by) => () => setIndex(Math.min(Math.max(index + by, 0), Math.max(items.length - 1, 0)));
+    const step = (by) => () => {
+      if (index + by < items.length) return setIndex(Math.max(index + by, 0));
+      setRound(round + 1); // from the first of those that are left
+      setIndex(0);
+    };
     const set = (decision) => () => {
       if (!data) return announce("The scan is still loading.");
       const row = lesion
