@@ -10,6 +10,9 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 
 
@@ -57,6 +60,7 @@ rule all:
         rules.aggregate.input.pages,
         all_scans(rules.draw.output.pages),
         all_scans(rules.draw.output.thumbnail),
+        evaluation_in_report,
 
 
 onstart:

@@ -24,13 +24,26 @@ rule describe:
 rule aggregate:
     input:
         tables=all_scans(rules.count.output.table),
+        lesion_maps=reviewed_maps,
+        reviews=review_files,
         maps=all_scans(rules.restore.output.labels),
         pictures=all_scans(rules.draw.output.picture),
         pages=all_scans(rules.show.output.data),
     output:
-        cohort=layout.COHORT,
+        **review_tables(),
+        cohort=report(
+            layout.COHORT,
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"file": "cohort.csv", "content": "scans"},
+        ),
         cohort_dictionary=layout.COHORT_COLUMNS,
-        lesions=layout.LESIONS,
+        lesions=report(
+            layout.LESIONS,
+            caption="../report/lesions.rst",
+            category="Cohort",
+            labels={"file": "lesions.csv", "content": "lesions"},
+        ),
         lesions_dictionary=layout.LESION_COLUMNS,
     log:
         layout.log("aggregate"),
@@ -54,6 +67,7 @@ rule report:
         columns=rules.aggregate.output.cohort_dictionary,
         scans=rules.aggregate.input.pages,
         sidecars=all_scans(rules.restore.output.sidecar),
+        review=review_tables().get("review", []),
     output:
         page=layout.REPORT,
         files=collect(layout.PAGE_FILES, file=SHARED_FILES),

@@ -247,9 +247,50 @@ def intermediate(name, path):
     return pattern if kept else temp(pattern)
 
 
+def picture_in_report(pattern, shows):
+    """A file of pictures of each scan, marked for Snakemake's report if that holds the pictures."""
+    if not RUN.report.pictures:
+        return pattern
+    labels = {"scan": "{scan}", "model": "{model}", "shows": shows}
+    caption, subcategory = "../report/picture.rst", "{model}"
+    return report(pattern, caption, "Pictures", subcategory, labels)
+
+
+def evaluation_in_report(wildcards):
+    """The evaluation, if it was computed and Snakemake writes a report."""
+    return rules.evaluate.output if RUN.report.evaluation else []
+
+
 def all_scans(pattern):
     """Input function: ``pattern`` for every scan and model that can be run, only for jobs that read all scans."""
     return lambda wildcards: paths_of_runs(pattern, RUN.scans(), CARDS)
+
+
+def review_files(wildcards):
+    """The reviews of the config: their content is compared, not their times."""
+    return ancient(RUN.review_files)
+
+
+def reviewed_maps(wildcards):
+    """The lesion maps on which the decisions of reviews are placed; none without a review."""
+    if not RUN.review_files:
+        return []
+    return all_scans(rules.restore.output.sidecar)(wildcards)
+
+
+def review_tables():
+    """The tables that rule aggregate writes only with reviews, by name."""
+    tables = {
+        "unmatched": layout.REVIEW_UNMATCHED,
+        "unmatched_dictionary": layout.REVIEW_UNMATCHED_COLUMNS,
+        "conflicts": layout.REVIEW_CONFLICTS,
+        "conflicts_dictionary": layout.REVIEW_CONFLICT_COLUMNS,
+        "agreement": layout.REVIEW_AGREEMENT,
+        "agreement_dictionary": layout.REVIEW_AGREEMENT_COLUMNS,
+        "review": layout.REVIEW_CURRENT,
+        "review_dictionary": layout.REVIEW_CURRENT_COLUMNS,
+    }
+    return tables if RUN.review_files else {}
 
 
 def all_references(pattern):

@@ -60,13 +60,28 @@ rule evaluate:
         errors=all_references(rules.show_errors.output.table),
         pictures=all_references(rules.show_errors.output.pictures),
     output:
-        evaluation=layout.EVALUATION,
+        evaluation=report(
+            layout.EVALUATION,
+            caption="../report/evaluation.rst",
+            category="Evaluation",
+            labels={"file": "evaluation.csv", "content": "scans"},
+        ),
         evaluation_dictionary=layout.EVALUATION_COLUMNS,
-        thresholds=layout.THRESHOLDS,
+        thresholds=report(
+            layout.THRESHOLDS,
+            caption="../report/thresholds.rst",
+            category="Evaluation",
+            labels={"file": "evaluation_thresholds.csv", "content": "thresholds"},
+        ),
         thresholds_dictionary=layout.THRESHOLD_COLUMNS,
         errors=layout.ERRORS,
         errors_dictionary=layout.ERROR_COLUMNS,
-        page=layout.EVALUATION_PAGE,
+        page=report(
+            layout.EVALUATION_PAGE,
+            caption="../report/evaluation_page.rst",
+            category="Evaluation",
+            labels={"file": "evaluation.html", "content": "page of the evaluation"},
+        ),
     log:
         layout.log("evaluate"),
     benchmark:

@@ -97,8 +97,8 @@ rule draw:
         table=rules.count.output.table,
         sidecar=rules.count.output.sidecar,
     output:
-        picture=layout.QC_FIGURE,
-        pages=layout.QC_PAGES,
+        picture=picture_in_report(layout.QC_FIGURE, "first page"),
+        pages=picture_in_report(layout.QC_PAGES, "pages (PDF)"),
         thumbnail=layout.THUMBNAIL,
     log:
         layout.log("draw"),
@@ -139,6 +139,6 @@ rule show:
         echo=card_entry("input", "echo"),
         output=card_entry("output", only=("activation", "labels")),
         threshold=card_entry("postprocess", "threshold"),
-        volumes=SETTINGS.get("report") == "volumes",
+        volumes=SETTINGS["report"] == "volumes",
     script:
         "../scripts/show.py"

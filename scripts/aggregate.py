@@ -9,12 +9,14 @@ from lesionflow.results.scan_status import scan_states
 
 
 def main(snakemake):
-    """Write one row per scan, whatever its status, and one row per lesion."""
+    """Write one row per scan, whatever its status, one row per lesion, and what the reviews say of them."""
     models = snakemake.params.models
     results = Path(snakemake.output.cohort).parent
     with logged(snakemake):
         plan = json_sidecar.read(snakemake.params.plan)["records"]
-        write_cohort_tables(plan, models, scan_states(plan, models, results), results)
+        states = scan_states(plan, models, results)
+        reviews = snakemake.input.get("reviews", [])
+        write_cohort_tables(plan, models, states, results, reviews)
 
 
 if __name__ == "__main__":

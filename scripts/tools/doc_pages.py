@@ -15,6 +15,7 @@ from lesionflow.cards.config import Config
 from lesionflow.cards.input_schema import Step
 from lesionflow.cards.sections import Section, section_of
 from lesionflow.results import columns, evaluation_columns
+from lesionflow.results.reviews import review_columns
 
 CHAPTERS = {
     "input": "input: what the network expects",
@@ -28,7 +29,7 @@ def outputs_page() -> str:
     lines = [
         "# Columns of the tables",
         "",
-        "Made by `make docs` from lesionflow.results.columns and lesionflow.results.evaluation_columns.",
+        "Made by `make docs` from lesionflow.results: columns, reviews.review_columns and evaluation_columns.",
         "",
     ]
     chapters = {
@@ -37,6 +38,13 @@ def outputs_page() -> str:
         "cohort.csv: quality": columns.QUALITY,
         "cohort.csv: provenance": columns.PROVENANCE,
         "lesions.csv": columns.LESION,
+        "cohort.csv: for every label, with a review": review_columns.OF_LABEL,
+        "cohort.csv: with a review": review_columns.OF_MODEL,
+        "lesions.csv: with a review": review_columns.OF_LESION,
+        "review_unmatched.csv": review_columns.UNMATCHED,
+        "review_conflicts.csv": review_columns.CONFLICTS,
+        "review_agreement.csv": review_columns.AGREEMENT,
+        "review.tsv, exported from the report": review_columns.FILE,
         "evaluation.csv": evaluation_columns.EVALUATION,
         "evaluation_thresholds.csv": evaluation_columns.THRESHOLDS,
         "evaluation_errors.csv": evaluation_columns.ERRORS,

@@ -8,7 +8,9 @@ import scipy.io
 
 from lesionflow.base import layout
 from lesionflow.networks.imported_fold import FOLD_JSON
+from lesionflow.results.reviews.review_file import write_review
 from support.cohorts import CARD, write_card
+from support.reviews import complete
 from support.runs import snakemake
 
 JOB = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|^$|\Z)", re.M | re.S)
@@ -55,9 +57,10 @@ def jobs(tmp_path_factory):
         postprocess={"threshold": 0.5, "connectivity": 6, "components": components},
     )
     jobs_of_runs = []
-    for keep in ("[]", "[resampled,cropped]"):
+    write_review(directory / "review.tsv", [complete(scan="sub-01")])
+    for keep, review in (("[]", "[]"), ("[resampled,cropped]", "review.tsv")):
         targets = "all", "results/evaluation.csv", "--dry-run"
-        status, text = snakemake(directory, *targets, models=card, keep=keep)
+        status, text = snakemake(directory, *targets, models=card, keep=keep, review=review)
         assert status == 0, text
         for rule, body in JOB.findall(text):
             text_fields = FIELD.findall(body.replace(" (update)", ""))

@@ -29,7 +29,13 @@ CARD = {
 }
 RUN = {
     "command": ["snakemake", "--config", "cohort=my scans"],
-    "settings": {"threshold": None, "affine": "strict", "include": [], "brain_mask": "auto"},
+    "settings": {
+        "threshold": None,
+        "affine": "strict",
+        "include": [],
+        "brain_mask": "auto",
+        "review": [],
+    },
     "models": {MODEL: CARD},
     "packages": {"numpy": "2.4.1", "openvino": None},
     "lesionflow_version": "0.1.0",

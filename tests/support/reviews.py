@@ -55,6 +55,7 @@ def current_of(numbers, labels=None, dropped=()):
         SHAPE,
         rows,
         {int(number): text for number, text in sidecar["voxels"].items()},
+        ("cmb", "wmh"),
     )
 
 

@@ -1,6 +1,6 @@
 """Tables of the cohort: one row per scan, and one row per lesion."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,12 @@ import pandas as pd
 
 from lesionflow.base import json_sidecar, layout
 from lesionflow.results import columns
+from lesionflow.results.reviews import review_columns
+from lesionflow.results.reviews.cohort_review import (
+    CohortReview,
+    review_cohort,
+    write_review_tables,
+)
 from lesionflow.results.scan_status import States, scan_wildcards
 from lesionflow.results.tables_io import read_as_text, read_table, write_table
 
@@ -19,22 +25,38 @@ def write_cohort_tables(
     models: Mapping[str, Mapping[str, Any]],
     states: States,
     results: Path,
+    review_files: Sequence[str | Path] = (),
 ) -> pd.DataFrame:
-    """Write cohort.csv and lesions.csv with their data dictionaries; parameters as for ``cohort_table``.
+    """Write cohort.csv and lesions.csv with their data dictionaries, and the tables of the reviews if there are any.
+
+    Parameters
+    ----------
+    plan, models, states, results
+        As for ``cohort_table``.
+    review_files
+        Files review.tsv.
 
     Returns
     -------
     DataFrame
         That of cohort.csv.
+
+    Raises
+    ------
+    ReviewError
+        If a review cannot be used; nothing is written then.
     """
-    cohort = cohort_table(plan, models, states, results)
+    reviews = review_cohort(review_files, plan, models, states, results) if review_files else None
+    cohort = cohort_table(plan, models, states, results, reviews)
+    lesions = lesions_table(plan, models, states, results, reviews)
     write_table(layout.path(layout.COHORT, results), cohort)
-    write_table(layout.path(layout.LESIONS, results), lesions_table(plan, models, states, results))
+    write_table(layout.path(layout.LESIONS, results), lesions)
     for pattern, table_columns in (
-        (layout.COHORT_COLUMNS, columns.cohort_columns(models)),
-        (layout.LESION_COLUMNS, columns.LESION),
+        (layout.COHORT_COLUMNS, _cohort_columns(models, reviews)),
+        (layout.LESION_COLUMNS, _lesion_columns(reviews)),
     ):
         json_sidecar.write(layout.path(pattern, results), columns.dictionary(table_columns))
+    write_review_tables(reviews, models, results)
     return cohort
 
 
@@ -43,6 +65,7 @@ def cohort_table(
     models: Mapping[str, Mapping[str, Any]],
     states: States,
     results: Path,
+    reviews: CohortReview | None = None,
 ) -> pd.DataFrame:
     """One row per scan in the order of the plan, whatever its status.
 
@@ -56,6 +79,8 @@ def cohort_table(
         From ``scan_status.scan_states``.
     results
         Folder of the results.
+    reviews
+        Of the cohort, if there are any: they add columns.
 
     Returns
     -------
@@ -63,7 +88,7 @@ def cohort_table(
         ``columns.cohort_columns``. The status is that of the first model whose status is not ``ok``; the reason has
         those of all such models. Values of a model are missing unless its own status is ``ok``.
     """
-    names = columns.names(columns.cohort_columns(models))
+    names = columns.names(_cohort_columns(models, reviews))
     several = len(models) > 1
     rows = []
     for record in plan:
@@ -75,7 +100,11 @@ def cohort_table(
         row["reason"] = "; ".join(reasons)
         for model in (m for m in models if m not in problems):
             prefix = f"{model}_" if several else ""
-            row |= {prefix + key: v for key, v in _measures(record, model, results).items()}
+            measures = _measures(record, model, results)
+            if reviews:
+                labels = models[model]["labels"]
+                measures |= reviews.cohort_cells(record["scan"], model, labels)
+            row |= {prefix + key: v for key, v in measures.items()}
         rows.append(row)
     table = pd.DataFrame(rows, columns=names)
     counts = [name for name in names if name.endswith(INTEGERS)]
@@ -83,7 +112,11 @@ def cohort_table(
 
 
 def lesions_table(
-    plan: list[dict[str, Any]], models: Iterable[str], states: States, results: Path
+    plan: list[dict[str, Any]],
+    models: Iterable[str],
+    states: States,
+    results: Path,
+    reviews: CohortReview | None = None,
 ) -> pd.DataFrame:
     """One row per lesion of every scan with the status ``ok``, in the order of the plan, every cell as text.
 
@@ -97,16 +130,30 @@ def lesions_table(
         From ``scan_status.scan_states``.
     results
         Folder of the results.
+    reviews
+        Of the cohort, if there are any: they add columns, and rows of missed lesions.
     """
-    paths = [
-        layout.path(layout.SCAN_LESIONS, results, **scan_wildcards(record, model))
-        for record in plan
-        for model in models
-        if states[record["scan"], model][0] == "ok"
-    ]
-    tables = [table for table in map(read_as_text, paths) if len(table)]
-    no_lesion = pd.DataFrame(columns=columns.names(columns.LESION))
-    return pd.concat(tables, ignore_index=True) if tables else no_lesion
+    rows = []
+    for record in plan:
+        for model in (m for m in models if states[record["scan"], m][0] == "ok"):
+            path = layout.path(layout.SCAN_LESIONS, results, **scan_wildcards(record, model))
+            of_scan = read_as_text(path).to_dict("records")
+            if reviews:
+                of_scan = reviews.reviewed_lesions(of_scan, record["scan"], model)
+            rows += of_scan
+    return pd.DataFrame(rows, columns=columns.names(_lesion_columns(reviews)))
+
+
+def _cohort_columns(
+    models: Mapping[str, Mapping[str, Any]], reviews: CohortReview | None
+) -> list[columns.Column]:
+    if reviews is None:
+        return columns.cohort_columns(models)
+    return columns.cohort_columns(models, review_columns.OF_LABEL, review_columns.OF_MODEL)
+
+
+def _lesion_columns(reviews: CohortReview | None) -> list[columns.Column]:
+    return columns.LESION + (review_columns.OF_LESION if reviews else [])
 
 
 def _measures(record: Mapping[str, Any], model: str, results: Path) -> dict[str, Any]:

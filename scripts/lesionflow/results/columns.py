@@ -1,6 +1,6 @@
 """Columns of the cohort's tables: their order, names and descriptions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Column = dict[str, Any]
@@ -235,7 +235,11 @@ LESION = [
 ]
 
 
-def cohort_columns(models: Mapping[str, Mapping[str, Any]]) -> list[Column]:
+def cohort_columns(
+    models: Mapping[str, Mapping[str, Any]],
+    more_of_label: Sequence[Column] = (),
+    more_of_model: Sequence[Column] = (),
+) -> list[Column]:
     """Columns of cohort.csv.
 
     Parameters
@@ -243,12 +247,16 @@ def cohort_columns(models: Mapping[str, Mapping[str, Any]]) -> list[Column]:
     models
         ``labels`` and ``soft`` of each model by name (``model_summary``). With several models, columns that belong to
         one have its name as a prefix: ``MODEL_LABEL_count``.
+    more_of_label, more_of_model
+        Further columns, after those of each label and before those of the quality of a model.
     """
     columns = list(SCAN)
     for model, summary in models.items():
         prefix = f"{model}_" if len(models) > 1 else ""
-        of_model = [_for_label(c, label) for label in summary["labels"] for c in LABEL]
-        of_model += [_for_label(SOFT, name) for name in summary["soft"]] + QUALITY + PROVENANCE
+        of_label = [*LABEL, *more_of_label]
+        of_model = [_for_label(c, label) for label in summary["labels"] for c in of_label]
+        of_model += [_for_label(SOFT, name) for name in summary["soft"]]
+        of_model += [*more_of_model, *QUALITY, *PROVENANCE]
         columns += [{**c, "name": prefix + c["name"]} for c in of_model]
     return columns
 

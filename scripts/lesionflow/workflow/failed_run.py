@@ -1,12 +1,13 @@
 """Tables and page of a run that failed: every scan with its status, the step that failed and the reason."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lesionflow.base import layout
+from lesionflow.base.errors import ReviewError
 from lesionflow.cohort.plan import Record
-from lesionflow.results.scan_status import Unfinished
+from lesionflow.results.scan_status import States, Unfinished
 
 
 def write_tables(
@@ -39,6 +40,7 @@ def write_tables(
         Messages for the user, one line each: the scans that failed, and what to do.
     """
     names = [str(target) for target in targets]
+    problems: list[str] = []
     results, logs = layout.RESULTS, layout.LOGS
     if names and all("evaluat" in name for name in names):
         from lesionflow.evaluation.evaluation_files import write_evaluation
@@ -48,12 +50,11 @@ def write_tables(
         path = layout.path(layout.EVALUATION, results)
     else:
         # imports pandas, which only a failed run needs
-        from lesionflow.results.cohort_tables import write_cohort_tables
         from lesionflow.results.pages.cohort_page import write_report
         from lesionflow.results.scan_status import scan_states, scan_wildcards
 
         states = scan_states(plan, models, results, logs, unfinished)
-        table = write_cohort_tables(plan, models, states, results)
+        table, problems = _cohort_tables(plan, models, states, description["settings"]["review"])
         path = layout.path(layout.COHORT, results)
         scans = [
             layout.path(layout.SCAN_PAGE_DATA, results, **scan_wildcards(record, model))
@@ -67,10 +68,27 @@ def write_tables(
     failures = failed.drop_duplicates(["scan", "status"])
     lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]
     return [
+        *problems,
         *lines,
         f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has every scan with its status. "
         "Run the same command again to compute what is missing, or exclude a scan to finish without it.",
     ]
+
+
+def _cohort_tables(
+    plan: list[Record],
+    models: Mapping[str, Mapping[str, Any]],
+    states: States,
+    review_files: Sequence[str],
+) -> tuple[Any, list[str]]:
+    """The table of the cohort, written, and the reason if that was done without the reviews: they cannot be used."""
+    from lesionflow.results.cohort_tables import write_cohort_tables
+
+    try:
+        table = write_cohort_tables(plan, models, states, layout.RESULTS, review_files)
+    except ReviewError as error:
+        return write_cohort_tables(plan, models, states, layout.RESULTS), [str(error)]
+    return table, []
 
 
 def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:

@@ -27,7 +27,8 @@ from lesionflow.workflow import (
     snakemake_patches,
     working_directory_lock,
 )
-from lesionflow.workflow.run_setup import make_plan, read_plan, settings_and_cards
+from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
+from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
 REPORT_S = 5  # seconds between two messages on the files that are hashed
@@ -68,12 +69,16 @@ class Run:
         The plan of the run: made by the process that the user starts, read by the processes of cluster jobs.
     models : dict
         What the tables need of each card, by name.
+    report : ReportContents
+        What Snakemake's own report holds.
 
     Raises
     ------
     RunError
         If the run cannot begin; the message says why.
     """
+
+    report = ReportContents()
 
     def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
         self.workflow, self.repository = workflow, repository
@@ -112,6 +117,8 @@ class Run:
         self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
         if self.plan.error and CHECK not in sys.argv:
             raise CohortError(self.plan.error)
+        if self.plan.records:
+            self.report = plan_report(self.plan.records, list(self.cards), logger.warning)
         self.show_notes()
         progress.cohort = self.plan.states
         self.workflow.config_settings.config_args += [f"{PLAN_KEY}='{self.plan.path}'"]
@@ -131,6 +138,11 @@ class Run:
     def imported_fold(self) -> str:
         """Pattern of the paths of imported folds."""
         return str(Path(self.settings["models_dir"], layout.IMPORTED_FOLD, FOLD_JSON))
+
+    @property
+    def review_files(self) -> list[str]:
+        """Paths of the reviews of the config."""
+        return review_files(self.settings)
 
     def show_notes(self) -> None:
         """Name what looks like a scan in the cohort and is not listed."""

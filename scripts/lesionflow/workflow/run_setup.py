@@ -7,7 +7,7 @@ there, under a name of its own, for the processes of cluster jobs and for the ta
 import hashlib
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ from lesionflow.cohort.plan import Record, plan_run
 from lesionflow.networks.weights.import_plan import PlannedImport, plan_imports
 from lesionflow.results.columns import cohort_columns, model_summary, names
 from lesionflow.results.reviews.current_lesions import check_with_results
+from lesionflow.results.reviews.review_columns import OF_LABEL, OF_MODEL
 from lesionflow.results.reviews.review_file import read_reviews
 
 Card = dict[str, Any]
+ADDED = OF_LABEL, OF_MODEL  # columns of cohort.csv with reviews
 
 
 def settings_and_cards(
@@ -51,12 +53,12 @@ def settings_and_cards(
     """
     settings = check_config(config)
     cards = load_cards(settings, repository / "config/models")
-    check_column_names(cards)
+    check_column_names(cards, bool(settings["review"]))
     return settings, cards, load_brain_mask_card(settings, cards, repository / "config/models")
 
 
-def check_column_names(cards: Mapping[str, Card]) -> None:
-    """Check that the labels of each card give unique column names in cohort.csv.
+def check_column_names(cards: Mapping[str, Card], reviewed: bool) -> None:
+    """Check that the labels of each card give unique column names in cohort.csv, ``reviewed`` or not.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def check_column_names(cards: Mapping[str, Card]) -> None:
         If two columns would have the same name.
     """
     for model, card in cards.items():
-        columns = names(cohort_columns({model: model_summary(card)}))
+        columns = names(cohort_columns({model: model_summary(card)}, *(ADDED if reviewed else ())))
         if repeated := [column for column in columns if columns.count(column) > 1]:
             raise CardError(
                 f"card {model}: output.labels: two columns of the table would be called {repeated[0]}: "
@@ -144,7 +146,7 @@ def make_plan(
     headers = HeaderCache(layout.HEADERS)
     try:
         records, notes = plan_run(settings, cards, headers, brain)
-        review_states = check_reviews(settings["review"], records, cards)
+        review_states = check_reviews(review_files(settings), records, cards)
     except (CohortError, ReviewError) as error:
         return Plan([], imports, str(error), sys.argv)
     headers.save()
@@ -154,8 +156,13 @@ def make_plan(
     return Plan(records, imports, "", sys.argv, notes, headers.states | review_states)
 
 
+def review_files(settings: Mapping[str, Any]) -> list[str]:
+    """Paths of the reviews of the config, as Snakemake names them."""
+    return [str(Path(path)) for path in settings["review"]]
+
+
 def check_reviews(
-    paths: Iterable[str], records: list[Record], models: Collection[str]
+    paths: Sequence[str], records: list[Record], cards: Mapping[str, Card]
 ) -> dict[str, State | None]:
     """Check the reviews of the config before a run; returns the state of each file by path.
 
@@ -164,13 +171,13 @@ def check_reviews(
     ReviewError
         If a review cannot be used; the message names its line.
     """
-    files = [str(Path(path)) for path in paths]  # as the rules name them
-    states = {path: file_state(path) for path in files}
-    for path in files:
+    states = {path: file_state(path) for path in paths}
+    for path in paths:
         if problem := path_problem(path):
             raise ReviewError(f"review: {problem}")
-    decisions = read_reviews(files, [record["scan"] for record in records])
-    check_with_results(decisions, records, models, layout.RESULTS)
+    decisions = read_reviews(paths, [record["scan"] for record in records])
+    labels = {name: list(card["output"]["labels"].values()) for name, card in cards.items()}
+    check_with_results(decisions, records, labels, layout.RESULTS)
     return states
 
 

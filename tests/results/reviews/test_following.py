@@ -65,6 +65,16 @@ def test_lesions_that_vanished_split_merged_or_changed_are_listed(now, labels, e
     assert sum(map(len, placed.by_lesion.values())) == len(rows) - len(expected)
 
 
+def test_a_lesion_that_is_mostly_another_one_is_listed():
+    def followed(last):
+        placed = place_decisions([on(BEFORE, "accepted", 2)], current_of(line(a=(1, 8, last))))
+        return bool(placed.by_lesion), reasons(placed)
+
+    assert followed(15) == (True, [])  # 2 of 8 voxels
+    text = "lesion 1, which lies there now, has 2 of the 2 voxels of that time, and 9 in all"
+    assert followed(16) == (False, [(2, text)])
+
+
 def test_decisions_on_another_image_of_the_scan_are_listed():
     rows = [replace(on(BEFORE, "accepted", 1), scan_sha256="d" * 64)]
     placed = place_decisions(rows, current_of(BEFORE))
@@ -148,6 +158,8 @@ def test_every_decision_is_applied_or_listed_and_follows_its_voxels(seed, thresh
         for row in of_lesion:
             overlapped = set(now[before == row.lesion]) - {0}
             assert overlapped == {number}
+            shared = np.sum((before == row.lesion) & (now == number))
+            assert shared >= max(np.sum(before == row.lesion), np.sum(now == number)) / 4
             reviewed = {r.lesion for r in rows if r.lesion}
             assert set(before[now == number]) & reviewed == {row.lesion}
     if threshold == 0.5:

@@ -64,7 +64,7 @@ def scan_pages(scripts: Iterable[Path], results: Path) -> list[dict[str, Any]]:
         relative, scan = path.relative_to(results), path.name.removesuffix(ending)
         wildcards = {
             "model": relative.parts[0],
-            "folder": Path(*relative.parts[1:-1]),
+            "folder": Path(*relative.parts[1:-1]).as_posix(),
             "scan": scan,
         }
         sidecar = layout.path(layout.ORIG_LESIONS_SIDECAR, results, **wildcards)
@@ -106,13 +106,13 @@ def cohort_data(
     dict
         ``columns``; ``rows`` (cells of cohort.csv) and their ``ranks`` (0: without results, 1: with a flag, 2: others);
         ``models``; ``pages``; ``distributions``; ``queue``: page, lesion and whether it is counted, first what most needs
-        a look.
+        a look; ``decisions``: none yet.
     """
     structures = {name for name, card in cards.items() if shows_structures(card["output"])}
     rows = cohort.astype(str).to_numpy().tolist()
     row_of = {scan: number for number, scan in enumerate(cohort.scan)}
     several = len(cards) > 1
-    records = cohort.to_dict("records")
+    records: list[dict[str, Any]] = cohort.to_dict("records")  # type: ignore[assignment]
     by_scan = {key: group for key, group in lesions.groupby(["model", "scan"], sort=False)}
     known = []
     for page in pages:
@@ -144,6 +144,7 @@ def cohort_data(
         "pages": known,
         "distributions": _distributions(cohort, columns, list(cards), structures),
         "queue": _queue(lesions, known, cards, structures),
+        "decisions": [],
     }
 
 
@@ -212,7 +213,7 @@ def _distributions(
                 "title": ": ".join([*of_model[:1], str(entry.get("LongName", name))]),
                 "units": entry.get("Units", ""),
                 "model": of_model[0] if of_model else "",
-                "values": [[int(row), value] for row, value in numbers.items()],
+                "values": list(zip(numbers.index.tolist(), numbers.tolist(), strict=True)),
                 "low": low if outside.any() else None,
                 "high": high if outside.any() else None,
                 "outliers": numbers.index[outside].tolist(),
@@ -245,8 +246,9 @@ def _queue(
     if not tables:
         return []
     ordered = pd.concat(tables).sort_values(["reasons", "nearness"], kind="stable")
+    columns = (ordered[name].tolist() for name in ("model", "scan", "lesion", "kept"))
     return [
-        [page_of[row.model, row.scan], int(row.lesion), int(row.kept == "true")]
-        for row in ordered.itertuples()
-        if (row.model, row.scan) in page_of
+        [page_of[model, scan], int(lesion), int(kept == "true")]
+        for model, scan, lesion, kept in zip(*columns, strict=True)
+        if (model, scan) in page_of
     ]

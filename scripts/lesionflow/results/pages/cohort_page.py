@@ -15,10 +15,16 @@ from lesionflow.results.pages.html_page import render, script_json
 from lesionflow.results.pages.methods_text import methods_text
 from lesionflow.results.pages.page_scripts import FOLDER, REPORT_SCRIPTS, SHARED_FILES, STYLES
 from lesionflow.results.pages.shared_files import copy_shared_files
+from lesionflow.results.reviews.review_file import read_review, review_row
 from lesionflow.results.tables_io import read_as_text
 
 TABLES = (layout.COHORT, layout.LESIONS)
-REVIEW_TABLES = ()
+REVIEW_TABLES = (
+    layout.REVIEW_UNMATCHED,
+    layout.REVIEW_CONFLICTS,
+    layout.REVIEW_AGREEMENT,
+    layout.REVIEW_CURRENT,
+)
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -44,6 +50,9 @@ def write_report(
         scan_pages(scripts, results),
         run["models"],
     )
+    if run["settings"]["review"]:
+        decisions = read_review(layout.path(layout.REVIEW_CURRENT, results))
+        data["decisions"] = [review_row(decision) for decision in decisions]
     html = cohort_page(cohort, data, run, has_references)
     with write_atomically(layout.path(layout.REPORT, results)) as partial:
         partial.write_text(html, "utf-8")
@@ -81,7 +90,7 @@ def cohort_page(
         scans=len(cohort),
         counts=cohort.status.value_counts().to_dict(),
         failed=failed.to_dict("records"),
-        tables=_names(TABLES + (REVIEW_TABLES if run["settings"].get("review") else ())),
+        tables=_names(TABLES + (REVIEW_TABLES if run["settings"]["review"] else ())),
         evaluation=_names([layout.EVALUATION_PAGE])[0] if has_references else "",
         models=list(run["models"].values()),
         methods=methods_text(run, weights, int((cohort.status == "ok").sum()), len(cohort)),

@@ -197,8 +197,8 @@ def _join_marks(marks: Sequence[Decision], through: Iterable[str]) -> list[Verdi
             group_of = [first if group == second else group for group in group_of]
     verdicts = []
     for group in groups.values():
-        names = {mark.reviewer for mark in group}
-        unmarked_by = tuple(name for name in through if name not in names)
+        marked_by = {mark.reviewer for mark in group}
+        unmarked_by = tuple(name for name in through if name not in marked_by)
         decision = "conflict" if unmarked_by else "missed"
         verdicts.append(Verdict(decision, tuple(group), unmarked_by))
     return verdicts

@@ -1,17 +1,19 @@
 """The lesions of a scan as they are now, on which the decisions of reviewers are placed."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import sub
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.affines import apply_affine
 
 from lesionflow.base import json_sidecar, layout
 from lesionflow.base.errors import DamagedFileError, ReviewError
-from lesionflow.results.reviews.lesion_voxels import decode
+from lesionflow.results.reviews.lesion_voxels import check_inside, decode
 from lesionflow.results.reviews.review_file import AGAIN, Decision
 
 SAME_MM = 1e-3  # of places that the tables give with four decimals
@@ -33,6 +35,8 @@ class CurrentLesions:
         Rows of lesions.csv, each cell as text.
     voxels
         Of each lesion (``lesion_voxels.encode``), by number.
+    labels
+        Names of the labels of the model.
     """
 
     scan_sha256: str
@@ -41,6 +45,7 @@ class CurrentLesions:
     shape: tuple[int, int, int]
     rows: list[dict[str, str]]
     voxels: Mapping[int, str]
+    labels: Collection[str]
 
     @cached_property
     def by_number(self) -> dict[int, dict[str, str]]:
@@ -70,7 +75,9 @@ class CurrentLesions:
         return set(numbers[np.isin(known, indices)].tolist())
 
 
-def read_current(results: Path, wildcards: Mapping[str, Any]) -> CurrentLesions:
+def read_current(
+    results: Path, wildcards: Mapping[str, Any], labels: Collection[str]
+) -> CurrentLesions:
     """Read the lesions of a scan with results.
 
     Parameters
@@ -79,6 +86,8 @@ def read_current(results: Path, wildcards: Mapping[str, Any]) -> CurrentLesions:
         Folder of the results.
     wildcards
         ``scan_status.scan_wildcards``.
+    labels
+        Names of the labels of the model.
 
     Raises
     ------
@@ -98,6 +107,7 @@ def read_current(results: Path, wildcards: Mapping[str, Any]) -> CurrentLesions:
             tuple(image["shape"]),
             rows,
             {int(row["lesion"]): image["voxels"][row["lesion"]] for row in rows},
+            labels,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedFileError(table, "the lesions of a lesion map", repr(error)) from error
@@ -113,13 +123,13 @@ def check_described(decisions: Iterable[Decision], current: CurrentLesions) -> N
         the scan.
     """
     for row in decisions:
-        if not row.lesion or row.scan_sha256 != current.scan_sha256:
+        if row.scan_sha256 != current.scan_sha256 or row.label not in current.labels:
             continue
         try:
-            decode(row.voxels, current.shape)
+            _check_inside(row, current)
         except ValueError as error:
             raise ReviewError(f"{row.source}: {error}: {AGAIN}") from error
-        if row.lesion_map_sha256 != current.lesion_map_sha256:
+        if not row.lesion or row.lesion_map_sha256 != current.lesion_map_sha256:
             continue
         lesion = current.by_number.get(row.lesion)
         if lesion is None:
@@ -138,15 +148,25 @@ def check_described(decisions: Iterable[Decision], current: CurrentLesions) -> N
         raise ReviewError(f"{row.source}: {problem}: {AGAIN}")
 
 
+def _check_inside(row: Decision, current: CurrentLesions) -> None:
+    """Raise ``ValueError`` if the voxels of a lesion, or a marked place, lie outside the scan."""
+    if row.lesion:
+        check_inside(row.voxels, current.shape)
+    elif row.place_mm:
+        index = apply_affine(np.linalg.inv(current.affine), row.place_mm)
+        if (index < -1).any() or (index > current.shape).any():  # a voxel beside it is no mistake
+            raise ValueError(f"{row.place_mm} mm lies outside the scan")
+
+
 def _same_place(row: Decision, lesion: Mapping[str, str]) -> bool:
     place = [float(lesion[axis]) for axis in ("x_mm", "y_mm", "z_mm")]
-    return row.place_mm is not None and np.allclose(row.place_mm, place, rtol=0, atol=SAME_MM)
+    return max(map(abs, map(sub, row.place_mm or (), place)), default=np.inf) <= SAME_MM
 
 
 def check_with_results(
     decisions: Iterable[Decision],
     plan: Iterable[Mapping[str, Any]],
-    models: Iterable[str],
+    labels: Mapping[str, Collection[str]],
     results: Path,
 ) -> None:
     """``check_described`` of all scans that have results of an earlier run, before a run.
@@ -157,8 +177,8 @@ def check_with_results(
         Of ``review_file.read_reviews``.
     plan
         One record per scan.
-    models
-        Names of the models.
+    labels
+        Names of the labels of each model.
     results
         Folder of the results.
     """
@@ -167,11 +187,11 @@ def check_with_results(
         by_scan.setdefault((decision.scan, decision.model), []).append(decision)
     folders = {record["scan"]: record["folder"] for record in plan}
     for (scan, model), of_scan in by_scan.items():
-        if model not in models:
+        if model not in labels:
             continue
         wildcards = {"model": model, "scan": scan, "folder": folders[scan]}
         try:
-            current = read_current(results, wildcards)
+            current = read_current(results, wildcards, labels[model])
         except (OSError, DamagedFileError):
             continue  # the run makes the files again, and checks then
         check_described(of_scan, current)

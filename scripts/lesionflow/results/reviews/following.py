@@ -14,6 +14,7 @@ from lesionflow.results.reviews.review_file import Decision
 SAME_LESION_MM = (
     5.0  # a choice: half the diameter of the largest microbleed (10 mm, Greenberg et al. 2009)
 )
+SAME_OVERLAP = 0.25  # share of the larger of two lesions that they have in common; a choice
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def place_decisions(decisions: Iterable[Decision], current: CurrentLesions) -> P
     """Find the current lesion of each decision on a scan under a model.
 
     A decision on the current lesion map applies to the lesion with its number. One on an earlier map of the same scan
-    follows its lesion if this overlaps one current lesion of the same label, and if that one overlaps no other
-    lesion of the earlier map with a decision. A marked lesion stays where it was marked, unless a counted lesion of
+    follows its lesion if this overlaps one current lesion of the same label, if that one overlaps no other lesion of
+    the earlier map with a decision, and if the two share at least ``SAME_OVERLAP`` of the larger one. A marked lesion stays where it was marked, unless a counted lesion of
     its label that no decision of the same earlier map has followed now lies within ``SAME_LESION_MM``. Of several
     decisions of a reviewer on one lesion, made on different maps, the latest applies.
 
@@ -84,6 +85,9 @@ def place_decisions(decisions: Iterable[Decision], current: CurrentLesions) -> P
         if row.scan_sha256 != current.scan_sha256:
             reason = "the scan is another image than the one that was reviewed"
             placed.unmatched.append(Unmatched(row, reason))
+        elif row.label and row.label not in current.labels:
+            reason = f"the model has no label {row.label!r}"
+            placed.unmatched.append(Unmatched(row, reason, is_open=row.decision != "rejected"))
         elif row.decision == "complete":
             placed.complete.append(row)
         elif row.decision == "missed":
@@ -128,6 +132,7 @@ def _follow(rows: list[Decision], current: CurrentLesions, placed: Placed) -> se
     for row in rows:
         numbers = now[row.lesion]
         number = min(numbers, default=0)
+        size, shared = _overlap(voxels[row.lesion], number, current)
         others = [str(lesion) for lesion in sorted(before[number]) if lesion != row.lesion]
         if not numbers:
             reason = "no lesion lies there now"
@@ -138,6 +143,11 @@ def _follow(rows: list[Decision], current: CurrentLesions, placed: Placed) -> se
         elif current.by_number[number]["label"] != row.label:
             label = current.by_number[number]["label"]
             reason = f"lesion {number}, which lies there now, is labelled {label}"
+        elif shared < SAME_OVERLAP * max(size, len(voxels[row.lesion])):
+            reason = (
+                f"lesion {number}, which lies there now, has {shared} of the {len(voxels[row.lesion])} voxels of that "
+                f"time, and {size} in all"
+            )
         else:
             placed.by_lesion[number].append(row)
             followed.add(number)
@@ -145,6 +155,14 @@ def _follow(rows: list[Decision], current: CurrentLesions, placed: Placed) -> se
         is_open = row.decision != "rejected"
         placed.unmatched.append(Unmatched(row, reason, frozenset(numbers), is_open))
     return followed
+
+
+def _overlap(voxels: np.ndarray, number: int, current: CurrentLesions) -> tuple[int, int]:
+    """Number of voxels of a current lesion (0: of none), and how many of them are among ``voxels``."""
+    if not number:
+        return 0, 0
+    indices = current.indices(number)
+    return len(indices), int(np.isin(indices, voxels).sum())
 
 
 def _latest(rows: list[Decision], current: CurrentLesions, placed: Placed) -> list[Decision]:

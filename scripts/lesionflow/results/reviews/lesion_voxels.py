@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -67,15 +68,26 @@ def decode(text: str, shape: Sequence[int]) -> np.ndarray:
     ValueError
         If the text is anything that ``encode`` does not write, or a voxel lies outside the image.
     """
-    numbers = run_lengths(text)
-    size = int(np.prod(shape))
-    if sum(numbers) > size:
-        raise ValueError(f"voxels end at {sum(numbers)}, the image has {size}")
+    numbers = check_inside(text, shape)
     starts = np.cumsum(numbers)[::2]
     runs = np.array(numbers[1::2])
     # within all runs together, voxel n lies behind n voxels of the lesion and the gaps before its run
     before = np.cumsum(runs) - runs
     return np.arange(runs.sum()) + np.repeat(starts - before, runs)
+
+
+def check_inside(text: str, shape: Sequence[int]) -> list[int]:
+    """``run_lengths`` of voxels that lie inside an image of a shape.
+
+    Raises
+    ------
+    ValueError
+        If they do not, or the text is anything that ``encode`` does not write.
+    """
+    numbers = run_lengths(text)
+    if sum(numbers) > prod(shape):
+        raise ValueError(f"voxels end at {sum(numbers)}, the image has {prod(shape)}")
+    return numbers
 
 
 def run_lengths(text: str) -> list[int]:

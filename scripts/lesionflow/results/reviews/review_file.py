@@ -128,7 +128,7 @@ def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[De
             if not row.lesion:
                 continue
             same = lesions.setdefault(row.lesion_identity, row)
-            if (row.label, row.place_mm, row.voxels) != (same.label, same.place_mm, same.voxels):
+            if (row.place_mm, row.voxels) != (same.place_mm, same.voxels):  # labels are renamed
                 raise ReviewError(
                     f"{row.source}: lesion {row.lesion} of {row.scan} is described otherwise than before "
                     f"({same.source}): one of the two files was edited: {AGAIN}"
@@ -156,7 +156,9 @@ def read_review(path: str | Path) -> list[Decision]:
     # cells without free text begin with a quote only if a spreadsheet has quoted them
     place = [n for n, name in enumerate(COLUMNS) if name not in FREE_TEXT]
     quoted = any(row[n].startswith('"') for _, row in cells for n in place if n < len(row))
-    decisions, scan_digests, stated = [], {}, []
+    decisions: list[Decision] = []
+    stated: list[tuple[str, int]] = []  # the cell rows, and its line
+    scan_digests: dict[tuple[str, str], str] = {}
     for number, row in cells:
         if len(row) != len(COLUMNS):
             problem = f"{len(row)} cells instead of {len(COLUMNS)}: the file is cut or was edited"
@@ -178,6 +180,13 @@ def read_review(path: str | Path) -> list[Decision]:
         problem = f"the file was written with {written} rows and has {len(decisions)}: rows are missing or were added"
         raise _error(path, number, problem)
     return decisions
+
+
+def review_row(decision: Decision) -> dict[str, str | int | float | None]:
+    """A decision as the report has it: the columns of review.tsv but ``rows``, None for n/a."""
+    place = dict(zip(("x_mm", "y_mm", "z_mm"), decision.place_mm or (None,) * 3, strict=True))
+    values = vars(decision) | place
+    return {name: values[name] or None for name in COLUMNS if name not in ("rows", *place)} | place
 
 
 def write_review(path: Path | str, decisions: Sequence[Decision]) -> None:

@@ -69,7 +69,8 @@ globalThis.lesionflow ??= {};
 
   /** What a row decides on: a newer row of the same identity replaces it. */
   function identity(row) {
-    const place = row.decision === "missed" ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
+    const isMark = row.lesion === null && row.x_mm !== null; // of a missed lesion
+    const place = isMark ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
     return JSON.stringify([row.scan, row.model, row.lesion_map_sha256, row.reviewer, ...place]);
   }
 
@@ -107,11 +108,15 @@ globalThis.lesionflow ??= {};
 
   /** Decisions on the scans of a cohort, in the storage of the browser. */
   class Store {
-    /** `pages`: scans under a model, each with `scan`, `model`, `scan_sha256` and `lesion_map_sha256`. */
-    constructor(pages, storage = globalThis.localStorage) {
+    /**
+     * `pages`: scans under a model, each with `scan`, `model`, `scan_sha256` and `lesion_map_sha256`.
+     * `decisions`: rows of the reviews that the run was given.
+     */
+    constructor(pages, decisions = [], storage = globalThis.localStorage) {
       this.storage = storage;
       this.pages = new Map(pages.map((page) => [`${page.scan}/${page.model}`, page]));
       this.cache = new Map();
+      this.ofRun = Map.groupBy(decisions, (row) => `${row.scan}/${row.model}/${row.scan_sha256}`);
       this.history = [];
       this.listeners = new Set();
     }
@@ -139,7 +144,11 @@ globalThis.lesionflow ??= {};
       if (!this.cache.has(key)) {
         const stored = JSON.parse(this.storage.getItem(key) ?? "[]");
         const { scan, model, scan_sha256 } = page;
-        this.cache.set(key, stored.map((row) => ({ ...row, scan, model, scan_sha256 })));
+        const rows = stored.map((row) => ({ ...row, scan, model, scan_sha256 }));
+        // The decisions that the run was given, on lesion maps that this browser has no decision on.
+        const ofRun = this.ofRun.get(key.slice(PREFIX.length)) ?? [];
+        const known = new Set(rows.map((row) => row.lesion_map_sha256));
+        this.cache.set(key, [...rows, ...ofRun.filter((row) => !known.has(row.lesion_map_sha256))]);
       }
       return this.cache.get(key);
     }

@@ -6,7 +6,7 @@
   const { html, render } = libraries;
   lesionflow.files = document.body.dataset.files;
   const cohort = JSON.parse(document.getElementById("cohort").textContent);
-  const store = new lesionflow.Store(cohort.pages);
+  const store = new lesionflow.Store(cohort.pages, cohort.decisions);
   store.blinded = localStorage.getItem("lesionflow-blinded") === "on";
   const overview = document.getElementById("overview");
   const view = document.getElementById("view");
@@ -37,6 +37,9 @@
   function show(name, content) {
     render(null, view);
     overview.hidden = content !== null;
+    // each view has its own field for the reviewer, so that only one is in the page
+    const section = content === null && html`<${lesionflow.ReviewSection} cohort=${cohort} store=${store} />`;
+    render(section || null, document.getElementById("review-content"));
     view.hidden = content === null;
     document.body.classList.toggle("blinded", store.blinded);
     heading.textContent = name;
@@ -60,7 +63,7 @@
       const link = (other, text) => other && html`<a href=${lesionflow.scanAddress(other)}>${text}: ${other.scan}</a> `;
       const current = { ...data, ...page, figure: data.figure };
       render(html`<nav aria-label="Scans">${link(cohort.pages[place - 1], "Previous")}${link(cohort.pages[place + 1], "Next")}</nav>
-        <label>Reviewer <input id="reviewer" value=${store.reviewer} onChange=${(event) => (store.reviewer = event.target.value)} /></label>
+        <${lesionflow.Reviewer} store=${store} />
         <${lesionflow.ScanView} data=${current} store=${store} />`, view);
       view.dataset.shows = `${model}/${scan}`;
     } catch (error) {
@@ -85,7 +88,6 @@
   lesionflow.drawTable(document.getElementById("scans-table"), cohort);
   render(html`<${lesionflow.Distributions} cohort=${cohort} />`, document.getElementById("distributions-content"));
   render(html`<${lesionflow.ContactSheet} cohort=${cohort} />`, document.getElementById("contact-sheet-content"));
-  render(html`<${lesionflow.ReviewSection} cohort=${cohort} store=${store} />`, document.getElementById("review-content"));
   addEventListener("hashchange", route);
   route();
   document.documentElement.dataset.ready = "true";

@@ -4,7 +4,7 @@ globalThis.lesionflow ??= {};
 
 (() => {
   const { html, useEffect, useMemo, useRef, useState } = libraries;
-  const { KEYS, Lesion, Marks, announce, decide, mark, rowOf, useKeys, useStore } = lesionflow;
+  const { KEYS, Lesion, Marks, Reviewer, announce, decide, mark, rowOf, useKeys, useStore } = lesionflow;
 
   /** A number that depends on a text alone (FNV-1a), to shuffle in the same way at each visit. */
   const hash = (text) => [...text].reduce((value, c) => Math.imul(value ^ c.codePointAt(0), 0x01000193) >>> 0, 0x811c9dc5);
@@ -76,7 +76,7 @@ globalThis.lesionflow ??= {};
       event.target.value = "";
     };
     return html`<div class="panel">
-      <label>Reviewer <input id="reviewer" value=${store.reviewer} onChange=${(event) => (store.reviewer = event.target.value)} autocomplete="name" /></label>
+      <${Reviewer} store=${store} />
       <span><label for="progress">Progress</label> <progress id="progress" max=${Math.max(all, 1)} value=${done}></progress>
         ${" "}${done} of ${all} lesions, ${states.filter((state) => state.complete).length} of ${states.length} scans</span>
       <button type="button" disabled=${!rows.length} onClick=${save}>Export review.tsv</button>
@@ -120,7 +120,7 @@ globalThis.lesionflow ??= {};
 
     const step = (by) => () => setIndex(Math.min(Math.max(index + by, 0), Math.max(items.length - 1, 0)));
     const set = (decision) => () => {
-      if (!data) return;
+      if (!data) return announce("The scan is still loading.");
       const row = lesion
         ? { ...rowOf(lesion), decision, note: store.current(item.page).find((old) => old.lesion === lesion.lesion)?.note }
         : { decision: decision === "accepted" ? "complete" : null };

@@ -3,7 +3,7 @@
 globalThis.lesionflow ??= {};
 
 (() => {
-  const { html, useEffect, useState } = libraries;
+  const { html, useEffect, useRef, useState } = libraries;
   const KEYS = { a: "accepted", r: "rejected", u: "unsure" };
   const PLANES = ["axial", "coronal", "sagittal"];
 
@@ -13,18 +13,20 @@ globalThis.lesionflow ??= {};
 
   /** Call the functions of `keys` when their keys are pressed, but not while something is typed. */
   function useKeys(keys) {
+    const latest = useRef(keys);
+    latest.current = keys; // an effect would follow later: a key pressed meanwhile would act on the lesion before
     useEffect(() => {
       const press = (event) => {
-        const typing = event.target.closest?.("textarea, select, input:not([type=checkbox])");
+        const typing = event.target.closest?.("textarea, select, input:not([type=checkbox], [type=file])");
         if (typing || event.altKey || event.metaKey || localStorage.getItem("lesionflow-keys") === "off") return;
         const name = (event.ctrlKey ? "ctrl+" : "") + event.key;
-        if (!keys[name]) return;
+        if (!latest.current[name]) return;
         event.preventDefault();
-        keys[name]();
+        latest.current[name]();
       };
       document.addEventListener("keydown", press);
       return () => document.removeEventListener("keydown", press);
-    });
+    }, []);
   }
 
   /** Draw again when a decision changes. */
@@ -58,6 +60,16 @@ globalThis.lesionflow ??= {};
     const what = decision.lesion ? `Lesion ${decision.lesion}` : "Scan";
     announce(`${what}: ${decision.decision ?? "decision removed"}.`);
     return true;
+  }
+
+  /** The name of the reviewer, kept as it is typed. */
+  function Reviewer({ store }) {
+    const [name, setName] = useState(store.reviewer);
+    const type = (event) => {
+      setName(event.target.value);
+      store.reviewer = event.target.value;
+    };
+    return html`<label>Reviewer <input id="reviewer" value=${name} onInput=${type} autocomplete="name" /></label>`;
   }
 
   /** What a row of review.tsv says of a lesion. */
@@ -238,5 +250,5 @@ globalThis.lesionflow ??= {};
     </div>`;
   }
 
-  Object.assign(lesionflow, { KEYS, Lesion, Marks, ScanView, announce, decide, mark, rowOf, useKeys, useStore });
+  Object.assign(lesionflow, { KEYS, Lesion, Marks, Reviewer, ScanView, announce, decide, mark, rowOf, useKeys, useStore });
 })();
