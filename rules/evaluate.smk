@@ -58,6 +58,7 @@ rule evaluate:
         tables=all_references(rules.compare.output.table),
         sidecars=all_references(rules.compare.output.sidecar),
         errors=all_references(rules.show_errors.output.table),
+        pictures=all_references(rules.show_errors.output.pictures),
     output:
         evaluation=report(
             layout.EVALUATION,

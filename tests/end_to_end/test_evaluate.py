@@ -149,6 +149,13 @@ def test_only_scans_with_a_changed_input_are_compared_again(run_again):
     assert planned_jobs(run, "evaluate") == {"compare": 1, "show_errors": 1, "evaluate": 1}
 
 
+def test_missing_pictures_of_errors_are_made_again(run_again):
+    directory, run = run_again
+    script = directory / "results/tiny/sub-02/anat/sub-02_desc-truth_errors.js"
+    script.unlink()
+    assert planned_jobs(run, "evaluate") == {"show_errors": 1, "evaluate": 1}
+
+
 def test_an_unusable_reference_affects_only_its_scan(run_again):
     directory, run = run_again
     write_reference(directory, "sub-01_ses-1", [(8, 9, 5)], np.float32, 0.5)
