@@ -2,7 +2,9 @@
 
 import json
 
+from lesionflow.base import layout
 from lesionflow.results import columns
+from lesionflow.results.scan_status import FINAL_RESULTS
 
 MODELS = {
     "m": {
@@ -41,6 +43,6 @@ def finish(directory, scan="sub-1"):
     )
     sidecar = {name: 1 for name in columns.names(columns.QUALITY + columns.PROVENANCE)}
     (folder / f"{scan}_space-model_dseg.json").write_text(json.dumps(sidecar))
-    (folder / f"{scan}_space-orig_dseg.nii.gz").touch()
-    for ending in ("qc.png", "qc.pdf", "thumbnail.webp"):
-        (folder / f"{scan}_{ending}").touch()
+    wildcards = {"model": "m", "folder": "sub-1/anat", "scan": scan}
+    for pattern in FINAL_RESULTS:
+        layout.path(pattern, directory / "results", **wildcards).touch()

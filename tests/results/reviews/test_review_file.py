@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lesionflow.base.errors import ReviewError
@@ -66,6 +66,7 @@ def test_the_format_of_the_browser_is_read_and_written(path):
     }
 
 
+@settings(deadline=None)
 @given(
     st.text(min_size=1).filter(lambda note: note != "n/a"),
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
@@ -75,11 +76,12 @@ def test_the_format_of_the_browser_is_read_and_written(path):
 )
 def test_notes_and_places_survive_the_way_to_the_file_and_back(tmp_path_factory, note, name, x):
     note = re.sub("[\0\t]", " ", note.encode(errors="replace").decode())
+    assume(not re.fullmatch('"(?=.*"")([^"]|"")*"', note, re.DOTALL))  # as a spreadsheet quotes it
     path = tmp_path_factory.mktemp("review") / "review.tsv"
     rows = [decision("unsure", 1, name, note=note, place_mm=(round(x, 4), 0.0, -0.5))]
     write_review(path, rows)
     (found,) = plain(read_review(path))
-    assert found.note in (re.sub("\r\n?", "\n", note), note.strip('"'))
+    assert found.note == re.sub("\r\n?", "\n", note)
     assert (found.reviewer, found.place_mm) == (name, rows[0].place_mm)
 
 
