@@ -108,6 +108,7 @@ def test_the_viewer_shows_the_lesion_that_is_chosen_at_its_place(opened):
     )
     # voxel 16, 6, 4 of support.pages.AFFINE, to the half of a voxel
     expected = [-0.8 * 16 + 0.1 * 6 + 20, 0.1 * 16 + 0.8 * 6 - 18, 2 * 4 - 30]
+    assert opened.get_by_role("status", name="At the crosshair").inner_text() == "lesion 2"
     assert all(abs(a - b) <= 1 for a, b in zip(peak, expected, strict=True)), (peak, expected)
 
 

@@ -1,5 +1,7 @@
-"""The page of the cohort."""
+"""The page of the cohort: what is written into it before any script runs."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,58 +10,72 @@ import pandas as pd
 import pytest
 
 from lesionflow.base.digests import code_digest
-from lesionflow.results.pages.cohort_page import cohort_page, figures_by_scan
-from lesionflow.results.pages.html_page import render
+from lesionflow.results.pages.cohort_page import cohort_page
+from lesionflow.results.pages.html_page import render, script_json
+from support.pages import CARD, RUN, write_results
 from support.paths import REPOSITORY
 
 COHORT = pd.DataFrame(
     {
-        "scan": ["sub-1", "sub-2"],
-        "status": ["ok", "failed:crop"],
-        "reason": ["", "<broken> & cut"],
-        "cmb_count": ["3", ""],
-        "cmb_mean_volume_mm3": ["7.5", ""],
-        "device": ["cpu", ""],
+        "scan": ["sub-1", "sub-2", "sub-3"],
+        "status": ["ok", "failed:crop", "excluded"],
+        "reason": ["", "<broken> & cut", "by the config"],
+        "weights_sha256": ["ff00", "", ""],
     }
 )
-MODEL = {"name": "m", "version": "v1", "description": "A network."}
-MODEL["postprocess"] = {"threshold": 0.25, "min_volume_mm3": None}
-RUN = {
-    "command": ["snakemake", "--config", "cohort=my scans"],
-    "settings": {"threshold": 0.25, "affine": "strict", "include": []},
-    "models": {"m": MODEL},
-    "packages": {"numpy": "2.4.1", "openvino": None},
-    "lesionflow_version": "0.1.0",
-    "commit": "abc123",
-    "modified": True,
-}
 
 
-def test_scans_with_their_status_counts_and_figures():
-    page = cohort_page(COHORT, {"sub-1": ["m/sub-1_qc.png"]}, RUN)
-    assert "<b>1</b> ok" in page and "<b>1</b> failed:crop" in page
-    assert (
-        '<a href="#sub-1">sub-1</a>' in page and '<img loading="lazy" src="m/sub-1_qc.png"' in page
-    )
-    assert '<td class="num">3</td>' in page
-    assert "&lt;broken&gt; &amp; cut" in page and "<broken>" not in page
-    assert "mean_volume" not in page and ">device<" not in page
+def page(run=RUN, has_references=False):
+    return cohort_page(COHORT, {}, run, has_references)
+
+
+def test_failed_scans_have_their_reasons():
+    text = page()
+    assert "<b>1</b> ok" in text and "<b>1</b> failed:crop" in text
+    failed = text[text.index('id="failed"') : text.index('id="methods"')]
+    assert "sub-2" in failed and "&lt;broken&gt; &amp; cut" in failed and "<broken>" not in text
+    assert "sub-3" not in failed  # the user has left it out
 
 
 def test_the_page_says_how_its_numbers_were_computed():
-    page = cohort_page(COHORT.assign(weights_sha256=["ff00", ""]), {}, RUN)
-    assert "snakemake --config &#39;cohort=my scans&#39;" in page
-    assert "0.1.0, commit abc123, with files that differ from it" in page
-    assert "numpy 2.4.1" in page and "openvino" not in page
-    for row in ('<th>threshold</th><td class="why">0.25</td>', "<th>affine</th>", ">ff00<"):
-        assert row in page
-    assert "min_volume_mm3" not in page and "<th>include</th>" not in page
+    text = page()
+    assert "snakemake --config &#39;cohort=my scans&#39;" in text
+    assert "0.1.0, commit abc123, with files that differ from it" in text
+    assert "numpy 2.4.1" in text
+    for row in ("affine", "threshold", "weights (SHA-256)"):
+        assert f'<th scope="row">{row}</th>' in text
+    assert '<td class="why">ff00</td>' in text and '<th scope="row">include</th>' not in text
 
 
-def test_figures_are_grouped_by_scan_relative_to_the_page(tmp_path):
-    paths = [tmp_path / f"results/{model}/sub-1/anat/sub-1_run-2_qc.png" for model in "ab"]
-    figures = figures_by_scan(paths, tmp_path / "results")
-    assert figures == {"sub-1_run-2": [f"{m}/sub-1/anat/sub-1_run-2_qc.png" for m in "ab"]}
+def test_tables_of_the_reviews_and_of_the_evaluation_are_linked_where_they_exist():
+    assert "review_current.tsv" not in page() and "evaluation.html" not in page()
+    reviewed = {**RUN, "settings": {**RUN["settings"], "review": ["a.tsv"]}}
+    text = page(reviewed, has_references=True)
+    for name in ("review_current.tsv", "review_conflicts.csv", "evaluation.html"):
+        assert f'href="{name}"' in text
+
+
+def test_the_files_of_a_page_are_beside_it(tmp_path):
+    report = write_results(tmp_path, {"sub-a": 1})
+    for path in (report, report.parent / "net/sub-a/anat/sub-a_lesions.html"):
+        text = path.read_text()
+        links = re.findall(r'(?:src|href)="([^"#]+\.(?:js|css))"', text)
+        assert len(links) >= 7
+        assert all((path.parent / link).is_file() for link in links)
+        assert "http:" not in text and "https:" not in text
+
+
+@pytest.mark.parametrize(
+    "text", ["</script><script>alert(1)</script>", "<!--", "a\u2028b", "&amp;"]
+)
+def test_data_of_scripts_cannot_end_the_script(text):
+    written = str(script_json({"name": text}))
+    assert not set("<>&\u2028") & set(written) and json.loads(written) == {"name": text}
+
+
+def test_missing_numbers_are_no_json():
+    with pytest.raises(ValueError):
+        script_json([float("nan")])
 
 
 def test_a_value_that_is_missing_is_an_error(tmp_path):
@@ -69,15 +85,22 @@ def test_a_value_that_is_missing_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("step", "template"),
+    ("step", "files", "others"),
     [
-        ("report", "results/pages/templates/cohort_page.html"),
-        ("evaluate", "evaluation/templates/evaluation_page.html"),
+        ("report", ["pages/templates/cohort_page.html", "pages/assets/report.js"], ["show"]),
+        ("show", ["pages/templates/scan_page.html"], []),
     ],
 )
-def test_the_digest_of_a_step_follows_its_template(tmp_path, step, template):
+def test_the_digest_of_a_step_follows_its_templates_and_scripts(tmp_path, step, files, others):
     scripts = Path(shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts"))
-    before = code_digest(scripts / f"{step}.py")
-    with (scripts / "lesionflow" / template).open("a") as file:
-        file.write("<!-- changed -->")
-    assert code_digest(scripts / f"{step}.py") != before
+    for name in files:
+        before = {s: code_digest(scripts / f"{s}.py") for s in (step, *others)}
+        with (scripts / "lesionflow/results" / name).open("a") as file:
+            file.write("\n")
+        after = {s: code_digest(scripts / f"{s}.py") for s in (step, *others)}
+        assert after[step] != before[step], name
+        assert name.endswith(".html") or all(after[s] == before[s] for s in others)
+
+
+def test_a_model_is_cited():
+    assert f"doi:{CARD['source']['citation']}" in page()

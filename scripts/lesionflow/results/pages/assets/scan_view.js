@@ -22,10 +22,11 @@ globalThis.lesionflow ??= {};
         const name = (event.ctrlKey ? "ctrl+" : "") + event.key;
         if (!latest.current[name]) return;
         event.preventDefault();
+        event.stopPropagation(); // the viewer has keys of its own
         latest.current[name]();
       };
-      document.addEventListener("keydown", press);
-      return () => document.removeEventListener("keydown", press);
+      document.addEventListener("keydown", press, true);
+      return () => document.removeEventListener("keydown", press, true);
     }, []);
   }
 

@@ -50,7 +50,7 @@ globalThis.lesionflow ??= {};
       multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
       sagittalNoseLeft: true, // as in the pictures
     });
-    viewer.onLocationChange = () => onMove(viewer);
+    viewer.onLocationChange = ({ values }) => onMove(viewer, values);
     await viewer.attachToCanvas(canvas);
     viewer.setInterpolation(true); // voxels with sharp edges
     viewer.setSliceType(viewer.sliceTypeMultiplanar);
@@ -94,6 +94,7 @@ globalThis.lesionflow ??= {};
     const shown = useRef(0);
     const [problem, setProblem] = useState(null);
     const [place, setPlace] = useState(null);
+    const [under, setUnder] = useState(0); // lesion at the crosshair
     const [probability, setProbability] = useState(false);
     const [coloured, setColoured] = useState(true);
     const images = data.volume ?? lesion?.crop;
@@ -104,7 +105,10 @@ globalThis.lesionflow ??= {};
       if (!hasWebGL2()) return setProblem("This browser has no WebGL2, which the volume viewer needs. The pictures show every lesion.");
       const number = (shown.current += 1);
       (async () => {
-        viewer.current ??= start(canvas.current, (nv) => setPlace(crosshair(nv)));
+        viewer.current ??= start(canvas.current, (nv, values) => {
+          setPlace(crosshair(nv));
+          setUnder(Math.round(values[1]?.value ?? 0));
+        });
         const ready = await viewer.current;
         if (number !== shown.current) return; // another lesion was chosen meanwhile
         await show(ready, images, data, lesion?.lesion, peak);
@@ -135,6 +139,7 @@ globalThis.lesionflow ??= {};
         ["x", "y", "z"].map(
           (name, axis) => html`<label>${name} <input type="number" step="1" value=${place[axis].toFixed(1)} onChange=${move(axis)} /> mm</label>`,
         )}
+        <output aria-label="At the crosshair">${under ? `lesion ${under}` : "no lesion"}</output>
         <label><input type="checkbox" id="coloured" aria-keyshortcuts="l" checked=${coloured} onChange=${(e) => setColoured(e.target.checked)} /> lesions</label>
         ${!hidden.includes("probability") &&
         html`<label><input type="checkbox" checked=${probability} onChange=${(e) => setProbability(e.target.checked)} /> probabilities</label>`}
