@@ -231,7 +231,9 @@ def test_a_review_in_the_browser_becomes_reviewed_counts(again, page, tmp_path):
     page.get_by_role("link", name="Review the lesions").click()
     page.get_by_label("Reviewer").fill("Ann")
     page.locator("h1").click()
-    for key in "aara":  # three lesions, the second one rejected below, and the scan without a lesion
+    for (
+        key
+    ) in "aara":  # three lesions, the second one rejected below, and the scan without a lesion
         page.wait_for_selector(".marks")
         page.keyboard.press(key)
         page.wait_for_timeout(300)
