@@ -208,9 +208,9 @@ def test_comments_and_unrelated_scripts_rerun_nothing(again, repository):
 def test_an_edited_module_reruns_the_steps_that_import_it(again, repository):
     _, run = again
     edit(
-        repository / "scripts/lesionflow/results/pictures/lesion_views.py",
-        "HALF_MM = 16.0",
-        "HALF_MM = 20.0",
+        repository / "scripts/lesionflow/results/pictures/qc_figure.py",
+        "BETWEEN = 4",
+        "BETWEEN = 5",
     )
     assert planned_jobs(run, repository=repository) == {"draw": 3} | TABLE_JOBS
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 from PIL import Image, ImageColor
@@ -85,6 +85,7 @@ def test_a_reference_lesion_outside_of_the_model_grid_has_no_probability():
     assert highest == pytest.approx([np.nan, 0.6, np.nan], nan_ok=True)
 
 
+@settings(max_examples=20, deadline=None)
 @given(code=st.sampled_from(CODES), rotation=st.tuples(*[st.integers(-15, 15)] * 3))
 def test_errors_are_listed_where_they_are(code, rotation):
     """A missed lesion has its central voxel, a false positive its peak, whatever the orientation of the images."""

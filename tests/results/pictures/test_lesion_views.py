@@ -83,6 +83,7 @@ def test_a_lesion_is_in_the_middle_and_its_neighbours_on_their_sides(code, spaci
             assert (right, -down) == pytest.approx(expected, abs=1.5)
 
 
+@settings(deadline=None)
 @given(code=st.sampled_from(CODES), rotation=st.tuples(*[st.integers(-20, 20)] * 3))
 def test_slices_count_along_the_stored_axes(code, rotation):
     affine = oriented(code, (0.7, 0.9, 2.5), SHAPE, rotation)

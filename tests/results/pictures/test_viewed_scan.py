@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lesionflow.results.pictures.viewed_scan import ViewedScan, grey_window, in_ras
@@ -11,6 +11,7 @@ from support.volumes import CODES, oriented
 SHAPE = (5, 6, 7)
 
 
+@settings(deadline=None)
 @given(code=st.sampled_from(CODES), voxel=st.tuples(*[st.integers(0, n - 1) for n in SHAPE]))
 def test_stored_voxels_are_found_in_ras_order(code, voxel):
     affine = oriented(code, (0.5, 1, 2), SHAPE)
