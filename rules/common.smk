@@ -280,17 +280,26 @@ def reviewed_maps(wildcards):
 
 def review_tables():
     """The tables that rule aggregate writes only with reviews, by name."""
+    if not RUN.review_files:
+        return {}
     tables = {
-        "unmatched": layout.REVIEW_UNMATCHED,
-        "unmatched_dictionary": layout.REVIEW_UNMATCHED_COLUMNS,
-        "conflicts": layout.REVIEW_CONFLICTS,
-        "conflicts_dictionary": layout.REVIEW_CONFLICT_COLUMNS,
-        "agreement": layout.REVIEW_AGREEMENT,
-        "agreement_dictionary": layout.REVIEW_AGREEMENT_COLUMNS,
+        "unmatched": (layout.REVIEW_UNMATCHED, layout.REVIEW_UNMATCHED_COLUMNS),
+        "conflicts": (layout.REVIEW_CONFLICTS, layout.REVIEW_CONFLICT_COLUMNS),
+        "agreement": (layout.REVIEW_AGREEMENT, layout.REVIEW_AGREEMENT_COLUMNS),
+    }
+    outputs = {
         "review": layout.REVIEW_CURRENT,
         "review_dictionary": layout.REVIEW_CURRENT_COLUMNS,
     }
-    return tables if RUN.review_files else {}
+    for name, (table, dictionary) in tables.items():
+        outputs[name] = report(
+            table,
+            caption=f"../report/review_{name}.rst",
+            category="Review",
+            labels={"file": f"review_{name}.csv", "content": name},
+        )
+        outputs[f"{name}_dictionary"] = dictionary
+    return outputs
 
 
 def all_references(pattern):

@@ -131,6 +131,11 @@ def test_partial_reviews_and_reviewers_who_differ(again):
     conflicts = table(directory, "review_conflicts")
     assert conflicts.lesion.tolist() == ["1", ""]
     assert conflicts.decisions.tolist() == ["accepted; unsure", "missed; not marked"]
+    status, text = run("--report", "results.html", review="[ann.tsv,ben.tsv]")
+    assert status == 0, text
+    report = (directory / "results.html").read_text()
+    for name in ("unmatched", "conflicts", "agreement"):
+        assert f"review_{name}.csv" in report
     agreement = table(directory, "review_agreement")
     assert agreement.lesions.tolist() == ["2", ""]
     assert agreement.kappa[0] == "1.0"
