@@ -8,7 +8,7 @@ CORES ?= all
 # injected faults that run beside the others, since a run of few scans uses one core
 OTHER_FAULTS := $(addprefix tests/faults/,test_kills.py test_rights.py test_two_runs.py test_working_files.py)
 
-.PHONY: demo test test-faults lint env uv docs benchmark benchmark-pages demo-weights brainmask-weights
+.PHONY: demo test test-faults lint env uv docs benchmark benchmark-pages screenshots demo-weights brainmask-weights
 
 demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
@@ -39,6 +39,9 @@ docs: env  ## write the generated pages and figures of docs/
 
 benchmark: env  ## compare the workflow with a baseline and a lower bound on this machine; writes docs/speed.md
 	PYTHONPATH=tests $(RUN) python scripts/tools/benchmark.py benchmark
+
+screenshots: demo env  ## write the screenshots of the report in docs/
+	PYTHONPATH=tests $(RUN) python scripts/tools/draw_screenshots.py demo/results
 
 benchmark-pages: demo env  ## measure the report of 5, 200 and 2,000 scans in a browser; writes docs/pages.md
 	PYTHONPATH=tests $(RUN) python scripts/tools/benchmark_pages.py demo/results

@@ -1,4 +1,4 @@
 // The volume viewer, which a page loads when a lesion is looked at.
-import { Niivue, NVImage, SHOW_RENDER } from "@niivue/niivue";
+import { MULTIPLANAR_TYPE, Niivue, NVImage, SHOW_RENDER } from "@niivue/niivue";
 
-globalThis.niivue = { Niivue, NVImage, SHOW_RENDER };
+globalThis.niivue = { MULTIPLANAR_TYPE, Niivue, NVImage, SHOW_RENDER };

@@ -47,6 +47,7 @@ globalThis.lesionflow ??= {};
       isRadiologicalConvention: false, // the left of the head is on the left
       loadingText: "",
       logLevel: "error",
+      multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW,
       multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
       sagittalNoseLeft: true, // as in the pictures
     });
