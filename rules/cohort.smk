@@ -79,6 +79,7 @@ rule report:
         "../envs/imaging.yaml"
     params:
         code=code_digest("report"),
+        models=[model_description(model) for model in CARDS],
         has_references=any("truth" in record["files"] for record in SCANS),
         run=lambda wildcards, input: RUN.description,
     script:

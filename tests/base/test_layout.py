@@ -8,6 +8,7 @@ import scipy.io
 
 from lesionflow.base import layout
 from lesionflow.networks.imported_fold import FOLD_JSON
+from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.results.reviews.review_file import write_review
 from support.cohorts import CARD, write_card
 from support.reviews import complete
@@ -27,6 +28,8 @@ def patterns():
             found |= {f"{name} {kept}": layout.intermediate(value, kept) for kept in (True, False)}
         elif name.isupper() and isinstance(value, str) and name not in NOT_OF_A_RULE:
             found[name] = value
+    shared = found.pop("PAGE_FILES")
+    found |= {f"PAGE_FILES {file}": shared.replace("{file}", file) for file in SHARED_FILES}
     return found | {"IMPORTED_FOLD": f"models/{layout.IMPORTED_FOLD}/{FOLD_JSON}"}
 
 

@@ -48,8 +48,8 @@ def test_a_failed_scan_has_its_row_and_none_of_its_old_lesions(failed):
     assert set(lesions.scan) == {"sub-01_ses-1"}
     report = (directory / "results/report.html").read_text(encoding="utf-8")
     assert "the brain mask is empty" in report
-    assert f"{SCAN}_qc.png" not in report
-    assert "sub-01_ses-1_qc.png" in report
+    assert f"{SCAN}_lesions.js" not in report
+    assert "sub-01_ses-1_lesions.js" in report
     assert f"{SCAN}: failed:mask: the brain mask is empty" in text
     assert "1 of 3 scans failed; results/cohort.csv has every scan with its status" in text
     assert not list((directory / "results").glob("*.partial*"))
@@ -64,7 +64,7 @@ def test_the_tables_follow_if_the_scan_is_put_back_and_no_job_of_it_is_needed(fa
     cohort, lesions = tables(directory)
     assert cohort.status.tolist() == ["ok", "ok", "ok"]
     assert set(lesions.scan) == {"sub-01_ses-1", SCAN}
-    assert f"{SCAN}_qc.png" in (directory / "results/report.html").read_text(encoding="utf-8")
+    assert f"{SCAN}_lesions.js" in (directory / "results/report.html").read_text(encoding="utf-8")
     status, text = run("--dry-run")
     assert jobs(text) == {}, text
 
@@ -92,7 +92,7 @@ def test_a_first_run_with_a_failed_scan_has_all_tables(tmp_path, tiny, models_di
 
 def without_command(path):
     """The text of a file; the report has the command of its run."""
-    return re.sub("<th>command.*", "", path.read_text(encoding="utf-8"))
+    return re.sub('<th scope="row">command.*', "", path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

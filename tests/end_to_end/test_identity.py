@@ -137,12 +137,14 @@ def test_outputs_are_made_again_unless_they_are_as_they_were_written(again):
         "sub-02_qc.png": flip_a_bit,
         "sub-02_qc.pdf": lambda path: path.unlink(),
         "sub-02_thumbnail.webp": flip_a_bit,
+        "sub-02_lesions.js": flip_a_bit,
     }
     for name, damage in damages.items():
         damage(anat / name)
         found = planned(run)
         is_picture = name.endswith(("png", "pdf", "webp"))
-        assert found.get("draw" if is_picture else "restore", 0) == 1, (name, found)
+        step = "draw" if is_picture else "show" if name.endswith("js") else "restore"
+        assert found.get(step, 0) == 1, (name, found)
     for name in ("cohort.csv", "lesions.json", "report.html"):
         (directory / "results" / name).unlink()
     (directory / "results/tiny/dseg.tsv").write_bytes(b"index")

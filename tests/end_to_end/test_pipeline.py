@@ -93,7 +93,9 @@ def test_figures_exist_and_the_report_links_to_them(finished):
     assert 500 < (anat / "sub-02_thumbnail.webp").stat().st_size < 20_000
     page = (finished / "results/report.html").read_text()
     assert "sub-01_ses-2" in page
-    assert "tiny/sub-02/anat/sub-02_qc.png" in page
+    assert "tiny/sub-02/anat/" in page and "sub-02_thumbnail.webp" in page
+    scan = (anat / "sub-02_lesions.js").read_text()
+    assert "sub-02_qc.png" in scan and "sub-02_qc.pdf" in scan
 
 
 def test_results_of_a_model_are_a_bids_derivatives_dataset(finished):

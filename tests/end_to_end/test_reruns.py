@@ -24,6 +24,7 @@ SCAN_JOBS = {
     "count": 1,
     "restore": 1,
     "draw": 1,
+    "show": 1,
 }
 SWI = "bids/sub-02/anat/sub-02_swi.nii.gz"
 
@@ -78,9 +79,9 @@ def test_a_new_file_beside_a_scan_reruns_only_steps_that_read_it(again):
     directory, run = again
     anat = (directory / SWI).parent
     shutil.copyfile(directory / SWI, anat / "sub-02_desc-truth_dseg.nii.gz")
-    assert planned_jobs(run) == {}
+    assert planned_jobs(run) == {"report": 1}  # which then links to the evaluation
     shutil.copyfile(directory / SWI, anat / "sub-02_desc-regions_dseg.nii.gz")
-    assert planned_jobs(run) == TABLE_JOBS | {"count": 1, "restore": 1, "draw": 1}
+    assert planned_jobs(run) == TABLE_JOBS | {"count": 1, "restore": 1, "draw": 1, "show": 1}
 
 
 def test_an_added_scan_is_computed(again):
@@ -113,14 +114,14 @@ def test_an_excluded_scan_runs_only_the_tables(again):
 def test_a_new_threshold_reruns_no_prediction(again):
     _, run = again
     assert planned_jobs(run, threshold=0.9) == TABLE_JOBS | {
-        step: 3 for step in ("threshold", "count", "restore", "draw")
+        step: 3 for step in ("threshold", "count", "restore", "draw", "show")
     }
 
 
 def test_a_new_minimum_volume_reruns_count_and_later_steps(again):
     _, run = again
     assert planned_jobs(run, min_volume_mm3=2) == TABLE_JOBS | {
-        step: 3 for step in ("count", "restore", "draw")
+        step: 3 for step in ("count", "restore", "draw", "show")
     }
 
 
@@ -146,7 +147,7 @@ def test_new_weights_of_one_fold_rerun_only_its_predictions(again, card):
         "import_fold": 1,
         "predict_fold": 3,  # one fold of three scans
         "describe": 1,
-        **{s: 3 for s in ("average_folds", "threshold", "count", "restore", "draw")},
+        **{s: 3 for s in ("average_folds", "threshold", "count", "restore", "draw", "show")},
         **TABLE_JOBS,
     }
     assert planned_jobs(run) == expected
@@ -223,7 +224,7 @@ def test_an_edited_step_reruns_itself_and_later_steps(again, repository):
         "with logged(snakemake):\n        pass",
     )
     assert planned_jobs(run, repository=repository) == TABLE_JOBS | {
-        step: 3 for step in ("threshold", "count", "restore", "draw")
+        step: 3 for step in ("threshold", "count", "restore", "draw", "show")
     }
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 TABLES = ("cohort.csv", "lesions.csv")
 PLACES = {"cohort", "models", "models_dir", "folder"}  # keys of settings and cards that are paths
 # of the report: the command and the settings, which have paths
-RUN_SECTION = re.compile(r"<h2>Run</h2>.*?<h2>", re.DOTALL)
+RUN_SECTION = re.compile(r'<h2 id="run">.*?</section>', re.DOTALL)
 OF_THE_CALL = ("sha256", "started", "ended", "command", "commit", "modified")  # keys of run.json
 HEADER = (
     *("sform_code", "qform_code", "xyzt_units", "datatype", "dim", "pixdim", "scl_slope"),

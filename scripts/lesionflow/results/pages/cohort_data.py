@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from lesionflow.base import json_sidecar, layout
+from lesionflow.results.columns import dictionary
 from lesionflow.results.pictures.structure_figure import shows_structures
+from lesionflow.results.reviews import review_columns
 from lesionflow.results.reviews.priority import prioritize
 
 FENCE = 1.5  # interquartile ranges outside the quartiles (Tukey 1977, Exploratory Data Analysis)
@@ -106,7 +108,7 @@ def cohort_data(
     dict
         ``columns``; ``rows`` (cells of cohort.csv) and their ``ranks`` (0: without results, 1: with a flag, 2: others);
         ``models``; ``pages``; ``distributions``; ``queue``: page, lesion and whether it is counted, first what most needs
-        a look; ``decisions``: none yet.
+        a look; ``decisions``: none yet; ``review_columns``: the data dictionary of review.tsv.
     """
     structures = {name for name, card in cards.items() if shows_structures(card["output"])}
     rows = cohort.astype(str).to_numpy().tolist()
@@ -145,6 +147,7 @@ def cohort_data(
         "distributions": _distributions(cohort, columns, list(cards), structures),
         "queue": _queue(lesions, known, cards, structures),
         "decisions": [],
+        "review_columns": dictionary(review_columns.FILE),
     }
 
 

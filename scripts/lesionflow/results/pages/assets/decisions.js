@@ -47,7 +47,7 @@ globalThis.lesionflow ??= {};
       if (!row.scan || !row.model || !row.reviewer) throw new Error(`${at}: scan, model or reviewer is missing.`);
       if (row.decision !== "complete")
         for (const name of ["x_mm", "y_mm", "z_mm"])
-          if (!/^-?\d+(\.\d+)?$/.test(row[name] ?? "")) throw new Error(`${at}: ${name} is not a number.`);
+          if (!/^-?\d+(\.\d+)?(e-\d+)?$/.test(row[name] ?? "")) throw new Error(`${at}: ${name} is not a number.`);
       if (["accepted", "rejected", "unsure"].includes(row.decision) && !/^[1-9]\d*$/.test(row.lesion ?? ""))
         throw new Error(`${at}: the number of the lesion is missing.`);
       if (row.rows !== String(lines.length - 1))
@@ -73,38 +73,6 @@ globalThis.lesionflow ??= {};
     const place = isMark ? [row.label, row.x_mm, row.y_mm, row.z_mm] : [row.lesion];
     return JSON.stringify([row.scan, row.model, row.lesion_map_sha256, row.reviewer, ...place]);
   }
-
-  /** JSON data dictionary of review.tsv, in BIDS style. */
-  const DICTIONARY = {
-    scan: { Description: "Scan, as in cohort.csv" },
-    model: { Description: "Name of the model card" },
-    label: { Description: "Name of the label" },
-    lesion: { Description: "Number of the lesion in the scan's lesion map; n/a for missed and complete" },
-    x_mm: { Description: "Centroid of the lesion or the marked place, world coordinate from left to right (RAS+)", Units: "mm" },
-    y_mm: { Description: "The same from posterior to anterior", Units: "mm" },
-    z_mm: { Description: "The same from inferior to superior", Units: "mm" },
-    decision: {
-      Description: "Decision of the reviewer",
-      Levels: {
-        accepted: "the lesion counts",
-        rejected: "the lesion does not count",
-        unsure: "not decided",
-        missed: "a lesion that the model missed, at the marked place",
-        complete: "the whole scan was looked at",
-      },
-    },
-    reviewer: { Description: "Name of the reviewer" },
-    date: { Description: "Date and time of the decision, UTC" },
-    note: { Description: "Note of the reviewer; \\n is a line end, \\\\ a backslash" },
-    lesion_map_sha256: { Description: "Digest of the lesion map on which the decision was made" },
-    scan_sha256: { Description: "SHA-256 of the file of the scan, as in cohort.csv" },
-    voxels: {
-      Description:
-        "Voxels of the lesion on the grid of the scan, first index fastest: index of the first one, length of the run, " +
-        "gap to the next run, its length, ...",
-    },
-    rows: { Description: "Number of rows of the file, by which a cut file is noticed" },
-  };
 
   /** Decisions on the scans of a cohort, in the storage of the browser. */
   class Store {
@@ -226,5 +194,5 @@ globalThis.lesionflow ??= {};
     }
   }
 
-  Object.assign(lesionflow, { COLUMNS, DICTIONARY, Store, formatReview, parseReview });
+  Object.assign(lesionflow, { COLUMNS, Store, formatReview, parseReview });
 })();

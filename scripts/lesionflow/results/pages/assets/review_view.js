@@ -58,7 +58,7 @@ globalThis.lesionflow ??= {};
     const rows = store.all();
     const save = () => {
       download("review.tsv", lesionflow.formatReview(rows), "text/tab-separated-values");
-      download("review.json", JSON.stringify(lesionflow.DICTIONARY, null, 2) + "\n", "application/json");
+      download("review.json", JSON.stringify(cohort.review_columns, null, 2) + "\n", "application/json");
       localStorage.removeItem("lesionflow-unexported");
       store.changed();
       announce(`${rows.length} decisions exported to review.tsv.`);
