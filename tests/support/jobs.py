@@ -4,10 +4,16 @@ from types import SimpleNamespace
 
 
 class Names(SimpleNamespace):
-    """Named values that can be asked for with ``get``, as Snakemake's."""
+    """Named values that are a mapping as well, as Snakemake's."""
 
     def get(self, name, default=None):
         return getattr(self, name, default)
+
+    def keys(self):
+        return vars(self).keys()
+
+    def __getitem__(self, name):
+        return getattr(self, name)
 
 
 def job(folder, step, input, output, /, **params):
@@ -17,7 +23,7 @@ def job(folder, step, input, output, /, **params):
         output=Names(**{k: str(v) for k, v in output.items()}),
         params=SimpleNamespace(code="", **params),
         resources=Names(),
-        wildcards=SimpleNamespace(scan="sub-1", model="tiny", channel="swi"),
+        wildcards=Names(scan="sub-1", model="tiny", channel="swi", folder="sub-1/ses-2/anat"),
         threads=1,
         log=[folder / f"{step}.log"],
     )

@@ -54,7 +54,8 @@ def scan_images(voxels, seed=0):
     for number, (i, j, k) in enumerate(voxels, start=1):
         box = (slice(i, i + 2), slice(j, j + 2), k)
         scan[box], lesions[box] = 10, number
-    return ScanImages(scan, lesions, (lesions > 0) * np.float32(0.9), AFFINE, (0.0, 120.0))
+    probability = (lesions[..., None] > 0) * np.float32(0.9)
+    return ScanImages(scan, lesions, probability, AFFINE, (0.0, 120.0))
 
 
 def lesion_table(scan, voxels, probability, dropped):

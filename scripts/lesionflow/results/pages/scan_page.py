@@ -34,8 +34,8 @@ class ScanImages(NamedTuple):
         Intensities.
     lesions : array (x, y, z), int
         Lesion numbers.
-    probability : array (x, y, z)
-        Highest probability over the labels.
+    probability : array (x, y, z, label)
+        Of each label; the highest one is shown.
     affine : array (4, 4)
         Of all three.
     window
@@ -74,9 +74,7 @@ def scan_images(
     inside = resample(np.asanyarray(brain.dataobj), brain.affine, grid, "nearest") > 0
     window = grey_window(intensities, inside)
     labels = channels_last(probability)[..., background_channels(activation) :]
-    return ScanImages(
-        intensities, np.asanyarray(lesions.dataobj), labels.max(axis=3), scan.affine, window
-    )
+    return ScanImages(intensities, np.asanyarray(lesions.dataobj), labels, scan.affine, window)
 
 
 def viewer_images(
@@ -111,7 +109,7 @@ def _encoded(images: ScanImages, box: tuple[slice, ...]) -> dict[str, str]:
     kind = np.int16 if numbers.max(initial=0) < 2**15 else np.int32
     black, white = images.window
     intensities = as_bytes(images.scan[box], black, white)
-    probability = as_bytes(images.probability[box], 0, 1)
+    probability = as_bytes(images.probability[box].max(axis=3), 0, 1)
     return {
         "scan": encode(intensities, images.affine, box, ((white - black) / 255, black)),
         "lesions": encode(numbers.astype(kind), images.affine, box),
