@@ -145,7 +145,7 @@ def test_a_scan_is_finished_before_the_next_one_starts(tmp_path, tiny, brain_car
     assert status == 0, text
     started_job = r"^(?:local)?rule \w+:\n(?:    .*\n)*?    wildcards: .*scan=(sub-\d)"
     scans = re.findall(started_job, text, re.M)
-    assert len(scans) == 4 * 13
+    assert len(scans) == 4 * 14
     changes = [
         scan for scan, previous in zip(scans, ["", *scans], strict=False) if scan != previous
     ]

@@ -1,5 +1,6 @@
 """Files of the repository that must agree with each other."""
 
+import json
 import re
 import sys
 import tomllib
@@ -80,6 +81,19 @@ def test_contributing_explains_every_dependency():
     for dependency in project_metadata()["dependencies"]:
         name = re.match(r"[a-z0-9-]+", dependency)[0]
         assert re.search(rf"^\| {re.escape(name)} \| ", page, re.M), name
+
+
+def test_libraries_of_the_pages_are_pinned_licensed_and_explained():
+    package = json.loads((REPOSITORY / "resources/pages/package.json").read_text())
+    lock = json.loads((REPOSITORY / "resources/pages/package-lock.json").read_text())["packages"]
+    assets = REPOSITORY / "scripts/lesionflow/results/pages/assets"
+    licences = (assets / "LICENCES.txt").read_text()
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    for name, version in package["dependencies"].items():
+        assert lock[f"node_modules/{name}"]["version"] == version
+        assert f"\n{name} {version} (" in f"\n{licences}"
+        assert name.removesuffix("-dt").removesuffix("-buttons") in page
+    assert package["dependencies"]["@niivue/niivue"] in (assets / "niivue.js").read_text()
 
 
 def test_python_files_have_at_most_300_lines():
