@@ -107,3 +107,14 @@ def test_what_is_undone_after_an_export_is_not_exported_yet(scan, tmp_path):
     scan.wait_for_function("document.querySelector('#status').innerText === 'Undone.'")
     scan.evaluate("location.hash = ''")
     scan.get_by_text("Not exported yet").wait_for()
+
+
+def test_a_note_stays_with_whatever_key_its_lesion_is_decided(scan, tmp_path):
+    scan.wait_for_selector("canvas[data-shows]")
+    scan.keyboard.press("ArrowRight")
+    scan.keyboard.press("n")
+    scan.keyboard.type("beside a vein")
+    scan.keyboard.press("Tab")
+    scan.keyboard.press("r")
+    (row,) = export(scan, tmp_path)
+    assert (row.lesion, row.decision, row.note) == (2, "rejected", "beside a vein")

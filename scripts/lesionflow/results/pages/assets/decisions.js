@@ -146,7 +146,10 @@ globalThis.lesionflow ??= {};
       this.changed();
     }
 
-    /** Set or replace a decision of the reviewer; a null decision removes it. Throws if the browser cannot keep it. */
+    /**
+     * Set or replace a decision of the reviewer; a null decision removes it. The note stays unless another one is given.
+     * Throws if the browser cannot keep it.
+     */
     decide(page, decision) {
       const row = {
         ...{ scan: page.scan, model: page.model, label: null, lesion: null, x_mm: null, y_mm: null, z_mm: null },
@@ -156,10 +159,12 @@ globalThis.lesionflow ??= {};
         scan_sha256: page.scan_sha256,
       };
       const before = this.rows(page);
-      const rows = before.filter((other) => identity(other) !== identity(row));
+      const old = before.find((other) => identity(other) === identity(row));
+      if (old && !("note" in decision)) row.note = old.note;
+      const rows = before.filter((other) => other !== old);
       if (row.decision !== null) rows.push(row);
       this.write(page, rows);
-      this.history.push({ page, row, old: before.find((other) => identity(other) === identity(row)), lesion: row.lesion });
+      this.history.push({ page, row, old, lesion: row.lesion });
       this.storage.setItem("lesionflow-unexported", "yes");
     }
 

@@ -128,7 +128,7 @@ globalThis.lesionflow ??= {};
     const set = (decision) => () => {
       if (!data) return announce("The scan is still loading.");
       const row = lesion
-        ? { ...rowOf(lesion), decision, note: store.current(item.page).find((old) => old.lesion === lesion.lesion)?.note }
+        ? { ...rowOf(lesion), decision }
         : { decision: decision === "accepted" ? "complete" : null };
       if (!lesion && decision !== "accepted") return announce("This scan has no counted lesion: a confirms that you have looked at all of it.");
       if (decide(store, item.page, row)) step(1)();
