@@ -76,8 +76,9 @@ globalThis.lesionflow ??= {};
   // scan the two differ by centimetres.
   const WORLD = [0, true];
 
+  /** Move the crosshair to a place, or to the nearest one of the images: a mark beyond them would be on nothing. */
   function moveTo(viewer, place) {
-    viewer.scene.crosshairPos = viewer.mm2frac(place, ...WORLD);
+    viewer.scene.crosshairPos = viewer.mm2frac(place, ...WORLD).map((share) => Math.min(Math.max(share, 0), 1));
     viewer.createOnLocationChange();
     viewer.drawScene();
   }
@@ -128,7 +129,7 @@ globalThis.lesionflow ??= {};
     if (!images) return null;
     if (problem) return html`<p class="note" role="status">${problem}</p>`;
     const move = (axis) => (event) => {
-      const value = Number(event.target.value);
+      const value = event.target.valueAsNumber; // NaN if it is empty
       if (place === null || Number.isNaN(value)) return;
       const target = place.map((old, n) => (n === axis ? value : old));
       viewer.current?.then((ready) => moveTo(ready, target));
