@@ -46,3 +46,19 @@ def test_a_mark_lies_in_the_scan_whatever_is_typed(scan, tmp_path):
     assert mark.place_mm[0] == pytest.approx(float(at_the_edge), abs=0.06)
     voxel = np.linalg.solve(AFFINE, [*mark.place_mm, 1])[:3]
     assert (voxel >= -0.51).all() and (voxel <= np.array(SHAPE) - 0.49).all()
+
+
+def test_in_random_order_the_lesions_of_a_scan_do_not_follow_each_other(page, report):
+    page.goto(report.as_uri())
+    scans = page.evaluate(
+        """() => {
+          const pages = Array.from({ length: 10 }, (_, n) => ({ model: "net", scan: `sub-${n}`, kept: [1] }));
+          const queue = pages.flatMap((_, n) => Array.from({ length: 20 }, (_, m) => [n, m + 1, 1]));
+          const store = { reviewer: "Anna" };
+          const settings = { order: "random", dropped: false, decided: true };
+          return lesionflow.reviewItems({ pages, queue }, store, settings).map(({ page }) => page.scan);
+        }"""
+    )
+    assert len(scans) == 200
+    followed = sum(a == b for a, b in zip(scans, scans[1:], strict=False))
+    assert followed < 38  # 19 are expected by chance, with a standard deviation of 4
