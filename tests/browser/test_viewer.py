@@ -62,3 +62,20 @@ def test_in_random_order_the_lesions_of_a_scan_do_not_follow_each_other(page, re
     assert len(scans) == 200
     followed = sum(a == b for a, b in zip(scans, scans[1:], strict=False))
     assert followed < 38  # 19 are expected by chance, with a standard deviation of 4
+
+
+def test_the_viewer_stays_whatever_number_of_lesions_and_scans_it_has_shown(scan, report):
+    warnings = []
+    scan.on("console", lambda message: warnings.append(message.text))
+    for number in range(2, MANY + 1):
+        scan.keyboard.press("ArrowRight")
+        scan.wait_for_selector(f"canvas[data-shows='lesion {number}']")
+    assert not scan.evaluate(
+        "document.querySelector('canvas').getContext('webgl2').isContextLost()"
+    )
+    for _ in range(17):  # as from scan to scan
+        scan.evaluate("location.hash = ''")
+        scan.wait_for_selector("canvas", state="detached")
+        scan.evaluate("location.hash = 'scan/net/sub-a'")
+        scan.wait_for_selector("canvas[data-shows]")
+    assert warnings == []
