@@ -109,16 +109,22 @@ globalThis.lesionflow ??= {};
     /** All rows on a scan under a model, those on earlier lesion maps included. */
     rows(page) {
       const key = this.key(page);
-      if (!this.cache.has(key)) {
-        const stored = JSON.parse(this.storage.getItem(key) ?? "[]");
+      const text = this.storage.getItem(key) ?? "[]"; // another tab may have changed it
+      if (this.cache.get(key)?.text !== text) {
+        const stored = JSON.parse(text);
         const { scan, model, scan_sha256 } = page;
-        const rows = stored.map((row) => ({ ...row, scan, model, scan_sha256 }));
+        const rows = stored.filter((row) => row.decision !== null).map((row) => ({ ...row, scan, model, scan_sha256 }));
         // The decisions that the run was given, on lesion maps that this browser has no decision on.
-        const ofRun = this.ofRun.get(key.slice(PREFIX.length)) ?? [];
-        const known = new Set(rows.map((row) => row.lesion_map_sha256));
-        this.cache.set(key, [...rows, ...ofRun.filter((row) => !known.has(row.lesion_map_sha256))]);
+        const known = new Set(stored.map((row) => row.lesion_map_sha256));
+        const ofRun = this.givenFor(page).filter((row) => !known.has(row.lesion_map_sha256));
+        this.cache.set(key, { text, rows: [...rows, ...ofRun] });
       }
-      return this.cache.get(key);
+      return this.cache.get(key).rows;
+    }
+
+    /** The decisions on a scan under a model that the run was given. */
+    givenFor(page) {
+      return this.ofRun.get(this.key(page).slice(PREFIX.length)) ?? [];
     }
 
     /** Rows on the scan's current lesion map, by default those of the reviewer. */
@@ -131,13 +137,19 @@ globalThis.lesionflow ??= {};
     write(page, rows) {
       // without what the key says: browsers keep five million characters for all pages that are opened from disk
       const stored = rows.map(({ scan, model, scan_sha256, ...row }) => row);
-      if (rows.length) this.storage.setItem(this.key(page), JSON.stringify(stored)); // throws if the storage is full
+      // Where all decisions that the run was given are removed, a row without one says so: they would come back.
+      const maps = new Set(rows.map((row) => row.lesion_map_sha256));
+      const removed = new Set(this.givenFor(page).map((row) => row.lesion_map_sha256).filter((map) => !maps.has(map)));
+      for (const lesion_map_sha256 of removed) stored.push({ lesion_map_sha256, decision: null });
+      if (stored.length) this.storage.setItem(this.key(page), JSON.stringify(stored)); // throws if the storage is full
       else this.storage.removeItem(this.key(page));
-      this.cache.set(this.key(page), rows);
       this.changed();
     }
 
-    /** Set or replace a decision of the reviewer; a null decision removes it. Throws if the browser cannot keep it. */
+    /**
+     * Set or replace a decision of the reviewer; a null decision removes it. The note stays unless another one is given.
+     * Throws if the browser cannot keep it.
+     */
     decide(page, decision) {
       const row = {
         ...{ scan: page.scan, model: page.model, label: null, lesion: null, x_mm: null, y_mm: null, z_mm: null },
@@ -147,10 +159,12 @@ globalThis.lesionflow ??= {};
         scan_sha256: page.scan_sha256,
       };
       const before = this.rows(page);
-      const rows = before.filter((other) => identity(other) !== identity(row));
+      const old = before.find((other) => identity(other) === identity(row));
+      if (old && !("note" in decision)) row.note = old.note;
+      const rows = before.filter((other) => other !== old);
       if (row.decision !== null) rows.push(row);
       this.write(page, rows);
-      this.history.push({ page, rows: before, lesion: row.lesion });
+      this.history.push({ page, row, old, lesion: row.lesion });
       this.storage.setItem("lesionflow-unexported", "yes");
     }
 
@@ -158,7 +172,10 @@ globalThis.lesionflow ??= {};
     undo() {
       const last = this.history.pop();
       if (!last) return null;
-      this.write(last.page, last.rows);
+      // this one decision alone: another tab may have made others since
+      const rows = this.rows(last.page).filter((other) => identity(other) !== identity(last.row));
+      this.write(last.page, last.old ? [...rows, last.old] : rows);
+      this.storage.setItem("lesionflow-unexported", "yes");
       return last;
     }
 

@@ -89,6 +89,7 @@
   render(html`<${lesionflow.Distributions} cohort=${cohort} />`, document.getElementById("distributions-content"));
   render(html`<${lesionflow.ContactSheet} cohort=${cohort} />`, document.getElementById("contact-sheet-content"));
   addEventListener("hashchange", route);
+  addEventListener("storage", () => store.changed()); // another tab has made a decision
   route();
   document.documentElement.dataset.ready = "true";
 })();

@@ -6,8 +6,17 @@ globalThis.lesionflow ??= {};
   const { html, useEffect, useMemo, useRef, useState } = libraries;
   const { KEYS, Lesion, Marks, Reviewer, announce, decide, mark, rowOf, useKeys, useStore } = lesionflow;
 
-  /** A number that depends on a text alone (FNV-1a), to shuffle in the same way at each visit. */
-  const hash = (text) => [...text].reduce((value, c) => Math.imul(value ^ c.codePointAt(0), 0x01000193) >>> 0, 0x811c9dc5);
+  /**
+   * A number that depends on a text alone, to shuffle in the same way at each visit: FNV-1a, whose bits the last step of
+   * MurmurHash3 then mixes. Without that, texts that differ at their end have numbers close to each other, and the lesions
+   * of a scan follow each other.
+   */
+  function hash(text) {
+    let value = [...text].reduce((before, c) => Math.imul(before ^ c.codePointAt(0), 0x01000193), 0x811c9dc5);
+    value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+    value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+    return (value ^ (value >>> 16)) >>> 0;
+  }
 
   function download(name, content, type) {
     const link = document.createElement("a");
@@ -128,7 +137,7 @@ globalThis.lesionflow ??= {};
     const set = (decision) => () => {
       if (!data) return announce("The scan is still loading.");
       const row = lesion
-        ? { ...rowOf(lesion), decision, note: store.current(item.page).find((old) => old.lesion === lesion.lesion)?.note }
+        ? { ...rowOf(lesion), decision }
         : { decision: decision === "accepted" ? "complete" : null };
       if (!lesion && decision !== "accepted") return announce("This scan has no counted lesion: a confirms that you have looked at all of it.");
       if (decide(store, item.page, row)) step(1)();

@@ -226,6 +226,7 @@ globalThis.lesionflow ??= {};
     keys.m = () => document.getElementById("mark")?.click();
     if (store) {
       for (const [key, decision] of Object.entries(KEYS)) keys[key] = set(decision);
+      keys.n = () => document.querySelector(".lesion.current textarea")?.focus();
       keys.z = keys["ctrl+z"] = () => announce(store.undo() ? "Undone." : "Nothing to undo.");
     }
     useKeys(keys);

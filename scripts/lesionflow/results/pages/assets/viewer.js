@@ -19,7 +19,18 @@ globalThis.lesionflow ??= {};
     });
   }
 
-  const hasWebGL2 = () => Boolean(document.createElement("canvas").getContext("webgl2"));
+  /** Give back a WebGL context at once: of more than 16, browsers take the oldest one away, which may be the viewer's. */
+  const release = (gl) => gl?.getExtension("WEBGL_lose_context")?.loseContext();
+
+  let supported = null;
+  function hasWebGL2() {
+    if (supported === null) {
+      const gl = document.createElement("canvas").getContext("webgl2");
+      supported = Boolean(gl);
+      release(gl);
+    }
+    return supported;
+  }
 
   /** Colours of the lesion numbers, the current lesion in another one. */
   function lesionColours(lesions, current) {
@@ -58,14 +69,15 @@ globalThis.lesionflow ??= {};
     return viewer;
   }
 
-  /** Show the images around a lesion (or the whole volume) with the crosshair at a place. */
-  async function show(viewer, images, { lesions, window: [black, white] }, current, place) {
+  /** Show the images around a lesion (or the whole volume) with the crosshair at a place, if they are still wanted when they are read. */
+  async function show(viewer, images, { lesions, window: [black, white] }, current, place, isWanted) {
     const image = (base64, options) => niivue.NVImage.loadFromBase64({ base64, ...options });
     const scan = await image(images.scan, { name: "scan.nii.gz", colormap: "gray", cal_min: black, cal_max: white });
     const map = await image(images.lesions, { name: "lesions.nii.gz", opacity: OPACITY });
     const probability = await image(images.probability, {
       ...{ name: "probability.nii.gz", colormap: "viridis", opacity: 0, cal_min: 0.05, cal_max: 1 },
     });
+    if (!isWanted()) return; // another lesion was chosen meanwhile
     map.setColormapLabel(lesionColours(lesions, current));
     while (viewer.volumes.length) viewer.removeVolume(viewer.volumes[0]);
     for (const volume of [scan, map, probability]) viewer.addVolume(volume);
@@ -76,8 +88,9 @@ globalThis.lesionflow ??= {};
   // scan the two differ by centimetres.
   const WORLD = [0, true];
 
+  /** Move the crosshair to a place, or to the nearest one of the images: a mark beyond them would be on nothing. */
   function moveTo(viewer, place) {
-    viewer.scene.crosshairPos = viewer.mm2frac(place, ...WORLD);
+    viewer.scene.crosshairPos = viewer.mm2frac(place, ...WORLD).map((share) => Math.min(Math.max(share, 0), 1));
     viewer.createOnLocationChange();
     viewer.drawScene();
   }
@@ -111,11 +124,19 @@ globalThis.lesionflow ??= {};
           setUnder(Math.round(values[1]?.value ?? 0));
         });
         const ready = await viewer.current;
-        if (number !== shown.current) return; // another lesion was chosen meanwhile
-        await show(ready, images, data, lesion?.lesion, peak);
-        canvas.current.dataset.shows = lesion ? `lesion ${lesion.lesion}` : "scan";
+        const isWanted = () => number === shown.current;
+        await show(ready, images, data, lesion?.lesion, peak, isWanted);
+        if (isWanted()) canvas.current.dataset.shows = lesion ? `lesion ${lesion.lesion}` : "scan";
       })().catch((error) => setProblem(`The volume viewer failed: ${error.message}`));
     }, [images, lesion?.lesion]);
+
+    useEffect(() => () => {
+      shown.current += 1; // nothing is wanted any more
+      viewer.current?.then((ready) => {
+        ready.cleanup();
+        release(ready.gl);
+      });
+    }, []);
 
     useEffect(() => {
       viewer.current?.then((ready) => {
@@ -128,7 +149,7 @@ globalThis.lesionflow ??= {};
     if (!images) return null;
     if (problem) return html`<p class="note" role="status">${problem}</p>`;
     const move = (axis) => (event) => {
-      const value = Number(event.target.value);
+      const value = event.target.valueAsNumber; // NaN if it is empty
       if (place === null || Number.isNaN(value)) return;
       const target = place.map((old, n) => (n === axis ? value : old));
       viewer.current?.then((ready) => moveTo(ready, target));
