@@ -75,6 +75,11 @@ def test_ten_lesions_are_reviewed_by_the_keyboard_kept_and_exported(review, repo
     open_after_reload.wait_for_selector("#view .panel")
     assert "9 of 10 lesions" in progress(review)
     assert place(review).startswith("1 of 2: ")  # the unsure one, and the scan without a lesion
+    review.go_back()
+    review.get_by_text("Progress by scan").click()
+    review.locator(".progress li").first.wait_for()
+    scans = review.locator(".progress li").all_inner_texts()
+    assert sorted(" ".join(text.split()) for text in scans)[1] == "sub-b: no lesion"
     path = export(review, tmp_path)
     decisions = read_reviews([path], SCANS)
     counts = {

@@ -95,12 +95,27 @@ globalThis.lesionflow ??= {};
     </div>`;
   }
 
+  /** What is decided in each scan, unfinished scans first. */
+  function ScanProgress({ cohort, store }) {
+    const [open, setOpen] = useState(false);
+    const states = open ? cohort.pages.map((page) => ({ page, ...progress(store, page) })) : [];
+    states.sort((a, b) => a.complete - b.complete);
+    return html`<details onToggle=${(event) => setOpen(event.target.open)}>
+      <summary>Progress by scan</summary>
+      <ul class="progress">${states.map(
+        ({ page, done, of, complete }) => html`<li><a href=${lesionflow.scanAddress(page)}>${page.scan}${cohort.models.length > 1 && `, ${page.model}`}</a>:
+          ${" "}${of ? `${done} of ${of}` : "no lesion"}${complete ? ", complete" : ""}</li>`,
+      )}</ul>
+    </details>`;
+  }
+
   /** The settings of a review and its first key. */
   function ReviewSection({ cohort, store }) {
     useStore(store);
     const [shortcuts, setShortcuts] = useState(localStorage.getItem("lesionflow-keys") !== "off");
     return html`<${ReviewPanel} cohort=${cohort} store=${store} />
       <p><a class="button primary" href="#review">Review the lesions</a></p>
+      <${ScanProgress} cohort=${cohort} store=${store} />
       <p><label><input type="checkbox" checked=${store.blinded} onChange=${(event) => lesionflow.setBlinded(event.target.checked)} />
         ${" "}Blinded: no names of scans, no probabilities, in random order</label></p>
       <p><label><input type="checkbox" checked=${shortcuts} onChange=${(event) => {
