@@ -53,7 +53,8 @@ globalThis.lesionflow ??= {};
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.3, 0.85, 1, 0.8],
       crosshairGap: 6,
-      crosshairWidth: 0.3,
+      crosshairWidth: 0.4,
+      crosshairWidthUnit: "percent",
       dragAndDropEnabled: false,
       isRadiologicalConvention: false, // the left of the head is on the left
       loadingText: "",
@@ -165,7 +166,7 @@ globalThis.lesionflow ??= {};
         <label><input type="checkbox" id="coloured" aria-keyshortcuts="l" checked=${coloured} onChange=${(e) => setColoured(e.target.checked)} /> lesions</label>
         ${!hidden.includes("probability") &&
         html`<label><input type="checkbox" checked=${probability} onChange=${(e) => setProbability(e.target.checked)} /> probabilities</label>`}
-        <button type="button" onClick=${() => viewer.current?.then((ready) => moveTo(ready, peak))}>Back to the lesion</button>
+        <button type="button" onClick=${() => viewer.current?.then((ready) => moveTo(ready, peak))}>Back to the ${lesion ? "lesion" : "centre"}</button>
         ${onMark && html`<button type="button" id="mark" aria-keyshortcuts="m" disabled=${!place} onClick=${() => onMark(place)}>Mark a missed lesion here</button>`}
       </div>
     </section>`;
