@@ -99,6 +99,8 @@ def test_undo_takes_back_the_last_decision_and_returns_to_its_lesion(review):
 
 def test_a_decision_needs_a_reviewer(page, report):
     open_review(page, report)
+    page.get_by_label("Reviewer").fill("n/a")  # as an empty cell of review.tsv
+    page.get_by_label("Reviewer").press("Tab")
     page.keyboard.press("a")
     page.wait_for_function("document.querySelector('#status').innerText !== ''")
     assert page.locator("#status").inner_text() == "Type your name as the reviewer first."
