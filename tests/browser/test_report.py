@@ -156,3 +156,13 @@ def test_printing_has_every_row(opened):
     opened.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert len(first_cells(opened)) == 4
     assert not opened.get_by_role("button", name="Columns").is_visible()
+
+
+def test_the_numbers_of_the_lesions_are_printed_and_fields_are_not(opened, report):
+    opened.emulate_media(media="print")
+    assert not opened.locator("thead input").first.is_visible()
+    opened.goto(f"{report.as_uri()}#scan/net/sub-a")
+    numbers = opened.locator(".scan tbody th button")
+    numbers.first.wait_for()
+    assert numbers.all_inner_texts() == ["1", "2", "3"]
+    assert all(number.is_visible() for number in numbers.all())

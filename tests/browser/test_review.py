@@ -104,6 +104,8 @@ def test_undo_takes_back_the_last_decision_and_returns_to_its_lesion(review):
 
 def test_a_decision_needs_a_reviewer(page, report):
     open_review(page, report)
+    page.get_by_label("Reviewer").fill("n/a")  # as an empty cell of review.tsv
+    page.get_by_label("Reviewer").press("Tab")
     page.keyboard.press("a")
     page.wait_for_function("document.querySelector('#status').innerText !== ''")
     assert page.locator("#status").inner_text() == "Type your name as the reviewer first."
@@ -257,3 +259,38 @@ def test_a_full_store_is_said(review):
     review.keyboard.press("a")
     assert "NOT kept" in review.locator("#status").inner_text()
     assert "0 of 10 lesions" in progress(review)
+
+
+def test_data_that_come_late_do_not_take_the_place_of_those_that_are_shown(page, tmp_path):
+    report = write_results(tmp_path, {"sub-a": 1, "sub-b": 1, "sub-c": 1})
+    open_review(page, report)
+    page.evaluate(
+        """() => {
+          const load = lesionflow.loadScript;
+          let calls = 0;
+          lesionflow.loadScript = async (path) => {
+            if (++calls === 1) await new Promise((done) => setTimeout(done, 500));
+            return load(path);
+          };
+        }"""
+    )
+    first = place(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('#view h2').innerText !== before", arg=first
+    )
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(1000)
+    assert place(page) == first and page.locator("article.lesion").count() == 1
+
+
+def test_blinded_a_scan_that_cannot_be_loaded_is_not_named(page, tmp_path):
+    report = write_results(tmp_path, {"sub-a": 1, "sub-b": 1})
+    page.goto(report.as_uri())
+    page.wait_for_function(READY)
+    page.evaluate(
+        "() => { lesionflow.loadScript = async (path) => { throw new Error(`${path} is gone`) } }"
+    )
+    page.get_by_label("Blinded").click()
+    page.get_by_role("alert").wait_for()
+    assert "sub-" not in page.locator("body").inner_text()

@@ -97,6 +97,23 @@ def test_structures_are_not_reviewed(tmp_path):
     assert not any(c["shown"] for c in data["columns"] if c["name"] == "left_count")
 
 
+def test_counts_of_lesions_are_shown_beside_structures_of_another_model(tmp_path):
+    output = {"activation": "softmax", "labels": {"1": "left", "2": "right"}}
+    models = {"seg": CARD | {"name": "seg", "output": output}, "net": CARD | {"name": "net"}}
+    labels = {
+        "seg": {"labels": ["left", "right"], "soft": []},
+        "net": {"labels": ["cmb"], "soft": []},
+    }
+    cohort = pd.DataFrame("", index=[0], columns=columns.names(columns.cohort_columns(labels)))
+    cells = {"scan": "sub-a", "status": "ok", "net_cmb_count": "3", "seg_left_count": "1"}
+    cohort.loc[0, list(cells)] = list(cells.values())
+    lesions = pd.DataFrame(columns=columns.names(columns.LESION))
+    data = cohort_data(cohort, lesions, {}, [], models)
+    shown = {column["name"] for column in data["columns"] if column["shown"]}
+    assert "net_cmb_count" in shown and "seg_left_count" not in shown
+    assert [(d["model"], d["values"]) for d in data["distributions"]] == [("net", [(0, 3)])]
+
+
 def test_the_folder_of_a_page_is_that_of_its_session(tmp_path):
     wildcards = {"model": "m", "folder": "sub-1/ses-2/anat", "scan": "sub-1_ses-2"}
     script = layout.path(layout.SCAN_PAGE_DATA, tmp_path, **wildcards)

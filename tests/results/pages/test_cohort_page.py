@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from lesionflow.base.digests import code_digest
-from lesionflow.results.pages.cohort_page import cohort_page
+from lesionflow.results.pages.cohort_page import cohort_page, write_report
 from lesionflow.results.pages.html_page import render, script_json
+from lesionflow.results.reviews.review_file import write_review
 from support.pages import CARD, RUN, write_results
 from support.paths import REPOSITORY
+from support.reviews import decision
 
 COHORT = pd.DataFrame(
     {
@@ -45,6 +47,16 @@ def test_the_page_says_how_its_numbers_were_computed():
     for row in ("affine", "threshold", "weights (SHA-256)"):
         assert f'<th scope="row">{row}</th>' in text
     assert '<td class="why">ff00</td>' in text and '<th scope="row">include</th>' not in text
+
+
+def test_the_page_is_written_whatever_images_of_a_scan_were_reviewed(tmp_path):
+    results = write_results(tmp_path, {"sub-a": 1}).parent
+    reviews = [decision(), decision("rejected", 2, scan_sha256="d" * 64)]
+    write_review(results / "review_current.tsv", reviews)
+    run = {**RUN, "settings": {**RUN["settings"], "review": ["before.tsv", "after.tsv"]}}
+    write_report(results, results.rglob("*_lesions.js"), run, has_references=False)
+    text = (results / "report.html").read_text()
+    assert text.count('"decision":"accepted"') == text.count('"decision":"rejected"') == 1
 
 
 def test_tables_of_the_reviews_and_of_the_evaluation_are_linked_where_they_exist():

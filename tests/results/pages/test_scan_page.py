@@ -85,6 +85,13 @@ def test_the_volume_is_embedded_if_it_is_asked_for_or_smaller_than_the_crops():
     assert viewer_images(images, [], whole=False) == (None, [])
 
 
+def test_a_scan_without_a_window_is_embedded_black():
+    # as of grey_window for an image that is 0 in all but few voxels
+    images = scan_images(voxels_of(1))._replace(window=(-5.0, -5.0))
+    volume, _ = viewer_images(images, [], whole=True)
+    assert (decoded(volume["scan"]).get_fdata() == -5).all()
+
+
 def test_structures_have_no_pictures_of_their_own():
     (row,) = data_of(voxels_of(1), structures=True)["lesions"]
     assert "pictures" not in row and "reasons" not in row and row["side"] in ("left", "right")

@@ -139,7 +139,10 @@ def cohort_data(
             }
         )
     return {
-        "columns": [_column(name, columns.get(name, {}), structures) for name in cohort.columns],
+        "columns": [
+            _column(name, columns.get(name, {}), _is_of(name, structures, several))
+            for name in cohort.columns
+        ],
         "rows": rows,
         "ranks": [_rank(record) for record in records],
         "models": list(cards),
@@ -151,9 +154,14 @@ def cohort_data(
     }
 
 
-def _column(name: str, entry: Mapping[str, Any], structures: set[str]) -> dict[str, Any]:
+def _is_of(column: str, models: Iterable[str], several: bool) -> bool:
+    """Whether a column of cohort.csv is of one of some ``models``; with one model in all, columns have no prefix."""
+    return any(column.startswith(f"{model}_") or not several for model in models)
+
+
+def _column(name: str, entry: Mapping[str, Any], of_structures: bool) -> dict[str, Any]:
     shown = name in SCAN_COLUMNS or (name.endswith(SHOWN) and not name.endswith(HIDDEN))
-    if structures and name.endswith("_count"):
+    if of_structures and name.endswith("_count"):
         shown = False  # a structure is there or not
     numeric = name.endswith(("_count", "_mm3", "_probability", "nonfinite_voxels", *QUALITY))
     return {"name": name, "text": entry.get("Description", ""), "shown": shown, "numeric": numeric}
@@ -201,7 +209,8 @@ def _distributions(
     """Counts, volumes and quality columns with their values by row, and the rows that are outliers."""
     drawn = []
     for name in cohort.columns:
-        counts = name.endswith("_count") and not structures
+        of_structures = _is_of(name, structures, len(models) > 1)
+        counts = name.endswith("_count") and not of_structures
         volumes = name.endswith("_volume_mm3") and not name.endswith(HIDDEN)
         if not (counts or volumes or name.endswith(QUALITY)):
             continue

@@ -51,7 +51,7 @@ def write_report(
         run["models"],
     )
     if run["settings"]["review"]:
-        decisions = read_review(layout.path(layout.REVIEW_CURRENT, results))
+        decisions = read_review(layout.path(layout.REVIEW_CURRENT, results), joined=True)
         data["decisions"] = [review_row(decision) for decision in decisions]
     html = cohort_page(cohort, data, run, has_references)
     with write_atomically(layout.path(layout.REPORT, results)) as partial:

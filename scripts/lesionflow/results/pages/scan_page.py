@@ -111,7 +111,8 @@ def _encoded(images: ScanImages, box: tuple[slice, ...]) -> dict[str, str]:
     intensities = as_bytes(images.scan[box], black, white)
     probability = as_bytes(images.probability[box].max(axis=3), 0, 1)
     return {
-        "scan": encode(intensities, images.affine, box, ((white - black) / 255, black)),
+        # a header cannot have the slope 0 of a window without a width: all its voxels are 0, which stand for black
+        "scan": encode(intensities, images.affine, box, ((white - black) / 255 or 1, black)),
         "lesions": encode(numbers.astype(kind), images.affine, box),
         "probability": encode(probability, images.affine, box, (1 / 255, 0)),
     }

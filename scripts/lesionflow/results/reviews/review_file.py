@@ -136,11 +136,11 @@ def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[De
     return list(decided.values())
 
 
-def read_review(path: str | Path) -> list[Decision]:
+def read_review(path: str | Path, joined: bool = False) -> list[Decision]:
     """The decisions of one file.
 
     What a spreadsheet may do without harm is accepted: line ends of Windows, a byte order mark, quotes around cells,
-    sorted rows, ``12.50`` as ``12.5``.
+    sorted rows, ``12.50`` as ``12.5``. A file that a run has ``joined`` from reviews may be of several images of a scan.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def read_review(path: str | Path) -> list[Decision]:
         decision = _decision(values, path, number)
         stated.append((values["rows"], number))
         digest = scan_digests.setdefault((decision.scan, decision.model), decision.scan_sha256)
-        if digest != decision.scan_sha256:
+        if digest != decision.scan_sha256 and not joined:
             raise _error(path, number, f"scan_sha256 of {decision.scan} differs from other rows")
         decisions.append(decision)
     if not decisions:

@@ -90,7 +90,8 @@ globalThis.lesionflow ??= {};
     }
 
     get reviewer() {
-      return this.storage.getItem("lesionflow-reviewer") ?? "";
+      const name = this.storage.getItem("lesionflow-reviewer") ?? "";
+      return name === MISSING ? "" : name; // review.tsv would lack it
     }
 
     set reviewer(name) {

@@ -140,8 +140,14 @@ globalThis.lesionflow ??= {};
     const lesion = data?.lesions.find((other) => other.lesion === item.lesion) ?? null;
 
     useEffect(() => {
+      setProblem("");
       if (!item) return;
-      loadScan(item.page).then((result) => setLoaded({ page: item.page, data: result }), (error) => setProblem(error.message));
+      let isWanted = true; // data that come after those of a later scan would never be replaced
+      loadScan(item.page).then(
+        (result) => isWanted && setLoaded({ page: item.page, data: result }),
+        (error) => isWanted && setProblem(store.blinded ? "The data of this case cannot be loaded, or are of another run." : error.message),
+      );
+      return () => (isWanted = false);
     }, [item?.page]);
 
     const step = (by) => () => {
