@@ -53,7 +53,7 @@ globalThis.lesionflow ??= {};
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.3, 0.85, 1, 0.8],
       crosshairGap: 6,
-      crosshairWidth: 0.4,
+      crosshairWidth: 0.8,
       crosshairWidthUnit: "percent",
       dragAndDropEnabled: false,
       isRadiologicalConvention: false, // the left of the head is on the left
