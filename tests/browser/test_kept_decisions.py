@@ -1,10 +1,11 @@
 """Decisions that the browser keeps: none is lost or comes back, whatever else is open."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from lesionflow.results.reviews.review_file import read_review, review_row
+from lesionflow.results.reviews.review_file import read_review, review_row, write_review
 from support.browser import offline_page
 from support.pages import write_results
 
@@ -95,6 +96,25 @@ def test_a_removed_decision_of_the_run_does_not_come_back(scan, report, browser,
         page.reload()
         page.wait_for_selector("article.lesion")
         assert pressed(page) == [""] * 4
+
+
+def test_a_decision_that_the_run_has_moved_is_there_once(scan, report, browser, tmp_path):
+    decide(scan, 0, "accepted")
+    decide(scan, 1, "rejected")
+    moved = export(scan, tmp_path)
+    before = [replace(row, lesion=row.lesion + 5, lesion_map_sha256="f" * 64) for row in moved]
+    left = replace(before[0], lesion=9, voxels="7,1", date="2026-11-27T12:00:00Z")
+    write_review(tmp_path / "before.tsv", [*before, left])
+    with offline_page(browser) as page:  # of another browser
+        page.goto(given(report, [*moved, left]).as_uri())
+        page.get_by_label("Reviewer").fill("Anna")
+        page.get_by_label("Import review.tsv").set_input_files(tmp_path / "before.tsv")
+        page.get_by_text("0 decisions imported, 0 replaced by newer ones, 3 were here").wait_for()
+        opened(page, given(report, [*moved, left]), "sub-a")
+        assert pressed(page) == ["accepted", "rejected", "", ""]
+        decide(page, 0, "accepted")  # removed
+        assert [row.decision for row in export(page, tmp_path)] == ["rejected", "accepted"]
+        assert read_review(tmp_path / "review.tsv")[1].lesion_map_sha256 == "f" * 64
 
 
 def test_what_is_undone_after_an_export_is_not_exported_yet(scan, tmp_path):

@@ -166,3 +166,12 @@ def test_the_numbers_of_the_lesions_are_printed_and_fields_are_not(opened, repor
     numbers.first.wait_for()
     assert numbers.all_inner_texts() == ["1", "2", "3"]
     assert all(number.is_visible() for number in numbers.all())
+
+
+def test_the_focus_returns_to_the_button_when_the_list_of_columns_is_closed(opened):
+    opened.get_by_role("button", name="Columns").press("Enter")
+    opened.locator(".dt-button-collection").wait_for()
+    opened.keyboard.press("Tab")
+    opened.keyboard.press("Escape")
+    opened.locator(".dt-button-collection").wait_for(state="detached")
+    assert "buttons-colvis" in opened.evaluate("document.activeElement.className")

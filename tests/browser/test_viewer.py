@@ -79,3 +79,24 @@ def test_the_viewer_stays_whatever_number_of_lesions_and_scans_it_has_shown(scan
         scan.evaluate("location.hash = 'scan/net/sub-a'")
         scan.wait_for_selector("canvas[data-shows]")
     assert warnings == []
+
+
+def test_blinded_a_dropped_lesion_has_the_colour_of_the_others(page, report):
+    page.goto(report.as_uri())
+    page.get_by_label("Blinded").click()
+    page.wait_for_selector("canvas[data-shows]")
+    page.evaluate(
+        """() => {
+          const [images, tables] = [niivue.NVImage.prototype, []];
+          const set = images.setColormapLabel;
+          images.setColormapLabel = function (table) { tables.push(table); return set.call(this, table); };
+          window.tables = tables;
+        }"""
+    )
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.tables.length > 0")
+    colours = page.evaluate(
+        "tables[0].R.map((red, n) => `${red} ${tables[0].G[n]} ${tables[0].B[n]}`)"
+    )
+    # the background, the lesion under review, and all others, of which one is dropped
+    assert len(colours) == MANY + 1 and len(set(colours)) == 3

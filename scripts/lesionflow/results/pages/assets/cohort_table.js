@@ -65,6 +65,12 @@ globalThis.lesionflow ??= {};
       titleRow: 0,
     });
     filters.forEach((filter, n) => filter.addEventListener("input", () => table.column(n).search(filter.value).draw()));
+    // the focus was in the list of columns, and would begin again at the top of the page
+    document.body.addEventListener("buttons-popover-hide", () => {
+      const chosen = document.activeElement;
+      if (chosen === document.body || chosen?.closest(".dt-button-collection"))
+        element.closest(".dt-container").querySelector(".buttons-colvis").focus();
+    });
     let length = null;
     addEventListener("beforeprint", () => {
       length = table.page.len();

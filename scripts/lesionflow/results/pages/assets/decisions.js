@@ -74,6 +74,9 @@ globalThis.lesionflow ??= {};
     return JSON.stringify([row.scan, row.model, row.lesion_map_sha256, row.reviewer, ...place]);
   }
 
+  /** What stays the same of a decision that a run has moved to its lesion on another lesion map. */
+  const signature = ({ label, decision, reviewer, date, note }) => JSON.stringify([label, decision, reviewer, date, note]);
+
   /** Decisions on the scans of a cohort, in the storage of the browser. */
   class Store {
     /**
@@ -114,7 +117,10 @@ globalThis.lesionflow ??= {};
       if (this.cache.get(key)?.text !== text) {
         const stored = JSON.parse(text);
         const { scan, model, scan_sha256 } = page;
-        const rows = stored.filter((row) => row.decision !== null).map((row) => ({ ...row, scan, model, scan_sha256 }));
+        const rows = stored
+          .filter((row) => row.decision !== null)
+          .map((row) => ({ note: null, ...row, scan, model, scan_sha256 }))
+          .filter((row) => !this.isMoved(page, row));
         // The decisions that the run was given, on lesion maps that this browser has no decision on.
         const known = new Set(stored.map((row) => row.lesion_map_sha256));
         const ofRun = this.givenFor(page).filter((row) => !known.has(row.lesion_map_sha256));
@@ -133,6 +139,16 @@ globalThis.lesionflow ??= {};
       return this.rows(page).filter(
         (row) => row.lesion_map_sha256 === page.lesion_map_sha256 && (reviewer === null || row.reviewer === reviewer),
       );
+    }
+
+    /**
+     * Whether the run was given a row and has moved it to its lesion on another lesion map. The moved row takes its place:
+     * both together would be two decisions, of which the older one stays when the newer one is removed.
+     */
+    isMoved(page, row) {
+      const given = this.givenFor(page);
+      if (given.some((other) => identity(other) === identity(row))) return false;
+      return given.some((other) => other.lesion_map_sha256 !== row.lesion_map_sha256 && signature(other) === signature(row));
     }
 
     write(page, rows) {
@@ -194,6 +210,7 @@ globalThis.lesionflow ??= {};
         if (!page) throw new Error(`Line ${index + 2}: this cohort has no results of ${row.model} for ${row.scan}.`);
         if (page.scan_sha256 !== row.scan_sha256)
           throw new Error(`Line ${index + 2}: ${row.scan} is another image than the one that was reviewed.`);
+        if (this.isMoved(page, row)) return (counts.same += 1);
         const present = byPage.get(page) ?? [...this.rows(page)];
         const place = present.findIndex((other) => identity(other) === identity(row));
         if (place < 0) {

@@ -18,6 +18,9 @@ globalThis.lesionflow ??= {};
     return (value ^ (value >>> 16)) >>> 0;
   }
 
+  /** The data of a scan without what a filter has dropped: the viewer would show it in another colour. */
+  const alike = (data) => ({ ...data, lesions: data.lesions.map((lesion) => ({ ...lesion, kept: true })) });
+
   function download(name, content, type) {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([content], { type }));
@@ -207,7 +210,7 @@ globalThis.lesionflow ??= {};
             : html`<p>No lesion of this scan is counted. ${!store.blinded && html`<a href=${data.folder + data.pages}>Look at its pictures</a>, then confirm below.`}</p>
                 ${!store.blinded && html`<img class="figure" src=${data.folder + data.figure} alt="Overview slices of the scan" />`}`}
             <${Marks} data=${{ ...data, ...item.page }} store=${store} /></div>
-          <${lesionflow.Viewer} data=${data} lesion=${lesion} hidden=${store.blinded ? ["probability"] : []}
+          <${lesionflow.Viewer} data=${store.blinded ? alike(data) : data} lesion=${lesion} hidden=${store.blinded ? ["probability"] : []}
             onMark=${(place) => mark(store, { ...item.page, labels: data.labels }, place)} />
         </div>`}
       </section>`}`;
