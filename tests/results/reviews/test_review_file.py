@@ -205,7 +205,10 @@ def test_reviews_of_several_people_and_lesion_maps_go_together(tmp_path):
     [
         (DECISIONS, r"b.tsv is the same review as .*a.tsv: name one"),
         ([decision("rejected")], r"b.tsv, line 2: 'Ann' has decided this before .*a.tsv, line 2"),
-        ([mark(9, 9, 9), complete()], r"b.tsv, line 3: 'Ann' has decided this before .*line 5"),
+        (
+            [mark(9, 9, 9), complete(note="x")],
+            r"b.tsv, line 3: 'Ann' has decided this before .*line 5",
+        ),
         ([mark(3.25, 4, 5, note="x")], r"b.tsv, line 2: 'Ann' has decided this before"),
         ([decision("accepted", 1, "Ben", scan="sub-9")], "b.tsv, line 2: .* has no scan 'sub-9'"),
         (
@@ -222,7 +225,17 @@ def test_doubled_and_foreign_decisions_are_refused(tmp_path, other, match):
     assert "\n" not in str(error.value)
 
 
+def test_a_row_that_two_files_share_counts_once(tmp_path):
+    """A reader who was given another one's decisions exports them with the own ones."""
+    ben = [decision("rejected", 1, "Ben")]
+    paths = written(tmp_path, [*DECISIONS, *ben], ben)
+    assert len(read_reviews(paths, ["sub-1", "sub-2"])) == len(DECISIONS) + 1
+
+
 def test_a_decision_twice_in_a_file_is_refused(tmp_path):
+    (path,) = written(tmp_path, [decision(), decision()])
+    with pytest.raises(ReviewError, match=r"line 3: 'Ann' has decided this before .*line 2"):
+        read_reviews([path], ["sub-1"])
     (path,) = written(tmp_path, [decision(), decision("rejected", scan_sha256=SCAN)])
     with pytest.raises(ReviewError, match=r"line 3: 'Ann' has decided this before .*line 2"):
         read_reviews([path], ["sub-1"])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class Decision:
 
 
 def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[Decision]:
-    """The decisions of several files, in their order.
+    """The decisions of several files, in their order; a row that two files share is there once.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[De
     ------
     ReviewError
         If a file cannot be used (``read_review``), names a scan that the cohort does not have, or decides what a file
-        has decided for the same reviewer and lesion map; or if two rows describe one lesion differently.
+        has decided otherwise for the same reviewer and lesion map; or if two rows describe one lesion differently.
     """
     scans = set(scans)
     contents: dict[tuple[Decision, ...], str | Path] = {}
@@ -111,16 +111,20 @@ def read_reviews(paths: Iterable[str | Path], scans: Collection[str]) -> list[De
     lesions: dict[tuple[object, ...], Decision] = {}
     for path in paths:
         decisions = read_review(path)
-        plain = tuple(Decision(**{**vars(d), "source": ""}) for d in decisions)
+        plain = tuple(replace(d, source="") for d in decisions)
         if plain in contents:
             raise ReviewError(f"review: {path} is the same review as {contents[plain]}: name one")
         contents[plain] = path
+        sources = {row.source for row in decisions}
         for row in decisions:
             if row.scan not in scans:
                 raise ReviewError(
                     f"{row.source}: the cohort has no scan {row.scan!r}: use a review of this cohort"
                 )
             if (earlier := decided.setdefault(row.identity, row)) is not row:
+                of_other_file = earlier.source not in sources
+                if of_other_file and replace(row, source=earlier.source) == earlier:
+                    continue  # a reader's export has the decisions of others that he was given
                 raise ReviewError(
                     f"{row.source}: {row.reviewer!r} has decided this before ({earlier.source}): keep one of the two, "
                     "as the report exports it"

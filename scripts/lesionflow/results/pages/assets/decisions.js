@@ -11,6 +11,8 @@ globalThis.lesionflow ??= {};
   const DECISIONS = ["accepted", "rejected", "unsure", "missed", "complete"];
   const MISSING = "n/a";
   const PREFIX = "lesionflow-review/";
+  // Of this report alone: in Chromium all pages that are opened from disk share one storage.
+  lesionflow.UNEXPORTED = `lesionflow-unexported/${globalThis.location?.pathname}`;
 
   // Cells hold neither tabs nor line ends.
   const escape = (text) =>
@@ -182,7 +184,7 @@ globalThis.lesionflow ??= {};
       if (row.decision !== null) rows.push(row);
       this.write(page, rows);
       this.history.push({ page, row, old, lesion: row.lesion });
-      this.storage.setItem("lesionflow-unexported", "yes");
+      this.storage.setItem(lesionflow.UNEXPORTED, "yes");
     }
 
     /** Undo the last decision; returns what it was on, or null. */
@@ -192,13 +194,16 @@ globalThis.lesionflow ??= {};
       // this one decision alone: another tab may have made others since
       const rows = this.rows(last.page).filter((other) => identity(other) !== identity(last.row));
       this.write(last.page, last.old ? [...rows, last.old] : rows);
-      this.storage.setItem("lesionflow-unexported", "yes");
+      this.storage.setItem(lesionflow.UNEXPORTED, "yes");
       return last;
     }
 
     /** All decisions on the scans of the cohort. */
     all() {
-      return [...this.pages.values()].flatMap((page) => this.rows(page));
+      const rows = [...this.pages.values()].flatMap((page) => this.rows(page));
+      // and those that the run was given on scans that have no results now
+      const known = new Set([...this.pages.values()].map((page) => this.key(page).slice(PREFIX.length)));
+      return [...rows, ...[...this.ofRun].flatMap(([key, others]) => (known.has(key) ? [] : others))];
     }
 
     /** Take over rows of a file. Of two decisions of one reviewer on one lesion, the newer one stays. */
@@ -207,6 +212,9 @@ globalThis.lesionflow ??= {};
       const byPage = new Map();
       rows.forEach((row, index) => {
         const page = this.pages.get(`${row.scan}/${row.model}`);
+        const ofRun = this.ofRun.get(`${row.scan}/${row.model}/${row.scan_sha256}`) ?? [];
+        const isOfRun = (other) => identity(other) === identity(row) && other.date === row.date;
+        if (!page && ofRun.some(isOfRun)) return (counts.same += 1);
         if (!page) throw new Error(`Line ${index + 2}: this cohort has no results of ${row.model} for ${row.scan}.`);
         if (page.scan_sha256 !== row.scan_sha256)
           throw new Error(`Line ${index + 2}: ${row.scan} is another image than the one that was reviewed.`);
@@ -223,7 +231,13 @@ globalThis.lesionflow ??= {};
         else counts.older += 1;
         byPage.set(page, present);
       });
-      for (const [page, present] of byPage) this.write(page, present);
+      const before = [...byPage.keys()].map((page) => [page, this.rows(page)]);
+      try {
+        for (const [page, present] of byPage) this.write(page, present);
+      } catch (error) {
+        for (const [page, present] of before) this.write(page, present);
+        throw new Error(`The browser refuses to store it (${error.name}).`);
+      }
       this.history = [];
       return counts;
     }

@@ -71,7 +71,7 @@ globalThis.lesionflow ??= {};
     const save = () => {
       download("review.tsv", lesionflow.formatReview(rows), "text/tab-separated-values");
       download("review.json", JSON.stringify(cohort.review_columns, null, 2) + "\n", "application/json");
-      localStorage.removeItem("lesionflow-unexported");
+      localStorage.removeItem(lesionflow.UNEXPORTED);
       store.changed();
       announce(`${rows.length} decisions exported to review.tsv.`);
     };
@@ -93,7 +93,7 @@ globalThis.lesionflow ??= {};
         ${" "}${done} of ${all} lesions, ${states.filter((state) => state.complete).length} of ${states.length} scans</span>
       <button type="button" disabled=${!rows.length} onClick=${save}>Export review.tsv</button>
       <label class="button">Import review.tsv <input type="file" accept=".tsv" ref=${file} onChange=${load} /></label>
-      ${localStorage.getItem("lesionflow-unexported") && html`<span class="note">Not exported yet: this browser alone has your decisions.</span>`}
+      ${localStorage.getItem(lesionflow.UNEXPORTED) && html`<span class="note">Not exported yet: this browser alone has your decisions.</span>`}
       ${problem && html`<p role="alert" class="problem">${problem}</p>`}
     </div>`;
   }
