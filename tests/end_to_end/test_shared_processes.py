@@ -16,7 +16,7 @@ from support.runs import snakemake
 
 STEPS = (
     *("resample", "mask", "crop", "normalize", "average_folds"),
-    *("threshold", "count", "restore", "draw"),
+    *("threshold", "count", "restore", "draw", "show"),
 )
 COHORT_STEPS = ("describe", "aggregate", "report")
 
