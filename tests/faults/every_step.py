@@ -9,7 +9,8 @@ from support.volumes import save_scan
 
 TARGETS = ("all", "evaluate")
 STEPS = (
-    *("convert", "find_brain", "clean", "count", "draw", "show", "compare", "show_errors", "aggregate"),
+    *("convert", "find_brain", "clean", "count", "draw", "show"),
+    *("compare", "show_errors", "aggregate"),
     "evaluate",
 )
 
