@@ -195,7 +195,8 @@ def test_a_review_of_lesions_that_have_yet_to_be_computed_is_checked_by_the_run(
     write_review(directory / "review.tsv", [rows[2], replace(rows[0], voxels="5,1")])
     folder = directory / f"results/tiny/{FOLDERS[TWO]}/anat"
     (folder / f"{TWO}_space-orig_desc-lesions_dseg.json").unlink()
-    (directory / "results/cohort.csv").unlink()
+    for name in ("cohort.csv", "report.html"):
+        (directory / "results" / name).unlink()
     status, text = run(review="review.tsv")
     assert status == 1
     assert jobs(text)["restore"] == 1
@@ -208,6 +209,7 @@ def test_a_review_of_lesions_that_have_yet_to_be_computed_is_checked_by_the_run(
     cohort = table(directory, "cohort")
     assert cohort.status.tolist() == ["ok"] * 3
     assert "review" not in cohort
+    assert "Lesions of 3 scans" in (directory / "results/report.html").read_text()
     status, text = run("--dry-run", review="review.tsv")
     assert status == 1 and message in text
 

@@ -62,6 +62,9 @@ def write_tables(
             for model in models
             if states[record["scan"], model][0] == "ok"
         ]
+        if problems:  # the tables are those of a run without reviews, and so is the page
+            settings = {**description["settings"], "review": []}
+            description = {**description, "settings": settings}
         has_references = any("truth" in record["files"] for record in plan)
         write_report(results, scans, description, has_references)
     failed = table[table.status.str.startswith(("failed", "changed"))]
