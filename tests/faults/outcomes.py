@@ -12,6 +12,9 @@ TABLES = ("cohort.csv", "lesions.csv")
 PLACES = {"cohort", "models", "models_dir", "folder"}  # keys of settings and cards that are paths
 # of the report: the command and the settings, which have paths
 RUN_SECTION = re.compile(r'<h2 id="run">.*?</section>', re.DOTALL)
+COMMIT = re.compile(
+    r", commit [0-9a-f]{10}"
+)  # in the methods; a fault may kill the git that is asked for it
 OF_THE_CALL = ("sha256", "started", "ended", "command", "commit", "modified")  # keys of run.json
 HEADER = (
     *("sform_code", "qform_code", "xyzt_units", "datatype", "dim", "pixdim", "scl_slope"),
@@ -53,7 +56,7 @@ def content(directory, name):
         return json.loads(path.read_text(encoding="utf-8"))
     if name.endswith(".html"):
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
-        return TIME.sub("TIME", RUN_SECTION.sub("", text))
+        return TIME.sub("TIME", COMMIT.sub("", RUN_SECTION.sub("", text)))
     return path.read_bytes()
 
 

@@ -216,6 +216,8 @@ def test_an_interrupt_ends_the_jobs_and_none_is_run_again(run, tmp_path):
         "import signal, threading; from pathlib import Path\n"
         "from support.shared_jobs import run_job\n"
         "from lesionflow.workflow.processes import script_hook\n"
+        # a shell that starts the tests in the background lets them ignore it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "script_hook.enter_run({})\n"
         "def job():\n"
         "    try:\n"
