@@ -171,6 +171,7 @@ def test_the_numbers_of_the_lesions_are_printed_and_fields_are_not(opened, repor
 def test_the_focus_returns_to_the_button_when_the_list_of_columns_is_closed(opened):
     opened.get_by_role("button", name="Columns").press("Enter")
     opened.locator(".dt-button-collection").wait_for()
+    opened.wait_for_timeout(500)  # while it opens, it does not listen to Escape
     opened.keyboard.press("Tab")
     opened.keyboard.press("Escape")
     opened.locator(".dt-button-collection").wait_for(state="detached")

@@ -8,7 +8,7 @@ from support.pages import AFFINE, SHAPE, write_results
 
 pytestmark = pytest.mark.slow
 
-MANY = 20  # more lesions than browsers give WebGL contexts to a page
+MANY = 17  # more lesions than browsers give WebGL contexts to a page
 
 
 @pytest.fixture(scope="module")
