@@ -58,8 +58,6 @@ rule all:
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
         rules.aggregate.input.pages,
-        all_scans(rules.draw.output.pages),
-        all_scans(rules.draw.output.thumbnail),
         evaluation_in_report,
 
 

@@ -64,6 +64,20 @@ def test_in_random_order_the_lesions_of_a_scan_do_not_follow_each_other(page, re
     assert followed < 38  # 19 are expected by chance, with a standard deviation of 4
 
 
+def test_scans_of_a_model_of_structures_are_not_reviewed(page, report):
+    page.goto(report.as_uri())
+    items = page.evaluate(
+        """() => {
+          const of = (scan, structures) => ({ model: "net", scan, scan_sha256: "", structures, kept: [] });
+          const pages = [of("sub-1", true), of("sub-2", false)];
+          const settings = { order: "look", dropped: false, decided: false };
+          const items = lesionflow.reviewItems({ pages, queue: [] }, new lesionflow.Store(pages), settings);
+          return items.map(({ page, lesion }) => [page.scan, lesion]);
+        }"""
+    )
+    assert items == [["sub-2", None]]
+
+
 def test_the_viewer_stays_whatever_number_of_lesions_and_scans_it_has_shown(scan, report):
     warnings = []
     scan.on("console", lambda message: warnings.append(message.text))

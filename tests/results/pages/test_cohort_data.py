@@ -93,6 +93,7 @@ def test_structures_are_not_reviewed(tmp_path):
     pages = [{"model": MODEL, "scan": "sub-a", "folder": ""}]
     data = cohort_data(cohort, pd.DataFrame([lesion]), {}, pages, {MODEL: card})
     assert data["queue"] == [] and data["pages"][0]["kept"] == []
+    assert data["pages"][0]["structures"]
     assert [d["values"] for d in data["distributions"]] == [[(0, 12.5)]]
     assert not any(c["shown"] for c in data["columns"] if c["name"] == "left_count")
 

@@ -132,6 +132,7 @@ def cohort_data(
             {
                 **page,
                 "row": row,
+                "structures": page["model"] in structures,
                 "scan_sha256": record[f"{prefix}input_sha256"],
                 "kept": kept.tolist(),
                 "summary": _summary(page["model"], cards, record, prefix, structures)

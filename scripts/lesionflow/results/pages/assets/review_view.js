@@ -38,12 +38,15 @@ globalThis.lesionflow ??= {};
     return { done, of: page.kept.length, complete: done === page.kept.length && (page.kept.length > 0 || looked) };
   }
 
+  /** The scans that can be reviewed: those of models that find lesions, not structures. */
+  const reviewedPages = (cohort) => cohort.pages.filter((page) => !page.structures);
+
   /** What there is to review, in order: a lesion, or a scan without a counted one (lesion null). */
   function reviewItems(cohort, store, { order, dropped, decided }) {
     let items = cohort.queue
       .filter(([, , kept]) => kept || dropped)
       .map(([page, lesion]) => ({ page: cohort.pages[page], lesion }));
-    items.push(...cohort.pages.filter((page) => page.kept.length === 0).map((page) => ({ page, lesion: null })));
+    items.push(...reviewedPages(cohort).filter((page) => page.kept.length === 0).map((page) => ({ page, lesion: null })));
     if (!decided)
       items = items.filter(({ page, lesion }) =>
         lesion === null
@@ -64,7 +67,7 @@ globalThis.lesionflow ??= {};
     useStore(store);
     const file = useRef(null);
     const [problem, setProblem] = useState("");
-    const states = cohort.pages.map((page) => progress(store, page));
+    const states = reviewedPages(cohort).map((page) => progress(store, page));
     const done = states.reduce((sum, state) => sum + state.done, 0);
     const all = states.reduce((sum, state) => sum + state.of, 0);
     const rows = store.all();
@@ -101,7 +104,7 @@ globalThis.lesionflow ??= {};
   /** What is decided in each scan, unfinished scans first. */
   function ScanProgress({ cohort, store }) {
     const [open, setOpen] = useState(false);
-    const states = open ? cohort.pages.map((page) => ({ page, ...progress(store, page) })) : [];
+    const states = open ? reviewedPages(cohort).map((page) => ({ page, ...progress(store, page) })) : [];
     states.sort((a, b) => a.complete - b.complete);
     return html`<details onToggle=${(event) => setOpen(event.target.open)}>
       <summary>Progress by scan</summary>
