@@ -7,25 +7,28 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: workflow.source_path("config/config.yaml")
+include: "rules/repository.smk"
 
 
-report: "report/workflow.rst"
+configfile: f"{REPOSITORY}/config/config.yaml"
 
 
-include: "rules/common.smk"
+report: f"{REPOSITORY}/report/workflow.rst"
+
+
+include: f"{REPOSITORY}/rules/common.smk"
 
 
 pathvars:
     scan=layout.SCAN,
 
 
-include: "rules/prepare.smk"
-include: "rules/predict.smk"
-include: "rules/lesions.smk"
-include: "rules/cohort.smk"
-include: "rules/evaluate.smk"
-include: "rules/check.smk"
+include: f"{REPOSITORY}/rules/prepare.smk"
+include: f"{REPOSITORY}/rules/predict.smk"
+include: f"{REPOSITORY}/rules/lesions.smk"
+include: f"{REPOSITORY}/rules/cohort.smk"
+include: f"{REPOSITORY}/rules/evaluate.smk"
+include: f"{REPOSITORY}/rules/check.smk"
 
 
 # After the rules: Snakemake 9.27 does not apply constraints set before a path with a pathvar.
@@ -42,23 +45,19 @@ wildcard_constraints:
     kind=r"[a-z][a-z0-9]*",
 
 
-localrules:
-    all,
-    check_model,
-
-
 rule all:
     default_target: True
     input:
         rules.aggregate.output,
         rules.report.output,
-        collect(layout.DATASET_DESCRIPTION, model=CARDS),
+        collect(rules.describe.output.description, model=CARDS),
         # the last results of each scan, so that a deleted file is computed again
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
         rules.aggregate.input.pages,
         evaluation_in_report,
+    localrule: True
 
 
 onstart:

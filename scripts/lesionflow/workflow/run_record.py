@@ -58,6 +58,7 @@ def describe(
     settings: Mapping[str, Any],
     cards: Mapping[str, Mapping[str, Any]],
     repository: Path,
+    commit: str = "",
 ) -> dict[str, Any]:
     """What a run is: its command, settings, cards and versions, as JSON has them.
 
@@ -71,11 +72,13 @@ def describe(
         The cards of the run by name, with the changes that the config makes to them.
     repository
         Folder of the workflow; its commit is recorded if it is a git repository.
+    commit
+        Its commit if it is a copy of that commit.
     """
     record = {
         "command": list(command),
         "lesionflow_version": __version__,
-        **_commit(repository),
+        **({"commit": commit, "modified": False} if commit else _commit(repository)),
         "packages": {name: _version(name) for name in PACKAGES},
         "settings": dict(settings),
         "models": {name: dict(card) for name, card in cards.items()},
@@ -198,6 +201,8 @@ def _version(package: str) -> str | None:
 
 def _commit(repository: Path) -> dict[str, Any]:
     """Commit of the repository and whether its files were modified; None without git or a git repository."""
+    if not (repository / ".git").exists():  # perhaps inside another repository
+        return {"commit": None, "modified": None}
     git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changes = (
