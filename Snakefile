@@ -7,28 +7,25 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-include: "rules/repository.smk"
+configfile: workflow.source_path("config/config.yaml")
 
 
-configfile: f"{REPOSITORY}/config/config.yaml"
+report: "report/workflow.rst"
 
 
-report: f"{REPOSITORY}/report/workflow.rst"
-
-
-include: f"{REPOSITORY}/rules/common.smk"
+include: "rules/common.smk"
 
 
 pathvars:
     scan=layout.SCAN,
 
 
-include: f"{REPOSITORY}/rules/prepare.smk"
-include: f"{REPOSITORY}/rules/predict.smk"
-include: f"{REPOSITORY}/rules/lesions.smk"
-include: f"{REPOSITORY}/rules/cohort.smk"
-include: f"{REPOSITORY}/rules/evaluate.smk"
-include: f"{REPOSITORY}/rules/check.smk"
+include: "rules/prepare.smk"
+include: "rules/predict.smk"
+include: "rules/lesions.smk"
+include: "rules/cohort.smk"
+include: "rules/evaluate.smk"
+include: "rules/check.smk"
 
 
 # After the rules: Snakemake 9.27 does not apply constraints set before a path with a pathvar.

@@ -9,6 +9,12 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import flag
 from snakemake.path_modifier import PATH_MODIFIER_FLAG
 
+if hasattr(workflow.current_basedir, "ref"):
+    raise WorkflowError(
+        'lesionflow as a module from git: give path="workflow/Snakefile"'
+    )
+REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+
 # Appended, as Snakemake does for scripts, so that no step shadows an installed package of the same name.
 sys.path.append(str(REPOSITORY / "scripts"))
 
@@ -30,7 +36,7 @@ from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.workflow.run import Run, RunError
 
-RUN = Run(workflow, config, REPOSITORY, COMMIT)
+RUN = Run(workflow, config, REPOSITORY)
 SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models
 SCANS = RUN.plan.records
 SCAN_BY_NAME = {record["scan"]: record for record in SCANS}

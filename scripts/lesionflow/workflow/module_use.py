@@ -11,7 +11,6 @@ from typing import Any
 from lesionflow.base import layout
 from lesionflow.base.errors import LesionflowError
 
-
 _workflows: list[Any] = []  # that have read the Snakefile in this process
 
 

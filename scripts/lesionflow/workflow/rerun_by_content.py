@@ -109,7 +109,6 @@ def ignore_dates(steps: Steps) -> None:
     It takes such an output for a sign of wrong clocks, and lets the job fail: a scan dated in the future could never be
     computed. Dates decide nothing here.
     """
-
     original = getattr(DAG, "check_output_mtime", None)
     if original is None:
         raise WorkflowError(OTHER_RELEASE)

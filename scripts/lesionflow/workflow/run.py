@@ -60,8 +60,6 @@ class Run:
         The config that Snakemake has read.
     repository
         Folder of the workflow.
-    commit
-        Commit of the workflow if the folder is a copy of it and no git repository.
 
     Attributes
     ----------
@@ -86,8 +84,8 @@ class Run:
 
     report = ReportContents()
 
-    def __init__(self, workflow: Any, config: dict[str, Any], repository: Path, commit: str = ""):
-        self.workflow, self.repository, self.commit = workflow, repository, commit
+    def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
+        self.workflow, self.repository = workflow, repository
         config.pop(PLAN_KEY, None)
         with _errors_in_one_line():
             module_use.check(workflow)
@@ -202,9 +200,7 @@ class Run:
     @cached_property
     def description(self) -> dict[str, Any]:
         """What the run is: see ``run_record.describe``."""
-        return run_record.describe(
-            self.plan.command, self.settings, self.cards, self.repository, self.commit
-        )
+        return run_record.describe(self.plan.command, self.settings, self.cards, self.repository)
 
     def begin(self) -> None:
         """Begin the run, before its first job: Snakemake has locked the working directory.

@@ -58,7 +58,6 @@ def describe(
     settings: Mapping[str, Any],
     cards: Mapping[str, Mapping[str, Any]],
     repository: Path,
-    commit: str = "",
 ) -> dict[str, Any]:
     """What a run is: its command, settings, cards and versions, as JSON has them.
 
@@ -71,14 +70,12 @@ def describe(
     cards
         The cards of the run by name, with the changes that the config makes to them.
     repository
-        Folder of the workflow; its commit is recorded if it is a git repository.
-    commit
-        Its commit if it is a copy of that commit.
+        Folder of the workflow; its commit is recorded if it is a git repository, or a copy that names its commit.
     """
     record = {
         "command": list(command),
         "lesionflow_version": __version__,
-        **({"commit": commit, "modified": False} if commit else _commit(repository)),
+        **_commit(repository),
         "packages": {name: _version(name) for name in PACKAGES},
         "settings": dict(settings),
         "models": {name: dict(card) for name, card in cards.items()},
@@ -201,8 +198,9 @@ def _version(package: str) -> str | None:
 
 def _commit(repository: Path) -> dict[str, Any]:
     """Commit of the repository and whether its files were modified; None without git or a git repository."""
-    if not (repository / ".git").exists():  # perhaps inside another repository
-        return {"commit": None, "modified": None}
+    if not (repository / ".git").exists():  # it may be inside another repository
+        named = repository / ".commit"
+        return {"commit": named.read_text() if named.exists() else None, "modified": None}
     git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changes = (
