@@ -42,23 +42,19 @@ wildcard_constraints:
     kind=r"[a-z][a-z0-9]*",
 
 
-localrules:
-    all,
-    check_model,
-
-
 rule all:
     default_target: True
     input:
         rules.aggregate.output,
         rules.report.output,
-        collect(layout.DATASET_DESCRIPTION, model=CARDS),
+        collect(rules.describe.output.description, model=CARDS),
         # the last results of each scan, so that a deleted file is computed again
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
         rules.aggregate.input.pages,
         evaluation_in_report,
+    localrule: True
 
 
 onstart:

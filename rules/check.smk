@@ -6,6 +6,7 @@ rule check_model:
         folds=[fold for model in CARDS for fold in imported_folds(model)],
     log:
         layout.log("check_model"),
+    localrule: True
     conda:
         "../envs/networks.yaml"
     params:

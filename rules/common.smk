@@ -6,8 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
+from snakemake.path_modifier import PATH_MODIFIER_FLAG
 
-REPOSITORY = Path(workflow.basedir)
+if hasattr(workflow.current_basedir, "ref"):
+    raise WorkflowError(
+        'lesionflow as a module from git: give path="workflow/Snakefile"'
+    )
+REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+
 # Appended, as Snakemake does for scripts, so that no step shadows an installed package of the same name.
 sys.path.append(str(REPOSITORY / "scripts"))
 
@@ -40,7 +47,7 @@ GPUS = int(
 if find_spec("lesionflow.workflow.processes"):
     from lesionflow.workflow.processes import script_hook
 
-    script_hook.enter_run(RUN.code, () if workflow.is_main_process else sys.argv)
+    script_hook.enter_run(RUN.code, () if workflow.is_main_process else RUN.job_steps())
     # Snakemake calls the `script` of this namespace for the `script:` directive of a rule.
     script = script_hook.script
 
@@ -88,12 +95,17 @@ def folds(wildcards):
     return range(1, len(card(wildcards)["folds"]) + 1)
 
 
+def as_given(paths):
+    """Paths of the config and of the cohort, which a module's ``prefix`` does not move."""
+    return flag(paths, PATH_MODIFIER_FLAG)
+
+
 def imported_folds(model):
     """The imported folds of a model."""
-    return [
+    return as_given(
         RUN.imported_fold.format(model=model, fold=fold, digest=planned.digest)
         for fold, planned in enumerate(RUN.plan.imports[model], start=1)
-    ]
+    )
 
 
 def model_folds(wildcards):
@@ -110,7 +122,7 @@ def weight_file(wildcards):
     """The file, folder or archive from which a fold is imported; none if it is imported already."""
     planned = RUN.plan.imports[wildcards.model][int(wildcards.fold) - 1]
     is_current = planned.weights and planned.digest == wildcards.digest
-    return ancient(planned.weights) if is_current else []
+    return ancient(as_given(planned.weights)) if is_current else []
 
 
 def import_spec(wildcards):
@@ -159,9 +171,8 @@ def available_kind(wildcards, kind):
 def source_file(wildcards, kind=None):
     """The file of the cohort for ``kind``, by default for the channel of a job: its content is compared, not its time."""
     kind = wildcards.channel if kind is None else kind
-    return ancient(
-        SCAN_BY_NAME[wildcards.scan]["files"][available_kind(wildcards, kind)]
-    )
+    files = SCAN_BY_NAME[wildcards.scan]["files"]
+    return ancient(as_given(files[available_kind(wildcards, kind)]))
 
 
 def nifti_file(wildcards, kind):
@@ -268,7 +279,7 @@ def all_scans(pattern):
 
 def review_files(wildcards):
     """The reviews of the config: their content is compared, not their times."""
-    return ancient(RUN.review_files)
+    return ancient(as_given(RUN.review_files))
 
 
 def reviewed_maps(wildcards):
@@ -316,4 +327,4 @@ def all_references(pattern):
 
 def reference_segmentation(wildcards):
     """The reference segmentation of a scan."""
-    return ancient(SCAN_BY_NAME[wildcards.scan]["files"]["truth"])
+    return ancient(as_given(SCAN_BY_NAME[wildcards.scan]["files"]["truth"]))

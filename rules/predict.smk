@@ -6,7 +6,7 @@ rule import_fold:
         weights=weight_file,
     output:
         # not removed before the job: another run may have imported the fold meanwhile, and use it
-        fold=update(RUN.imported_fold),
+        fold=update(as_given(RUN.imported_fold)),
     log:
         layout.log("import_fold"),
     benchmark:

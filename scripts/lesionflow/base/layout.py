@@ -5,10 +5,29 @@ wildcards of the rules (``{model}``, ``{folder}``, ``{scan}``, ``{channel}``, ``
 the patterns directly; other code fills them in with ``path``.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS, LOGS, BENCHMARKS = Path("results"), Path("logs"), Path("benchmarks")
-WORK = Path("work")  # intermediate files, caches, and what a run and its jobs share
+
+@dataclass(frozen=True)
+class Folders:
+    """Folders of a run, relative to its working directory.
+
+    Attributes
+    ----------
+    results, logs, benchmarks
+        As Snakemake's path variables of these names say.
+    work
+        Intermediate files, caches, and what a run and its jobs share.
+    """
+
+    results: Path = Path("results")
+    logs: Path = Path("logs")
+    benchmarks: Path = Path("benchmarks")
+    work: Path = Path("work")
+
+
+FOLDERS = Folders()  # of the run of this process; see use
 SCAN = "{model}/{folder}/{scan}"  # the path variable <scan> of the Snakefile
 
 # One scan under one model, in the order of the pipeline.
@@ -82,9 +101,9 @@ EVALUATION_PAGE = "<results>/evaluation.html"
 PLAN = "work/plans/{digest}.json"  # a run reads its own
 RUNNING = "work/running/{process}.json"  # of a run that has not ended
 # Caches: nothing but time is lost with them.
-HEADERS = Path("work/headers.json")
-FILE_DIGESTS = Path("work/digests.jsonl")
-CODE_DIGESTS = Path("work/code.json")
+HEADERS = "work/headers.json"
+FILE_DIGESTS = "work/digests.jsonl"
+CODE_DIGESTS = "work/code.json"
 
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline
     "import_fold": "import_fold/{model}/fold-{fold}-{digest}",
@@ -112,6 +131,12 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
 }
 
 
+def use(folders: Folders) -> None:
+    """Use other folders in this process: those of a module with a prefix, or of other path variables."""
+    global FOLDERS
+    FOLDERS = folders
+
+
 def log(step: str) -> str:
     """Pattern of the logs of a step."""
     return f"<logs>/{JOBS[step]}.log"
@@ -127,7 +152,9 @@ def intermediate(name: str, kept: bool) -> str:
     return f"<results>/{name}.nii.gz" if kept else f"work/{name}.nii"
 
 
-def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: str | int) -> Path:
+def path(
+    pattern: str, results: Path | None = None, logs: Path | None = None, **wildcards: str | int
+) -> Path:
     """Fill in a pattern.
 
     Parameters
@@ -135,7 +162,7 @@ def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: 
     pattern
         A pattern of this module.
     results, logs
-        Folders of the run.
+        Folders of the run; by default those of ``FOLDERS``.
     wildcards
         A value for each wildcard of the pattern; others are ignored.
 
@@ -144,7 +171,12 @@ def path(pattern: str, results: Path = RESULTS, logs: Path = LOGS, **wildcards: 
     KeyError
         If a wildcard has no value.
     """
-    folders = {"<results>": results, "<logs>": logs, "<benchmarks>": BENCHMARKS}
-    variable, _, rest = pattern.partition("/")
-    name = (rest if variable in folders else pattern).replace("<scan>", SCAN)
-    return folders.get(variable, Path()) / name.format(**wildcards)
+    folders = {
+        "<results>": results or FOLDERS.results,
+        "<logs>": logs or FOLDERS.logs,
+        "<benchmarks>": FOLDERS.benchmarks,
+        "work": FOLDERS.work,
+    }
+    first, _, rest = pattern.partition("/")
+    name = (rest if first in folders else pattern).replace("<scan>", SCAN)
+    return folders.get(first, Path()) / name.format(**wildcards)

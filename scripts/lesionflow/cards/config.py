@@ -29,6 +29,22 @@ Names = Annotated[
     ),
 ]
 Kind = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9]*$")]
+PATTERNS = {
+    kind: [f"*_{ending}{extension}" for ending in endings for extension in (".nii", ".nii.gz")]
+    for kind, endings in {
+        "swi": ["swi", "T2starw"],
+        "t1": ["T1w"],
+        "flair": ["FLAIR"],
+        "t2": ["T2w"],
+        "mask": ["desc-brain_mask"],
+        "regions": ["desc-regions_dseg"],
+        "truth": ["desc-truth_dseg"],
+    }.items()
+}
+Patterns = Annotated[
+    dict[Kind, Some[Text]],
+    BeforeValidator(lambda value: PATTERNS | value if isinstance(value, dict) else value),
+]
 
 
 class Config(Section):
@@ -36,8 +52,8 @@ class Config(Section):
 
     cohort: Text = "bids"
     """A BIDS directory, a directory of SUBJECT/swi/*.nii[.gz] folders, or a scan table (.tsv, .csv)"""
-    patterns: dict[Kind, Some[Text]] = {}
-    """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory"""
+    patterns: Patterns = PATTERNS
+    """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory; those that are not given stay"""
     include: Names = []
     """Scans to run: names or globs; none means all"""
     exclude: Names = []

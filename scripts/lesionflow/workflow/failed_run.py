@@ -1,30 +1,31 @@
 """Tables and page of a run that failed: every scan with its status, the step that failed and the reason."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lesionflow.base import layout
 from lesionflow.base.errors import ReviewError
 from lesionflow.cohort.plan import Record
 from lesionflow.results.scan_status import States, Unfinished
+from lesionflow.workflow.module_use import Steps
 
 
 def write_tables(
-    targets: Iterable[str],
+    evaluates_only: bool,
     plan: list[Record],
     models: Mapping[str, Mapping[str, Any]],
     description: Mapping[str, Any],
     unfinished: Unfinished,
 ) -> list[str]:
-    """Write the tables and the page of a failed run: those of the evaluation if it was the only target.
+    """Write the tables and the page of a failed run: those of the cohort, or of the evaluation.
 
     Snakemake has no record of them, so that the rules that write them in a run without a failure do so in the next one.
 
     Parameters
     ----------
-    targets
-        The targets of the Snakemake command line.
+    evaluates_only
+        Whether the run was to write the evaluation, and not the tables of the cohort.
     plan
         The plan of the run.
     models
@@ -39,10 +40,9 @@ def write_tables(
     list of str
         Messages for the user, one line each: the scans that failed, and what to do.
     """
-    names = [str(target) for target in targets]
     problems: list[str] = []
-    results, logs = layout.RESULTS, layout.LOGS
-    if names and all("evaluat" in name for name in names):
+    results, logs = layout.FOLDERS.results, layout.FOLDERS.logs
+    if evaluates_only:
         from lesionflow.evaluation.evaluation_files import write_evaluation
 
         cards = description["models"]
@@ -88,13 +88,13 @@ def _cohort_tables(
     from lesionflow.results.cohort_tables import write_cohort_tables
 
     try:
-        table = write_cohort_tables(plan, models, states, layout.RESULTS, review_files)
+        table = write_cohort_tables(plan, models, states, layout.FOLDERS.results, review_files)
     except ReviewError as error:
-        return write_cohort_tables(plan, models, states, layout.RESULTS), [str(error)]
+        return write_cohort_tables(plan, models, states, layout.FOLDERS.results), [str(error)]
     return table, []
 
 
-def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:
+def unfinished_steps(dag: Any, steps_of: Steps) -> dict[tuple[str, str], set[str]]:
     """Steps by scan and model that a run had to do and has not finished, from Snakemake's graph of jobs.
 
     An import is a step of the scans that wait for it: those of its model or, if the card computes brain masks, those
@@ -103,10 +103,10 @@ def unfinished_steps(dag: Any) -> dict[tuple[str, str], set[str]]:
     steps: dict[tuple[str, str], set[str]] = defaultdict(set)
     imports = set()
     for job in dag.needrun_jobs() if dag else ():
-        wildcards = job.wildcards_dict
-        if "scan" in wildcards:
-            steps[wildcards["scan"], wildcards["model"]].add(job.rule.name)
-        elif job.rule.name == "import_fold":
+        step, wildcards = steps_of[job.rule.name], job.wildcards_dict
+        if step and "scan" in wildcards:
+            steps[wildcards["scan"], wildcards["model"]].add(step)
+        elif step == "import_fold":
             imports.add(wildcards["model"])
     of_brain_masks = imports - {model for _, model in steps}
     for (_, model), names in steps.items():

@@ -30,6 +30,7 @@ from snakemake.settings.enums import RerunTrigger
 
 from lesionflow.base.file_digests import FileDigests, State, file_state
 from lesionflow.workflow import run_record
+from lesionflow.workflow.module_use import Steps
 
 NEEDED_TRIGGERS = {RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT}
 OTHER_RELEASE = "this release of Snakemake keeps its records otherwise: install 9.27"
@@ -102,18 +103,20 @@ class Contents:
         return "" if same else "is not as it was written"
 
 
-def ignore_dates() -> None:
-    """Let Snakemake accept an output that is older than an input, in each process of a run.
+def ignore_dates(steps: Steps) -> None:
+    """Let Snakemake accept an output of a step that is older than an input, in each process of a run.
 
     It takes such an output for a sign of wrong clocks, and lets the job fail: a scan dated in the future could never be
     computed. Dates decide nothing here.
     """
+    original = getattr(DAG, "check_output_mtime", None)
+    if original is None:
+        raise WorkflowError(OTHER_RELEASE)
 
     async def check_output_mtime(self: Any, job: Any, expanded_output: Any) -> None:
-        pass
+        if not steps[job.rule.name]:
+            await original(self, job, expanded_output)
 
-    if not hasattr(DAG, "check_output_mtime"):
-        raise WorkflowError(OTHER_RELEASE)
     DAG.check_output_mtime = check_output_mtime  # type: ignore[method-assign]
 
 
@@ -125,13 +128,15 @@ def decide_nothing() -> None:
     PersistenceBase._input_changed = lambda self, job, file=None: False  # type: ignore[method-assign]
 
 
-def apply(contents: Contents, report: Callable[[str], None]) -> None:
+def apply(contents: Contents, steps: Steps, report: Callable[[str], None]) -> None:
     """Make the Snakemake of this process compare contents.
 
     Parameters
     ----------
     contents
         The content of the files of the run.
+    steps
+        The steps by the names of their rules; the jobs of other rules are left to Snakemake.
     report
         Called with a message for the first files that are made again.
 
@@ -148,8 +153,12 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
         raise WorkflowError(OTHER_RELEASE)
 
     has_metadata = PersistenceBase.has_metadata
+    inputs_of_others = PersistenceBase._input
+    input_of_others_changed = PersistenceBase._input_changed
 
     def has_record(self: Any, job: Any) -> bool:
+        if not steps[job.rule.name]:
+            return bool(has_metadata(self, job))
         if left_out := NEEDED_TRIGGERS - contents.named - self.dag.workflow.rerun_triggers:
             names = ", ".join(sorted(trigger.name.lower() for trigger in left_out))
             report(f"rerun-triggers is without {names}: some changes will go unnoticed")
@@ -158,15 +167,19 @@ def apply(contents: Contents, report: Callable[[str], None]) -> None:
         return settings is None or settings.keep_metadata or has_metadata(self, job)
 
     def inputs(self: Any, job: Any) -> list[str]:
+        if not steps[job.rule.name]:
+            return list(inputs_of_others(self, job))
         return contents.of_inputs(job.input)
 
     def input_changed(self: Any, job: Any, file: Any) -> bool:
-        path = str(file)
-        if job.rule.name == "import_fold":
+        path, step = str(file), steps[job.rule.name]
+        if not step:
+            return bool(input_of_others_changed(self, job, file=file))
+        if step == "import_fold":
             return path in contents.imports
         if snakemake.io.is_flagged(file, "temp") and not Path(path).exists():
             return False  # it was removed after its last use
-        if job.rule.name == "report" and (problem := run_record.problem()):
+        if step == "report" and (problem := run_record.problem()):
             report(f"{problem}: it is made again")
             return True
         record = self.metadata(file)

@@ -3,9 +3,10 @@
 import os
 import sys
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import astuple
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.columns import model_summary
 from lesionflow.workflow import (
     failed_run,
+    module_use,
     rerun_by_content,
     run_record,
     snakemake_patches,
@@ -30,9 +32,9 @@ from lesionflow.workflow import (
 from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
 from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
-PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
+PLAN_KEY = "lesionflow_plan"  # of the config that a run hands on to its cluster jobs
 REPORT_S = 5  # seconds between two messages on the files that are hashed
-CHECK = "check_model"  # the target that needs no cohort
+CHECK = "check_model"  # the step that needs no cohort
 
 
 class RunError(WorkflowError):
@@ -61,6 +63,8 @@ class Run:
 
     Attributes
     ----------
+    steps : Steps
+        The steps by the names of their rules.
     settings, cards, mask_card
         See ``run_setup.settings_and_cards``.
     code : dict
@@ -82,14 +86,21 @@ class Run:
 
     def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
         self.workflow, self.repository = workflow, repository
-        self.code = code_digests(repository / "scripts", layout.CODE_DIGESTS)
+        config.pop(PLAN_KEY, None)
+        with _errors_in_one_line():
+            module_use.check(workflow)
+        self.steps = module_use.Steps(workflow)
+        layout.use(module_use.folders(workflow))
+        self.code = code_digests(repository / "scripts", layout.path(layout.CODE_DIGESTS))
         snakemake_patches.apply()
-        rerun_by_content.ignore_dates()
+        rerun_by_content.ignore_dates(self.steps)
         with _errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
+                if module_use.is_module(workflow):
+                    self._begin_and_end_with(workflow)
             else:
-                path = config.pop(PLAN_KEY, None)
+                path = workflow.config_settings.overwrite_config.get(PLAN_KEY)
                 if path is None:
                     raise CohortError("the run of this job has handed on no plan")
                 self._read_settings(config, repository)
@@ -103,6 +114,30 @@ class Run:
             for name, card in self.cards.items()
         }
 
+    def _begin_and_end_with(self, workflow: Any) -> None:
+        """Begin and end the run although Snakemake calls only the handlers of the workflow that uses this one."""
+
+        def call(function: Callable[[], None]) -> None:
+            if self._jobs():
+                function()
+
+        handlers = {
+            "onstart": self.begin,
+            "onsuccess": partial(self.end, True),
+            "onerror": partial(self.end, False),
+        }
+        for handler, function in handlers.items():
+            module_use.call_beside(workflow, handler, partial(call, function))
+
+    def job_steps(self) -> set[str]:
+        """The steps of this process of a cluster job, whose command line names its jobs as ``RULE:WILDCARDS``."""
+        return self.steps.among(argument.split(":")[0] for argument in sys.argv)
+
+    def _jobs(self) -> set[str]:
+        """The steps of which the graph of this run has jobs, whether they have to run or not."""
+        dag = self.workflow.dag
+        return self.steps.among(job.rule.name for job in dag.jobs) if dag else set()
+
     def _read_settings(self, config: dict[str, Any], repository: Path) -> None:
         self.settings, self.cards, self.mask_card = settings_and_cards(config, repository)
 
@@ -112,10 +147,11 @@ class Run:
         if killed := run_record.interrupted():
             logger.warning(killed)
         progress = _Progress()
-        self.digests = FileDigests(layout.FILE_DIGESTS, "work/", progress)
+        work = f"{layout.FOLDERS.work}/"
+        self.digests = FileDigests(layout.path(layout.FILE_DIGESTS), work, progress)
         code = self.code["import_fold"]
         self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
-        if self.plan.error and CHECK not in sys.argv:
+        if self.plan.error and CHECK not in self.steps.among(sys.argv):
             raise CohortError(self.plan.error)
         if self.plan.records:
             self.report = plan_report(self.plan.records, list(self.cards), logger.warning)
@@ -131,7 +167,7 @@ class Run:
         contents = rerun_by_content.Contents(
             self.digests, self.plan.states, str(Path(self.settings["models_dir"])), imports
         )
-        rerun_by_content.apply(contents, logger.warning)
+        rerun_by_content.apply(contents, self.steps, logger.warning)
         working_directory_lock.apply(logger.warning)
 
     @property
@@ -182,7 +218,7 @@ class Run:
             )
         self.digests.report = lambda path, size: None
         with _errors_in_one_line():
-            for folder in (layout.RESULTS, layout.LOGS, layout.BENCHMARKS, layout.WORK):
+            for folder in astuple(layout.FOLDERS):
                 _check_rights(folder)
             # first the record, without which another run would remove the plan when it ends
             run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
@@ -212,7 +248,7 @@ class Run:
         The jobs of the run may have read it before, after or meanwhile.
         """
         changed = []
-        evaluates = any("evaluat" in target for target in self.workflow.dag_settings.targets)
+        evaluates = "evaluate" in self._jobs()
         for record in self.plan.records:
             models = set(self.models) - set(record["problems"])  # that were run
             paths = [
@@ -227,16 +263,19 @@ class Run:
         return changed
 
     def _write_tables(self) -> None:
-        unfinished = failed_run.unfinished_steps(self.workflow.dag)
-        targets = self.workflow.dag_settings.targets
+        unfinished = failed_run.unfinished_steps(self.workflow.dag, self.steps)
+        jobs = self._jobs()
+        evaluates_only = "evaluate" in jobs and "aggregate" not in jobs
         for line in failed_run.write_tables(
-            targets, self.plan.records, self.models, self.description, unfinished
+            evaluates_only, self.plan.records, self.models, self.description, unfinished
         ):
             logger.error(line)
 
     def _has_cohort(self) -> bool:
         """Whether this run processes a cohort, and does not only check a model."""
-        return set(self.workflow.dag_settings.targets) != {CHECK} and not self.plan.error
+        targets = set(self.workflow.dag_settings.targets)
+        only_checks = bool(targets) and self.steps.among(targets) == {CHECK}
+        return not only_checks and not self.plan.error
 
 
 def _check_rights(folder: Path) -> None:

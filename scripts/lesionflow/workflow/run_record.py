@@ -70,7 +70,7 @@ def describe(
     cards
         The cards of the run by name, with the changes that the config makes to them.
     repository
-        Folder of the workflow; its commit is recorded if it is a git repository.
+        Folder of the workflow; its commit is recorded if it is a git repository, or a copy that names its commit.
     """
     record = {
         "command": list(command),
@@ -198,6 +198,9 @@ def _version(package: str) -> str | None:
 
 def _commit(repository: Path) -> dict[str, Any]:
     """Commit of the repository and whether its files were modified; None without git or a git repository."""
+    if not (repository / ".git").exists():  # it may be inside another repository
+        named = repository / ".commit"
+        return {"commit": named.read_text() if named.exists() else None, "modified": None}
     git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changes = (

@@ -143,7 +143,7 @@ def make_plan(
         card["name"]: plan_imports(fold_specs(card), models_dir, code, digests)
         for card in [*cards.values(), *([brain] if brain else [])]
     }
-    headers = HeaderCache(layout.HEADERS)
+    headers = HeaderCache(layout.path(layout.HEADERS))
     try:
         records, notes = plan_run(settings, cards, headers, brain)
         review_states = check_reviews(review_files(settings), records, cards)
@@ -177,7 +177,7 @@ def check_reviews(
             raise ReviewError(f"review: {problem}")
     decisions = read_reviews(paths, [record["scan"] for record in records])
     labels = {name: list(card["output"]["labels"].values()) for name, card in cards.items()}
-    check_with_results(decisions, records, labels, layout.RESULTS)
+    check_with_results(decisions, records, labels, layout.FOLDERS.results)
     return states
 
 

@@ -105,7 +105,7 @@ def script(*args: Any) -> None:
     snakemake.script.script(*args)
 
 
-def enter_run(digests: Mapping[str, str], targets: Collection[str] = ()) -> None:
+def enter_run(digests: Mapping[str, str], steps: Collection[str] = ()) -> None:
     """Let the jobs of this Snakemake process share servers; in a cluster job, start the servers of its steps.
 
     A server started within a SLURM step ends with that step; one started by the Snakemake process around the steps
@@ -115,13 +115,12 @@ def enter_run(digests: Mapping[str, str], targets: Collection[str] = ()) -> None
     ----------
     digests
         Digest of the code of each step; servers with other code are not used.
-    targets
-        The command line of a cluster job, which names its jobs as ``STEP:WILDCARDS``; empty if the user has
-        started this Snakemake process.
+    steps
+        The steps of a cluster job; empty if the user has started this Snakemake process.
     """
     _stop_jobs_on_interrupt()
-    if sockets.enter_run(digests) and targets:
-        start_servers({target.split(":")[0] for target in targets})
+    if sockets.enter_run(digests) and steps:
+        start_servers(steps)
 
 
 def start_servers(steps: Collection[str]) -> None:
