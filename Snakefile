@@ -57,6 +57,15 @@ rule all:
     localrule: True
 
 
+rule tables:
+    input:
+        rules.aggregate.output,
+        rules.report.output,
+        collect(rules.describe.output.description, model=CARDS),
+    """The tables and the report of the cohort, from results that exist: no scan is computed."""
+    localrule: True
+
+
 onstart:
     RUN.begin()
 

@@ -80,6 +80,9 @@ def _list(
 def selected(names: list[str], include: list[str], exclude: list[str]) -> set[str]:
     """Names that match an ``include`` pattern (all names if there is none) and no ``exclude`` pattern.
 
+    A pattern also matches the names that begin with it and go on with another entity: ``sub-01`` means all sessions and
+    runs of this subject.
+
     Raises
     ------
     CohortError
@@ -89,7 +92,7 @@ def selected(names: list[str], include: list[str], exclude: list[str]) -> set[st
     def matching(key: str, globs: list[str]) -> set[str]:
         all_matches: set[str] = set()
         for glob in globs:
-            matches = set(fnmatch.filter(names, glob))
+            matches = {*fnmatch.filter(names, glob), *fnmatch.filter(names, f"{glob}_*")}
             if not matches:
                 raise CohortError(f"{key}: {glob!r} matches no scan (the first is {names[0]})")
             all_matches |= matches

@@ -11,6 +11,7 @@ from typing import Any
 from lesionflow.base import layout
 from lesionflow.base.errors import LesionflowError
 
+TARGETS = ("all", "tables")  # rules without a job of their own
 _workflows: list[Any] = []  # that have read the Snakefile in this process
 
 
@@ -25,7 +26,7 @@ class Steps:
 
     def __init__(self, workflow: Any):
         name_of = workflow.modifier.modify_rulename
-        self._by_rule = {name_of(step): step for step in layout.JOBS}
+        self._by_rule = {name_of(step): step for step in (*layout.JOBS, *TARGETS)}
 
     def __getitem__(self, rule: str) -> str:
         """The step of a rule; empty if it is none."""

@@ -35,6 +35,8 @@ from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 PLAN_KEY = "lesionflow_plan"  # of the config that a run hands on to its cluster jobs
 REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the step that needs no cohort
+TABLES = "tables"  # the target that computes no scan
+MAX_NAMES = 10  # of scans in a message
 
 
 class RunError(WorkflowError):
@@ -208,7 +210,8 @@ class Run:
         Raises
         ------
         RunError
-            If the config asks for a GPU and the jobs run on this machine, which has none.
+            If the config asks for a GPU and the jobs run on this machine, which has none. If a run that is to write
+            the tables alone would have to compute a scan.
         """
         if not self.workflow.is_main_process:
             return
@@ -224,6 +227,25 @@ class Run:
             run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
+        if TABLES in self.steps.among(self.workflow.dag_settings.targets):
+            self._check_results()
+
+    def _check_results(self) -> None:
+        """Check that no scan has to be computed; if one has, write the tables with its status.
+
+        Raises
+        ------
+        RunError
+            If a scan has to be computed.
+        """
+        unfinished = failed_run.unfinished_steps(self.workflow.dag, self.steps)
+        if unfinished:
+            self.end(succeeded=False)
+            scans = sorted({scan for scan, _ in unfinished})
+            raise RunError(
+                f"{TABLES}: {len(scans)} of {len(self.plan.records)} scans have no results of these settings, and none is "
+                f"computed for this target: {', '.join(scans[:MAX_NAMES])}{' ...' if len(scans) > MAX_NAMES else ''}"
+            )
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
