@@ -43,6 +43,7 @@ wildcard_constraints:
 
 
 rule all:
+    """Target: the tables, the report and the results of all scans."""
     default_target: True
     input:
         rules.aggregate.output,
@@ -58,11 +59,11 @@ rule all:
 
 
 rule tables:
+    """Target: the tables and the report from results that exist; computes no scan."""
     input:
         rules.aggregate.output,
         rules.report.output,
         collect(rules.describe.output.description, model=CARDS),
-    """The tables and the report of the cohort, from results that exist: no scan is computed."""
     localrule: True
 
 

@@ -2,6 +2,7 @@
 
 
 rule describe:
+    """Describe the results of a model as a BIDS derivatives dataset."""
     input:
         folds=model_folds,
     output:
@@ -22,6 +23,7 @@ rule describe:
 
 
 rule aggregate:
+    """Write the tables of the cohort."""
     input:
         tables=all_scans(rules.count.output.table),
         lesion_maps=reviewed_maps,
@@ -61,6 +63,7 @@ rule aggregate:
 
 
 rule report:
+    """Write the report of the cohort."""
     input:
         cohort=rules.aggregate.output.cohort,
         lesions=rules.aggregate.output.lesions,

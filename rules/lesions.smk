@@ -2,6 +2,7 @@
 
 
 rule threshold:
+    """Threshold the probabilities of a scan."""
     input:
         probability=final_probability,
     output:
@@ -21,6 +22,7 @@ rule threshold:
 
 
 rule count:
+    """Count and measure the lesions of a scan."""
     input:
         labels=rules.threshold.output.labels,
         probability=final_probability,
@@ -61,6 +63,7 @@ rule count:
 
 
 rule restore:
+    """Bring the maps of a scan back to its original grid."""
     input:
         scan=reference_image,
         probability=final_probability,
@@ -89,6 +92,7 @@ rule restore:
 
 
 rule draw:
+    """Draw the quality-control figure of a scan."""
     input:
         scan=reference_image,
         mask=rules.crop.output.mask,
@@ -116,6 +120,7 @@ rule draw:
 
 
 rule show:
+    """Write the page of a scan, with a volume viewer."""
     input:
         scan=reference_image,
         mask=rules.crop.output.mask,

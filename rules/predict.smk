@@ -2,6 +2,7 @@
 
 
 rule import_fold:
+    """Convert the published weights of one fold."""
     input:
         weights=weight_file,
     output:
@@ -21,6 +22,7 @@ rule import_fold:
 
 
 rule predict_fold:
+    """Run one fold of a network on one scan."""
     input:
         images=collect_for_model(rules.normalize.output.image, channel=channels),
         mask=rules.crop.output.mask,
@@ -48,6 +50,7 @@ rule predict_fold:
 
 
 rule average_folds:
+    """Average the folds of an ensemble."""
     input:
         folds=collect_for_model(rules.predict_fold.output.probability, fold=folds),
         sidecars=collect_for_model(rules.predict_fold.output.sidecar, fold=folds),
@@ -78,6 +81,7 @@ rule average_folds:
 
 
 rule clean:
+    """Keep the largest connected component of each structure."""
     input:
         probability=rules.average_folds.output.probability,
         scan=reference_image,

@@ -2,6 +2,7 @@
 
 
 rule convert:
+    """Convert an image of a scan to NIfTI."""
     input:
         image=lambda wildcards: source_file(wildcards, wildcards.kind),
         reference=lambda wildcards: source_file(wildcards, reference_channel(wildcards)),
@@ -21,6 +22,7 @@ rule convert:
 
 
 rule resample:
+    """Resample one channel of a scan to the model grid."""
     input:
         image=source_image,
         source=source_file,
@@ -46,6 +48,7 @@ rule resample:
 
 
 rule find_brain:
+    """Compute the probability of brain in a scan without a brain mask."""
     input:
         image=brain_source,
         folds=brain_folds,
@@ -71,6 +74,7 @@ rule find_brain:
 
 
 rule mask:
+    """Resample the brain mask of a scan to the model grid."""
     input:
         image=collect_for_model(rules.resample.output.image, channel=reference_channel),
         scans=source_images,
@@ -95,6 +99,7 @@ rule mask:
 
 
 rule crop:
+    """Crop and pad the channels and the mask of a scan to the input box of the model."""
     input:
         images=collect_for_model(rules.resample.output.image, channel=channels),
         mask=rules.mask.output.mask,
@@ -116,6 +121,7 @@ rule crop:
 
 
 rule normalize:
+    """Normalize the intensities of one channel of a scan."""
     input:
         image=rules.crop.output.image,
         mask=rules.crop.output.mask,
