@@ -34,7 +34,8 @@ from lesionflow.imaging import cropping, resampling
 from lesionflow.imaging.file_types import MATLAB
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.pages.page_scripts import SHARED_FILES
-from lesionflow.workflow.run import Run, RunError
+from lesionflow.workflow.run import Run
+from lesionflow.workflow.run_errors import RunError
 
 RUN = Run(workflow, config, REPOSITORY)
 SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models

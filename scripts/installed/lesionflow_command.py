@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def snakemake_command(arguments: Sequence[str]) -> list[str]:
     arguments = list(arguments)
     end = arguments.index("--") if "--" in arguments else len(arguments)
     given, others = _parser().parse_args(arguments[:end]), arguments[end + 1 :]
-    settings = {"cohort": str(given.bids_dir.absolute())}
+    settings: dict[str, str | list[str]] = {"cohort": str(given.bids_dir.absolute())}
     if given.participant_label or given.session_label:
         settings["include"] = _scans(given.participant_label, given.session_label)
     if given.models:
@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _label(entity: str):
+def _label(entity: str) -> Callable[[str], str]:
     """Type of a label of BIDS, given with its entity or without."""
 
     def label(text: str) -> str:

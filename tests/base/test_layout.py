@@ -17,7 +17,7 @@ from support.runs import snakemake
 JOB = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|^$|\Z)", re.M | re.S)
 FIELD = re.compile(r"^ {4}(output|log|benchmark|wildcards): (.*)$", re.M)
 INTERMEDIATE = ("RESAMPLED_IMAGE", "CROPPED_IMAGE")
-NOT_OF_A_RULE = {"SCAN", "RUN", "PLAN", "RUNNING"}
+NOT_OF_A_RULE = {"SCAN", "RUN", "PLAN", "RUNNING", "HEADERS", "FILE_DIGESTS", "CODE_DIGESTS"}
 
 
 def patterns():
