@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -187,7 +188,5 @@ def test_a_deployed_workflow_runs(finished, tmp_path, tiny, models_dir, origin):
         ["git", "-C", repository, "rev-parse", "main"], capture_output=True, text=True, check=True
     )
     assert commit == head.stdout.strip()
-    copies = os.listdir(
-        os.path.join(environment["XDG_CACHE_HOME"], "snakemake/snakemake/source-cache/lesionflow")
-    )
-    assert copies == [commit]
+    cache = Path(environment["XDG_CACHE_HOME"], "snakemake/snakemake/source-cache/lesionflow")
+    assert [copy.name for copy in cache.iterdir()] == [commit]
