@@ -8,7 +8,7 @@ CORES ?= all
 # injected faults that run beside the others, since a run of few scans uses one core
 OTHER_FAULTS := $(addprefix tests/faults/,test_kills.py test_rights.py test_two_runs.py test_working_files.py)
 
-.PHONY: demo test test-faults lint env uv docs benchmark benchmark-pages screenshots demo-weights brainmask-weights
+.PHONY: demo test test-faults test-container lint env uv docs benchmark benchmark-pages screenshots demo-weights brainmask-weights
 
 demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
@@ -24,6 +24,9 @@ test-faults: env  ## inject some hundred faults into runs (half an hour on two c
 	$(RUN) pytest --all-faults $(OTHER_FAULTS) >$$other 2>&1 & second=$$!; \
 	$(RUN) pytest tests/faults --all-faults $(addprefix --ignore=,$(OTHER_FAULTS)); first=$$?; \
 	wait $$second; second=$$?; cat $$other; rm $$other; exit $$((first | second))
+
+test-container: env  ## build the container image with buildah and run it (as root; a quarter of an hour)
+	LESIONFLOW_TEST_CONTAINER=1 $(RUN) pytest tests/container
 
 lint: env  ## check code, rules, imports, types and generated pages
 	$(RUN) ruff check .

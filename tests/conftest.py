@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from lesionflow.workflow.processes import sockets
-from lesionflow.workflow.processes.sockets import CODE, RUN
+from lesionflow.workflow.processes.sockets import CODE, RUN, SECRET
 from support.cohorts import add_scan, blobs, save_network, write_card
 from support.paths import REPOSITORY
 from support.runs import snakemake
@@ -61,6 +61,7 @@ def run(tmp_path, monkeypatch):
     stand_in = subprocess.Popen(["sleep", "60"])
     monkeypatch.setenv(RUN, str(stand_in.pid))
     monkeypatch.setenv(CODE, "v1")
+    monkeypatch.setenv(SECRET, "of this test")
     monkeypatch.setenv("LESIONFLOW_TEST_PARENT", str(os.getpid()))
     monkeypatch.setattr(sockets.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(sockets, "MAX_FOLDER_LENGTH", 200)

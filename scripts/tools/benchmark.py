@@ -22,6 +22,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import yaml
+from snakemake.utils import available_cpu_count
 
 import benchmark_page
 from lesionflow.networks.inference.backends import nvidia_device
@@ -218,7 +219,7 @@ def main() -> None:
     )
     parser.add_argument("--scans", type=int, default=16, help="number of simulated scans")
     parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
-    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--cores", type=int, default=available_cpu_count())
     parser.add_argument(
         "--graphs",
         type=int,

@@ -3,6 +3,8 @@
 ``benchmark_dry_run.py LOG COMMAND...`` prints the figures as JSON and writes the output of the command to LOG.
 """
 
+from library_path import REPOSITORY  # isort: skip  # noqa: F401
+
 import json
 import re
 import resource
@@ -10,6 +12,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from lesionflow.base.peak_memory import peak_memory
 
 
 def main(log: str, *command: str) -> None:
@@ -25,7 +29,7 @@ def main(log: str, *command: str) -> None:
     measurement = {
         "jobs": int(total[1]),
         "seconds": seconds,
-        "peak_mb": usage.ru_maxrss / 1000,
+        "peak_mb": peak_memory(resource.RUSAGE_CHILDREN) / 1e6,
         "cpu_seconds": usage.ru_utime + usage.ru_stime,
     }
     print(json.dumps(measurement))

@@ -3,6 +3,7 @@
 import library_path  # noqa: F401  # isort: skip
 
 import os
+import platform
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -22,8 +23,10 @@ ONCE = ("import_fold",)  # steps that run once, not for every cohort
 
 def cpu_name() -> str:
     """Name of the processor."""
-    name = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    return name[1] if name else "unknown"
+    described = Path("/proc/cpuinfo")  # of Linux
+    text = described.read_text(encoding="utf-8") if described.is_file() else ""
+    name = re.search(r"model name\s*:\s*(.+)", text)
+    return name[1] if name else platform.processor() or "unknown"
 
 
 def steps(folder: Path, scans: int) -> dict[str, dict[str, float]]:

@@ -3,7 +3,9 @@
 import pytest
 
 from lesionflow.base.errors import CohortError
+from lesionflow.cohort import listing
 from lesionflow.cohort.listing import list_scans, selected, single_file
+from lesionflow.cohort.names import ignores_case
 from lesionflow.cohort.scan import Scan
 
 PATTERNS = {
@@ -143,6 +145,29 @@ def test_a_mistake_in_a_table_is_one_line(tmp_path, text, message):
     with pytest.raises(CohortError, match=message) as error:
         list_scans(tmp_path / "scans.csv", PATTERNS)
     assert "\n" not in str(error.value)
+
+
+def test_names_that_differ_in_case_are_two_scans_unless_the_disk_ignores_case(
+    tmp_path, monkeypatch
+):
+    """Otherwise the results of one would replace those of the other."""
+    (tmp_path / "scans.csv").write_text("subject,swi\na1,a.nii\nA1,b.nii\n")
+    monkeypatch.chdir(tmp_path)
+    names = [scan.name for scan in list_scans(tmp_path / "scans.csv", PATTERNS).scans]
+    assert names == ["sub-A1", "sub-a1"]
+    monkeypatch.setattr(listing, "ignores_case", lambda folder: folder == tmp_path)
+    with pytest.raises(CohortError, match="name sub-A1 on the disk of .*, which ignores case"):
+        list_scans(tmp_path / "scans.csv", PATTERNS)
+
+
+def test_a_disk_that_ignores_case_is_recognized(tmp_path):
+    (tmp_path / "Folder/2024").mkdir(parents=True)
+    assert not ignores_case(tmp_path / "Folder/2024")
+    (tmp_path / "fOLDER").mkdir()  # another folder
+    assert not ignores_case(tmp_path / "Folder/2024")
+    (tmp_path / "fOLDER").rmdir()
+    (tmp_path / "fOLDER").symlink_to("Folder")  # the same, as such a disk says
+    assert ignores_case(tmp_path / "Folder/2024")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])

@@ -1,10 +1,8 @@
 """Runs in which the predictions share one process."""
 
 import os
-import re
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +10,8 @@ import pytest
 
 from lesionflow.workflow.processes.sockets import MAX_FOLDERS
 from support.cohorts import add_scan, blobs
-from support.runs import snakemake
+from support.processes import ended
+from support.runs import process_ids, snakemake
 
 STEPS = (
     *("resample", "mask", "crop", "normalize", "average_folds"),
@@ -21,12 +20,6 @@ STEPS = (
 COHORT_STEPS = ("describe", "aggregate", "report")
 
 pytestmark = pytest.mark.slow
-
-
-def process_ids(directory, step="predict_fold"):
-    """The process of each job of a step, from its log."""
-    logs = sorted((directory / "logs" / step).rglob("*.log"))
-    return [re.search(r"process (\d+), peak", log.read_text())[1] for log in logs]
 
 
 def test_predictions_of_a_run_share_one_process_and_both_backends_agree(
@@ -41,10 +34,7 @@ def test_predictions_of_a_run_share_one_process_and_both_backends_agree(
     pids = process_ids(tmp_path)
     assert len(pids) == 9
     assert len(set(pids)) == 1, text
-    deadline = time.monotonic() + 10
-    while Path("/proc", pids[0]).exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path("/proc", pids[0]).exists()  # the process ends with the run
+    assert ended(pids[0])  # with the run
     assert len(set(process_ids(finished))) == 1
     runs = tmp_path, finished
     tensorflow, openvino = (pd.read_csv(run / "results/lesions.csv") for run in runs)

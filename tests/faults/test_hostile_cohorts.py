@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import struct
+from contextlib import chdir
 
 import nibabel as nib
 import numpy as np
@@ -48,10 +49,8 @@ def with_header(path, start, form, *values):
 
 def listening(path):
     """A socket in the place of a scan."""
-    folder = os.open(path.parent, os.O_RDONLY)
-    with socket.socket(socket.AF_UNIX) as end:  # by a short path, which a socket needs
-        end.bind(f"/proc/self/fd/{folder}/{path.name}")
-    os.close(folder)
+    with socket.socket(socket.AF_UNIX) as end, chdir(path.parent):  # a socket needs a short path
+        end.bind(path.name)
 
 
 def looping(path):

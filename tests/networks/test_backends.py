@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from lesionflow.networks.inference.backends import narrow_instructions
+from lesionflow.networks.inference import backends
+from lesionflow.networks.inference.backends import narrow_instructions, nvidia_device
 from support import SCRIPTS
 
 ISA = "ONEDNN_MAX_CPU_ISA"
@@ -37,6 +39,15 @@ def test_256_bit_instructions_on_zen_4_only_and_unless_set_in_the_environment(
         monkeypatch.setenv(ISA, said)
     narrow_instructions(about)
     assert os.environ.get(ISA) == then
+
+
+def test_the_driver_of_wsl_is_an_nvidia_device(tmp_path, monkeypatch):
+    """WSL2 has no /dev/nvidia0."""
+    monkeypatch.setattr(backends, "WSL_DRIVER", tmp_path / "libcuda.so.1")
+    before = nvidia_device()
+    (tmp_path / "libcuda.so.1").touch()
+    assert nvidia_device()
+    assert before == any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 @pytest.mark.slow

@@ -13,30 +13,12 @@ import lesionflow
 from lesionflow.results.scan_status import STEPS
 from support.paths import REPOSITORY
 
-LOCKED_VERSIONS = {
-    package["name"]: package["version"]
-    for package in tomllib.loads((REPOSITORY / "uv.lock").read_text())["package"]
-}
-PYPI_NAMES = {"matplotlib-base": "matplotlib"}  # of packages that conda names differently
 RULE_FILES = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/profile.v9+.yaml"))
 
 
 def project_metadata():
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-
-
-@pytest.mark.parametrize(
-    "env", sorted((REPOSITORY / "envs").glob("*.yaml")), ids=lambda path: path.stem
-)
-def test_conda_environments_pin_the_versions_of_the_lock_file(env):
-    dependencies = yaml.safe_load(env.read_text())["dependencies"]
-    from_pip = next((d["pip"] for d in dependencies if isinstance(d, dict)), [])
-    from_conda = [d for d in dependencies if isinstance(d, str) and d != "pip"]
-    for pin in from_conda + from_pip:
-        name, version = re.split("==?", pin)
-        if name != "python":
-            assert LOCKED_VERSIONS[PYPI_NAMES.get(name, name)] == version, pin
 
 
 def test_all_files_state_the_same_version():

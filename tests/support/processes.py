@@ -4,28 +4,29 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
+
+import psutil
 
 from support.paths import REPOSITORY
 
 
 def state(pid):
-    """State letter of a process in /proc (R, S, T, Z ...), or None if there is no such process."""
+    """State of a process as psutil names it, or None if there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(int(pid)).status()
+    except psutil.NoSuchProcess:
         return None
 
 
 def parent(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return psutil.Process(int(pid)).ppid()
 
 
 def ended(pid, within=10):
     """Whether a process ends within this number of seconds."""
     end = time.monotonic() + within
     while time.monotonic() < end:
-        if state(pid) in (None, "Z"):
+        if state(pid) in (None, psutil.STATUS_ZOMBIE):
             return True
         time.sleep(0.05)
     return False

@@ -40,3 +40,9 @@ def jobs(text):
         return {}
     rows = (line.split() for line in table[1].splitlines())
     return {rule: int(count) for rule, count in rows if rule != "all"}
+
+
+def process_ids(directory, step="predict_fold"):
+    """The process of each job of a step, from its log."""
+    logs = sorted((directory / "logs" / step).rglob("*.log"))
+    return [re.search(r"process (\d+), peak", log.read_text())[1] for log in logs]

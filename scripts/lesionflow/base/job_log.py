@@ -16,6 +16,7 @@ from typing import Any
 
 from lesionflow.base.atomic_write import NO_SPACE
 from lesionflow.base.errors import LesionflowError
+from lesionflow.base.peak_memory import peak_memory
 
 FAILED = "FAILED: "
 DONE = "DONE"
@@ -59,7 +60,7 @@ def logged(snakemake: Any) -> Iterator[None]:
     start_s = _cpu_s()
     try:
         yield
-        peak_mb = getrusage(RUSAGE_SELF).ru_maxrss / 1000
+        peak_mb = peak_memory() / 1e6
         cpu_s = _cpu_s() - start_s
         logging.info(
             "process %d, peak memory %.0f MB, %.2f s of CPU time", os.getpid(), peak_mb, cpu_s

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lesionflow.base.errors import CohortError
 from lesionflow.cohort.directory import ENTITY, list_directory
+from lesionflow.cohort.names import ignores_case
 from lesionflow.cohort.scan import Listing, Scan, label
 from lesionflow.cohort.scan_table import read_table
 from lesionflow.imaging.file_types import NIFTI
@@ -35,7 +36,7 @@ def list_scans(
     ------
     CohortError
         If the cohort does not exist or has no scan, if a table is not valid, or if two scans would
-        have the same name.
+        have the same name, or names whose files would be the same on the disk of the working directory.
     """
     try:
         listing = _list(cohort, patterns, list(references), endings)
@@ -50,6 +51,7 @@ def list_scans(
         )
     if not listing.scans:
         raise CohortError("; ".join([f"cohort: no subject folder in {cohort}", *listing.notes()]))
+    ignored_case = ignores_case(Path.cwd())
     by_name: dict[str, Scan] = {}
     for scan in listing.scans:
         for key, value in (("session", scan.session), ("run", scan.run), ("subject", scan.subject)):
@@ -58,13 +60,17 @@ def list_scans(
                     f"cohort: {key} {value!r} has no letter or digit (A-Z, a-z, 0-9) for its BIDS "
                     "name: rename it, or list it under another name in a scan table"
                 )
-        if other := by_name.get(scan.name):
+        name = scan.name.casefold() if ignored_case else scan.name
+        if other := by_name.get(name):
+            case = (
+                " on the disk of the working directory, which ignores case" if ignored_case else ""
+            )
             raise CohortError(
-                f"cohort: two scans have the name {scan.name}: subject {other.subject!r}, session "
+                f"cohort: two scans have the name {scan.name}{case}: subject {other.subject!r}, session "
                 f"{other.session!r}, run {other.run!r} and subject {scan.subject!r}, session "
                 f"{scan.session!r}, run {scan.run!r} (names keep letters and digits only)"
             )
-        by_name[scan.name] = scan
+        by_name[name] = scan
     return Listing(sorted(listing.scans, key=lambda scan: scan.name), listing.left_out)
 
 

@@ -1,6 +1,7 @@
 """Names and paths that the workflow cannot carry, so that they cost only their own scan."""
 
 import re
+from pathlib import Path
 
 # Snakemake takes a wildcard of this kind for a rule that calls itself without end.
 REPETITION = re.compile(r"(.+?)\1{19,}$")
@@ -10,6 +11,15 @@ LONGEST_NAME = 255 - 64  # a file name in Linux, less the rest of the names of t
 def printable(text: str) -> str:
     r"""``text`` with the bytes that are no UTF-8 (Python keeps them as surrogates) as escapes such as ``\udce9``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def ignores_case(folder: Path) -> bool:
+    """Whether names in a folder that differ in case only are the same, as on the usual disks of macOS."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        if place.name != place.name.swapcase():  # it has letters
+            other = place.with_name(place.name.swapcase())
+            return other.exists() and other.samefile(place)
+    return False
 
 
 def path_problem(path: str) -> str:

@@ -74,7 +74,7 @@ def test_simultaneous_jobs_write_separate_logs(run, tmp_path):
 
 
 def test_a_network_gets_the_threads_of_all_jobs_that_share_it(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.setattr(script_hook, "available_cpu_count", lambda: 8)
     assert shared_threads(2) == 4
     assert shared_threads(6) == 8  # no more than a cluster job has
     assert run_network_job(tmp_path / "a", "threads", threads=2)[0] == "done"

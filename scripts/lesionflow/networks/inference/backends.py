@@ -13,6 +13,7 @@ from typing import Any
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.leftovers import process_folder
 
+WSL_DRIVER = Path("/usr/lib/wsl/lib/libcuda.so.1")  # WSL2 has no /dev/nvidia0
 CPU_PROPERTIES = ("DEVICE_ARCHITECTURE", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -94,7 +95,7 @@ def mixed_precision(tf: Any, on: bool) -> None:
 
 def nvidia_device() -> bool:
     """Whether the system has an NVIDIA device. No framework is imported."""
-    return any(Path("/dev").glob("nvidia[0-9]*"))
+    return any(Path("/dev").glob("nvidia[0-9]*")) or WSL_DRIVER.exists()
 
 
 def gpu_available() -> bool:

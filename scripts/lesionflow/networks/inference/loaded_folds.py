@@ -1,9 +1,9 @@
 """Folds that stay loaded between the predictions of a process, as long as its memory allows."""
 
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+import psutil
 
 from lesionflow.networks.inference.inferers import Network
 
@@ -13,11 +13,7 @@ Loaded = tuple[Network, Callable[[], str]]
 
 def resident_mb() -> float:
     """Resident memory of this process, in MB."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:  # not Linux: there are no shared processes either
-        return 0.0
-    return pages * resource.getpagesize() / 1e6
+    return psutil.Process().memory_info().rss / 1e6
 
 
 class LoadedFolds:

@@ -1,6 +1,5 @@
 """Describe a model for its user: its card as text, and its folds as run on a random volume."""
 
-import resource
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -11,6 +10,7 @@ import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.label_channels import decides_by_argmax
+from lesionflow.base.peak_memory import peak_memory
 from lesionflow.cards.model_card import reference_channel
 from lesionflow.cards.network_shape import network_shape
 from lesionflow.networks.imported_fold import FOLD_JSON
@@ -100,13 +100,12 @@ def describe_fold(
     begin = time.perf_counter()
     maps, used = predict(folder, image, backend, device, precision, threads, inferer)
     seconds = time.perf_counter() - begin
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kB on Linux
     rows = {
         "weights": f"{record['weights']} ({record['format']})",
         "md5": record["md5"],
         "sha256": record["weights_sha256"],
         "dummy": f"{_sides(shape[:3])} voxels of {_many(shape[3], 'channel')}: {seconds:.1f} s with its start, "
-        f"{peak:.0f} MB, {used['backend']} on {used['device']} in {used['precision']}",
+        f"{peak_memory() / 1e6:.0f} MB, {used['backend']} on {used['device']} in {used['precision']}",
         "gives": f"{_sides(maps.shape[:3])} voxels of {_many(maps.shape[3], 'channel')}, "
         f"{maps.min():.3g} to {maps.max():.3g}",
     }

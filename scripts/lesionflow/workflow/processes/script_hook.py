@@ -29,8 +29,10 @@ import snakemake.script
 from snakemake.benchmark import BenchmarkRecord
 from snakemake.iocontainers import Snakemake
 from snakemake.sourcecache import infer_source_file
+from snakemake.utils import available_cpu_count
 
 from lesionflow.workflow.processes import sockets
+from lesionflow.workflow.processes.authentication import authenticate_server
 from lesionflow.workflow.processes.sockets import (
     CODE,
     JOBS_PER_SERVER,
@@ -40,6 +42,8 @@ from lesionflow.workflow.processes.sockets import (
 
 SCRIPTS = Path(__file__).resolve().parents[3]
 NETWORK_STEPS = ("find_brain", "predict_fold")  # run in threads that share loaded networks
+# Libraries of macOS, such as the linear algebra of NumPy, may crash or hang in the fork of a process that has used them.
+CAN_FORK = sys.platform != "darwin"
 # arguments of jobs that need a process of their own
 ENVIRONMENTS = ("conda_env", "container_img", "env_modules", "shadow_dir")
 RUNTIME_MIN = 60  # of a job whose profile sets no runtime
@@ -67,8 +71,8 @@ class Server:
 def script(*args: Any) -> None:
     """Run the script of a rule in a shared process; replaces Snakemake's function of this name.
 
-    Scripts of other workflows, and jobs with an environment (conda, container, modules) or a shadow directory,
-    are left to ``snakemake.script.script``.
+    Scripts of other workflows, jobs with an environment (conda, container, modules) or a shadow directory, and jobs
+    that would be forks where forks are not safe (``CAN_FORK``) are left to ``snakemake.script.script``.
 
     Parameters
     ----------
@@ -86,7 +90,8 @@ def script(*args: Any) -> None:
     source = infer_source_file(arguments["path"], arguments["basedir"])
     path = Path(source.get_path_or_uri(secret_free=True))
     run = current_run()
-    if run and path.resolve().parent == SCRIPTS and not any(map(arguments.get, ENVIRONMENTS)):
+    ours = path.resolve().parent == SCRIPTS and not any(map(arguments.get, ENVIRONMENTS))
+    if run and ours and (CAN_FORK or path.stem in NETWORK_STEPS):
         try:
             succeeded = _run_in_server(path, arguments, run)
         except (SharedProcessError, OSError) as error:
@@ -121,8 +126,9 @@ def enter_run(digests: Mapping[str, str], steps: Collection[str] = ()) -> None:
 def start_servers(steps: Collection[str]) -> None:
     """Start the servers of these steps before their jobs; if that fails, the jobs start them."""
     if run := current_run():
-        with suppress(SharedProcessError, OSError):
-            _fork_server(run).connect(run)[0].close()
+        if CAN_FORK:
+            with suppress(SharedProcessError, OSError):
+                _fork_server(run).connect(run)[0].close()
         for step in set(NETWORK_STEPS) & set(steps):
             with (
                 suppress(SharedProcessError, OSError),
@@ -133,7 +139,7 @@ def start_servers(steps: Collection[str]) -> None:
 
 def shared_threads(threads: int) -> int:
     """CPU threads of a network that several jobs share: the sum over the jobs, limited to the available CPUs."""
-    return min(JOBS_PER_SERVER * threads, max(threads, len(os.sched_getaffinity(0))))
+    return min(JOBS_PER_SERVER * threads, max(threads, available_cpu_count()))
 
 
 def gpu_of_slot(slot: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -198,6 +204,7 @@ def _submit(
     with Connection(os.dup(client.fileno())) as connection, client:
         _clients.add(client)
         try:
+            authenticate_server(connection)
             socket.send_fds(client, [b"."], [1, 2])
             job = pickle.dumps(_job(arguments, threads))
             connection.send((str(path), str(Path.cwd()), _environment(arguments), job))

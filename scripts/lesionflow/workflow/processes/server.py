@@ -28,7 +28,9 @@ from types import ModuleType
 from lesionflow.base.errors import LesionflowError
 from lesionflow.base.job_log import lacks_space, reason
 from lesionflow.base.leftovers import remove_process_folder
+from lesionflow.base.peak_memory import peak_memory
 from lesionflow.workflow.processes import sockets
+from lesionflow.workflow.processes.authentication import authenticate_client
 from lesionflow.workflow.processes.sockets import HEARTBEAT_S, IDLE_S, SharedProcessError
 
 PRELOADED = (  # modules that steps import inside functions, and those of pickled jobs
@@ -54,12 +56,12 @@ def main(address: str, run: str, mode: str) -> None:
             with suppress(TimeoutError, SharedProcessError, OSError, EOFError):
                 client, _ = listener.accept()
                 with client:
-                    sockets.peer_pid(client)
-                    last_request = time.monotonic()
+                    authenticate_client(client)
                     if mode == "fork":
                         _run_in_fork(client, listener)
                     else:
                         threads.append(_run_in_thread(client, path))
+                    last_request = time.monotonic()
     sockets.shut_down(path)
 
 
@@ -148,7 +150,7 @@ def _run(
     usage = getrusage(RUSAGE_SELF)
     cpu_s = usage.ru_utime + usage.ru_stime - usage_before.ru_utime - usage_before.ru_stime
     with suppress(OSError):
-        connection.send((outcome, message, usage.ru_maxrss / 1024, cpu_s))
+        connection.send((outcome, message, peak_memory() / 2**20, cpu_s))
     return outcome
 
 

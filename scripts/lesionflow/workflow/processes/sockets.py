@@ -1,12 +1,11 @@
-"""Sockets between the jobs of a run and the servers that run them; only the user can open them."""
+"""Sockets between the jobs of a run and the servers that run them, in a folder that only the user can open."""
 
 import fcntl
 import hashlib
 import os
 import re
-import signal
+import secrets
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,19 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
 
+import psutil
+
 from lesionflow.base.leftovers import host, is_leftover, remove_process_folder
 
 RUN = "LESIONFLOW_RUN"  # process id of the Snakemake process whose jobs share servers
+SECRET = "LESIONFLOW_SECRET"  # of the run, which its jobs and servers know
 CODE = "LESIONFLOW_CODE"  # digest of the code of all steps
 CLUSTER_JOB = "LESIONFLOW_CLUSTER_JOB"  # id of the cluster job in which that process runs
 START_S = 60  # longest time for a server to open its socket
 IDLE_S = float(os.environ.get("LESIONFLOW_WORKER_IDLE_S", 120))  # after which an idle server ends
 HEARTBEAT_S = 2.0  # interval of the heartbeats that a running job sends
 HEARTBEAT_TIMEOUT_S = 120  # a process without a heartbeat for so long is stopped
-MAX_FOLDER_LENGTH = 45  # characters; the path of a socket has at most 107 on Linux
+MAX_FOLDER_LENGTH = 44  # bytes; the path of a socket has at most 103 on macOS, 107 on Linux
 MAX_SERVERS = 256  # of one step
 MAX_FOLDERS = 100  # names of the private folder that are tried
 JOBS_PER_SERVER = 2  # jobs of one step that run in a server at the same time
@@ -56,15 +58,16 @@ def enter_run(digests: Mapping[str, str]) -> bool:
     os.environ[CODE] = hashlib.sha256("".join(digests.values()).encode()).hexdigest()[:16]
     job = os.environ.get("SLURM_JOB_ID") or os.environ.get("JOB_ID") or ""  # SLURM, Grid Engine
     run = os.environ.get(RUN, "")
-    if run and os.environ.get(CLUSTER_JOB) == job and Path("/proc", run).exists():
+    if run and os.environ.get(CLUSTER_JOB) == job and is_alive(run):
         return False
     os.environ.update({RUN: str(os.getpid()), CLUSTER_JOB: job})
+    os.environ[SECRET] = os.environ.get(SECRET) or secrets.token_hex()
     return True
 
 
 def current_run() -> str | None:
-    """The run that this process belongs to; None on systems other than Linux, which lack ``SO_PEERCRED``."""
-    return os.environ.get(RUN) if sys.platform.startswith("linux") else None
+    """The run that this process belongs to; None if it belongs to none."""
+    return os.environ.get(RUN)
 
 
 def folder() -> Path:
@@ -74,7 +77,7 @@ def folder() -> Path:
 
 def short_folder(temporary: str) -> Path:
     """The folder of temporary files, or /tmp if its name is too long for the path of a socket."""
-    return Path(temporary if len(temporary) < MAX_FOLDER_LENGTH else "/tmp")
+    return Path(temporary if len(os.fsencode(temporary)) < MAX_FOLDER_LENGTH else "/tmp")
 
 
 def private_folder(parent: Path) -> Path:
@@ -108,7 +111,8 @@ def server_name(run: str, text: str) -> str:
 
 
 def listen(address: Path) -> socket.socket:
-    """Open a socket that listens at ``address``."""
+    """Open a socket that listens at ``address``, with the id of this process in a file beside it."""
+    address.with_suffix(".pid").write_text(str(os.getpid()))  # before anybody can connect
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(address))
     listener.listen(128)
@@ -122,35 +126,14 @@ def connect(address: Path) -> tuple[socket.socket, int]:
     ------
     FileNotFoundError, ConnectionRefusedError
         If no server listens at the address.
-    SharedProcessError
-        If the server belongs to another user.
     """
     client = socket.socket(socket.AF_UNIX)
     try:
         client.connect(str(address))
-        return client, peer_pid(client)
+        return client, int(address.with_suffix(".pid").read_text())
     except BaseException:
         client.close()
         raise
-
-
-def peer_pid(connected: socket.socket) -> int:
-    """Process id of the other end of a connected socket.
-
-    Raises
-    ------
-    SharedProcessError
-        If the process belongs to another user.
-    """
-    size = struct.calcsize("3i")
-    pid, uid, _ = struct.unpack(
-        "3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    )
-    if uid != os.getuid():
-        raise SharedProcessError(
-            f"process {pid} at the socket belongs to another user: set TMPDIR to another folder"
-        )
-    return pid
 
 
 def receive(connection: Connection) -> Any:
@@ -163,9 +146,14 @@ def receive(connection: Connection) -> Any:
     EOFError, OSError
         If the other process has ended.
     """
+    wait_for(connection)
+    return connection.recv()
+
+
+def wait_for(connection: Connection) -> None:
+    """Wait until a server sends something; raises TimeoutError as ``receive`` does."""
     if not connection.poll(HEARTBEAT_TIMEOUT_S):
         raise TimeoutError(f"sent nothing for {HEARTBEAT_TIMEOUT_S} s and was stopped")
-    return connection.recv()
 
 
 @contextmanager
@@ -249,7 +237,7 @@ def _remove_files_of_ended_runs(directory: Path) -> None:
     """Remove the files of servers whose runs have ended; nothing else, whatever it is."""
     for path in directory.iterdir():
         if match := re.fullmatch(
-            r"(\d+)-([0-9a-f]{8})-[0-9a-f]{8}[-\d]*\.(sock|lock|log)", path.name
+            r"(\d+)-([0-9a-f]{8})-[0-9a-f]{8}[-\d]*\.(sock|lock|log|pid)", path.name
         ):
             with suppress(OSError):  # another job may remove it as well, and it may be a folder
                 if is_leftover(path, match[2], int(match[1])):
@@ -257,10 +245,12 @@ def _remove_files_of_ended_runs(directory: Path) -> None:
 
 
 def stop(pid: int, address: Path) -> None:
-    """Kill the server at ``address``."""
+    """Kill the process ``pid`` if it is a server that was started for ``address``."""
     address.unlink(missing_ok=True)  # first, so that no job connects while it ends
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        if str(address) in process.cmdline():
+            process.kill()
 
 
 def log_tail(address: Path) -> str:
@@ -282,7 +272,7 @@ def is_alive(run: str) -> bool:
 
 def shut_down(address: Path) -> None:
     """End this process, the server at ``address``, without waiting for threads of a framework."""
-    for suffix in (".sock", ".log"):
+    for suffix in (".sock", ".log", ".pid"):
         address.with_suffix(suffix).unlink(missing_ok=True)
     remove_process_folder()
     os._exit(0)
