@@ -22,7 +22,7 @@ rule import_fold:
 
 rule predict_fold:
     input:
-        images=collect_for_model(rules.normalize.output.image, channel=channels),
+        images=collect_for_model(rules.normalize.output.image, suffix=suffixes),
         mask=rules.crop.output.mask,
         fold=imported_fold,
     output:
@@ -43,6 +43,7 @@ rule predict_fold:
         precision=SETTINGS["precision"],
         xla=SETTINGS["xla"],
         card=lambda wildcards: prediction_part(card(wildcards)),
+        images=image_metadata(probability=["images", "mask", "fold"]),
     script:
         "../scripts/predict_fold.py"
 
@@ -73,6 +74,7 @@ rule average_folds:
         space=card_entry("input", only=resampling.KEYS),
         labels=card_entry("output", "labels"),
         activation=card_entry("output", "activation"),
+        images=image_metadata(probability=["folds", "scan"]),
     script:
         "../scripts/average_folds.py"
 
@@ -83,6 +85,7 @@ rule clean:
         scan=reference_image,
     output:
         probability=layout.CLEANED_PROBABILITY,
+        sidecar=layout.CLEANED_PROBABILITY_SIDECAR,
     log:
         layout.log("clean"),
     benchmark:
@@ -96,5 +99,6 @@ rule clean:
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
+        images=image_metadata(probability=["probability", "scan"]),
     script:
         "../scripts/clean.py"
