@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -275,10 +276,11 @@ def kept_sidecar(name, pattern):
     return {"image_sidecar": pattern} if name in SETTINGS["keep"] else {}
 
 
-def datasets(wildcards):
+@cache
+def datasets(model):
     """The folders that BIDS URIs of a model's results are relative to."""
     return Datasets(
-        results=layout.RESULTS / wildcards.model,
+        results=layout.RESULTS / model,
         models=Path(SETTINGS["models_dir"]),
         cohort=cohort_folder(SETTINGS["cohort"]),
     )
@@ -286,7 +288,7 @@ def datasets(wildcards):
 
 def dataset_links(wildcards, input):
     """Where the cohort and the networks lie. It depends on the input, so that Snakemake does not compare it: a place is no change."""
-    return datasets(wildcards).links()
+    return datasets(wildcards.model).links()
 
 
 def image_metadata(**images):
@@ -305,7 +307,7 @@ def image_metadata(**images):
         found = {}
         for name, sources in images.items():
             files = [path for source in sources for path in paths(source, wildcards, input)]
-            found[name] = datasets(wildcards).metadata(files, scan)
+            found[name] = datasets(wildcards.model).metadata(files, scan)
             if name == "probability":
                 background = background_channels(output["activation"])
                 found[name] |= label_map(output["labels"], background)

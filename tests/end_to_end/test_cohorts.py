@@ -128,7 +128,7 @@ def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path, monkeypatch):
         plan.path.parent.mkdir(parents=True)
         plan.path.write_text(plan.text)
     table.unlink()
-    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,channel=swi"
+    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,suffix=swi"
     remote = ("--mode", "remote", "--target-jobs", job, "--allowed-rules", "resample", "--nolock")
     status, text = snakemake(tmp_path, *remote, **config)
     assert status == 1

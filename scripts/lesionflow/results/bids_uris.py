@@ -7,6 +7,7 @@ the same wherever these lie; only ``DatasetLinks`` of dataset_description.json s
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,12 +31,18 @@ class Datasets:
     models: Path
     cohort: Path
 
+    @cached_property
+    def _roots(self) -> list[tuple[str, str]]:
+        """Names of the folders in URIs, and the beginnings of paths in them."""
+        folders = {"": self.results, "models": self.models, "raw": self.cohort}
+        return [(name, os.path.join(os.path.abspath(path), "")) for name, path in folders.items()]
+
     def uri(self, path: str | Path) -> str | None:
         """BIDS URI of a file, with percent-encoded characters; None if it lies in none of the folders."""
-        for name, folder in (("", self.results), ("models", self.models), ("raw", self.cohort)):
-            relative = os.path.relpath(path, folder)
-            if relative != os.curdir and relative.split(os.sep)[0] != os.pardir:
-                return f"bids:{name}:{_quoted(relative)}"
+        absolute = os.path.abspath(path)
+        for name, root in self._roots:
+            if absolute.startswith(root):
+                return f"bids:{name}:{_quoted(absolute.removeprefix(root))}"
         return None
 
     def uris(self, paths: Iterable[str | Path]) -> list[str]:
