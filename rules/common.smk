@@ -103,7 +103,9 @@ def suffixes_reference_first(wildcards):
 
 def channel_of(wildcards):
     """The channel of a job, whose files have its suffix."""
-    (channel,) = [c for c in channels(wildcards) if layout.suffix(c) == wildcards.suffix]
+    (channel,) = [
+        c for c in channels(wildcards) if layout.suffix(c) == wildcards.suffix
+    ]
     return channel
 
 
@@ -306,7 +308,9 @@ def image_metadata(**images):
         scan, output = reference_image(wildcards), card(wildcards)["output"]
         found = {}
         for name, sources in images.items():
-            files = [path for source in sources for path in paths(source, wildcards, input)]
+            files = [
+                path for source in sources for path in paths(source, wildcards, input)
+            ]
             found[name] = datasets(wildcards.model).metadata(files, scan)
             if name == "probability":
                 background = background_channels(output["activation"])

@@ -22,9 +22,7 @@ def main(snakemake):
         probability = probability_on_scan(image, scan, params.activation)
         save_like(output.probability, rounded(probability, out=probability), files.scan)
         metadata = {"Description": "Probabilities of the ensemble", "Manual": False}
-        json_sidecar.write(
-            output.probability_sidecar, {**metadata, **params.images["probability"]}
-        )
+        json_sidecar.write(output.probability_sidecar, {**metadata, **params.images["probability"]})
         del probability  # the largest array, before the next ones
         lesion_map = np.asanyarray(load(files.lesions).dataobj)
         numbers = lesions_on_scan(lesion_map, image.affine, scan, lesions)

@@ -13,7 +13,9 @@ def main(snakemake):
         image = load(snakemake.input.probability)
         labels = label_map(channels_last(image), params.activation, params.threshold)
         save(snakemake.output.labels, labels, image.affine)
-        description = {"Description": "Labels of the voxels, before lesions are counted and filtered"}
+        description = {
+            "Description": "Labels of the voxels, before lesions are counted and filtered"
+        }
         metadata = {**description, "Manual": False, **params.images["labels"]}
         json_sidecar.write(snakemake.output.sidecar, metadata)
 

@@ -1,5 +1,6 @@
 """Small networks of every published family, run through the complete pipeline by their cards."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 from lesionflow.networks.architectures import registry
 from support import forward, published
+from support.bids_validator import bids_errors
 from support.families import SIDES, head, published_card
 from support.paths import REPOSITORY
 from support.runs import snakemake
@@ -93,6 +95,21 @@ def run(tmp_path_factory, models):
     names = ",".join(str(path) for path in cards.values())
     status, text = snakemake(directory, cohort=table, models=f"[{names}]", brain_mask="provided")
     return directory, status, text
+
+
+def test_results_of_every_model_are_valid_bids(run):
+    """Of several channels, labels and models, of a scan table, and of a MATLAB file."""
+    directory, *_ = run
+    names = sorted(path.parent.name for path in directory.glob("results/*/dseg.tsv"))
+    assert names == ["brats-unet3d", "lgg-unet2d", "livianet", "synthseg-2.0"]
+    for name in names:
+        assert bids_errors(directory / f"results/{name}") == []
+    assert bids_errors(directory / "results") == []
+    assert len(sorted(directory.rglob("*_desc-preproc_T1w.nii.gz"))) >= 2
+    stem = directory / "results/synthseg-2.0/sub-1/anat/sub-1_space-orig_probseg"
+    probabilities = json.loads(stem.with_suffix(".json").read_text())
+    assert probabilities["LabelMap"][0] == "background"
+    assert len(probabilities["LabelMap"]) == nib.load(f"{stem}.nii.gz").shape[3]
 
 
 def image(directory, model, name, scan="sub-1"):

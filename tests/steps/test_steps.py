@@ -103,9 +103,7 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     files = {"image": cropped["image"], "mask": cropped["mask"]}
     normalized = {"image": tmp_path / "preproc.nii.gz", "sidecar": tmp_path / "normalize.json"}
     steps, channel = CARD["input"]["normalize"], {"channel": "swi", "channels": ["swi"]}
-    normalize.main(
-        job(tmp_path, "normalize", files, normalized, steps=steps, mask=None, **channel)
-    )
+    normalize.main(job(tmp_path, "normalize", files, normalized, steps=steps, mask=None, **channel))
     network_input = nib.load(normalized["image"])
     assert network_input.get_fdata().max() == 1
 

@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-
 # of the images of a step: their BIDS metadata, which only rules know
 NO_METADATA = dict.fromkeys(("image", "mask", "probability", "labels", "lesions"), {})
 

@@ -35,11 +35,11 @@ class Datasets:
     def _roots(self) -> list[tuple[str, str]]:
         """Names of the folders in URIs, and the beginnings of paths in them."""
         folders = {"": self.results, "models": self.models, "raw": self.cohort}
-        return [(name, os.path.join(os.path.abspath(path), "")) for name, path in folders.items()]
+        return [(name, _absolute(path) + os.sep) for name, path in folders.items()]
 
     def uri(self, path: str | Path) -> str | None:
         """BIDS URI of a file, with percent-encoded characters; None if it lies in none of the folders."""
-        absolute = os.path.abspath(path)
+        absolute = _absolute(path)
         for name, root in self._roots:
             if absolute.startswith(root):
                 return f"bids:{name}:{_quoted(absolute.removeprefix(root))}"
@@ -87,6 +87,11 @@ def cohort_folder(cohort: str | Path) -> Path:
 def label_map(labels: Mapping[int, str], background: int) -> dict[str, Any]:
     """``LabelMap``: the names of the channels of probabilities, of which the first ``background`` are no label."""
     return {"LabelMap": ["background"] * background + list(labels.values())}
+
+
+def _absolute(path: str | Path) -> str:
+    """Absolute path, with symbolic links as they are: a link in the cohort may point to another disk."""
+    return os.path.normpath(Path(path).absolute())
 
 
 def _quoted(path: str) -> str:

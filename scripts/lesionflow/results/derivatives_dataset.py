@@ -148,9 +148,7 @@ def ignored_files(channels: Sequence[str]) -> str:
 
 def cohort_ignored_files(models: Iterable[str]) -> str:
     """.bidsignore beside the tables of the cohort."""
-    return IGNORED + "".join(
-        f"/{name}\n" for name in (*layout.COHORT_NOT_BIDS, *models)
-    )
+    return IGNORED + "".join(f"/{name}\n" for name in (*layout.COHORT_NOT_BIDS, *models))
 
 
 def label_names(labels: Mapping[int, str]) -> pd.DataFrame:
