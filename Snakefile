@@ -36,7 +36,7 @@ wildcard_constraints:
     ),
     folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
     scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
-    channel=r"[a-z][a-z0-9]*",
+    suffix=r"[A-Za-z][A-Za-z0-9]*",
     fold=r"[0-9]+",
     digest=r"[0-9a-f]+",
     kind=r"[a-z][a-z0-9]*",
@@ -49,6 +49,7 @@ rule all:
         rules.aggregate.output,
         rules.report.output,
         collect(rules.describe.output.description, model=CARDS),
+        rules.describe_cohort.output,
         # the last results of each scan, so that a deleted file is computed again
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
@@ -64,6 +65,7 @@ rule tables:
         rules.aggregate.output,
         rules.report.output,
         collect(rules.describe.output.description, model=CARDS),
+        rules.describe_cohort.output,
     localrule: True
 
 

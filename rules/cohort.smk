@@ -7,7 +7,10 @@ rule describe:
         folds=model_folds,
     output:
         description=layout.DATASET_DESCRIPTION,
+        readme=layout.DATASET_README,
+        ignored=layout.DATASET_IGNORED,
         labels=layout.LABEL_NAMES,
+        descriptions=layout.DESCRIPTION_LABELS,
     log:
         layout.log("describe"),
     benchmark:
@@ -17,9 +20,33 @@ rule describe:
     params:
         code=code_digest("describe"),
         card=lambda wildcards: model_description(wildcards.model),
+        channels=channels,
         labels=card_entry("output", "labels"),
+        links=dataset_links,
     script:
         "../scripts/describe.py"
+
+
+rule describe_cohort:
+    """Describe the tables of the cohort as a BIDS derivatives dataset."""
+    input:
+        # not read: the datasets of the models lie beside the tables
+        descriptions=ancient(collect(rules.describe.output.description, model=CARDS)),
+    output:
+        description=layout.COHORT_DESCRIPTION,
+        readme=layout.COHORT_README,
+        ignored=layout.COHORT_IGNORED,
+    log:
+        layout.log("describe_cohort"),
+    benchmark:
+        layout.benchmark("describe_cohort")
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("describe_cohort"),
+        models=list(CARDS),
+    script:
+        "../scripts/describe_cohort.py"
 
 
 rule aggregate:

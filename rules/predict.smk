@@ -24,7 +24,7 @@ rule import_fold:
 rule predict_fold:
     """Run one fold of a network on one scan."""
     input:
-        images=collect_for_model(rules.normalize.output.image, channel=channels),
+        images=collect_for_model(rules.normalize.output.image, suffix=suffixes),
         mask=rules.crop.output.mask,
         fold=imported_fold,
     output:
@@ -45,6 +45,7 @@ rule predict_fold:
         precision=SETTINGS["precision"],
         xla=SETTINGS["xla"],
         card=lambda wildcards: prediction_part(card(wildcards)),
+        images=image_metadata(probability=["images", "mask", "fold"]),
     script:
         "../scripts/predict_fold.py"
 
@@ -76,6 +77,7 @@ rule average_folds:
         space=card_entry("input", only=resampling.KEYS),
         labels=card_entry("output", "labels"),
         activation=card_entry("output", "activation"),
+        images=image_metadata(probability=["folds", "scan"]),
     script:
         "../scripts/average_folds.py"
 
@@ -87,6 +89,7 @@ rule clean:
         scan=reference_image,
     output:
         probability=layout.CLEANED_PROBABILITY,
+        sidecar=layout.CLEANED_PROBABILITY_SIDECAR,
     log:
         layout.log("clean"),
     benchmark:
@@ -100,5 +103,6 @@ rule clean:
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
+        images=image_metadata(probability=["probability", "scan"]),
     script:
         "../scripts/clean.py"

@@ -28,6 +28,7 @@ rule resample:
         source=source_file,
         reference=reference_image,
     output:
+        **kept_sidecar("resampled", layout.RESAMPLED_SIDECAR),
         image=intermediate("resampled", layout.RESAMPLED_IMAGE),
         sidecar=layout.SOURCE_SIDECAR,
     log:
@@ -43,6 +44,7 @@ rule resample:
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
         filled=is_filled,
+        images=image_metadata(image=["image"]),
     script:
         "../scripts/resample.py"
 
@@ -54,7 +56,7 @@ rule find_brain:
         folds=brain_folds,
         # not read: with it, this job belongs to a scan that has started, and runs before new scans start
         resampled=ancient(
-            collect_for_model(rules.resample.output.image, channel=reference_channel)
+            collect_for_model(rules.resample.output.image, suffix=reference_suffix)
         ),
     output:
         probability=temp(layout.BRAIN_PROBABILITY),
@@ -76,13 +78,13 @@ rule find_brain:
 rule mask:
     """Resample the brain mask of a scan to the model grid."""
     input:
-        image=collect_for_model(rules.resample.output.image, channel=reference_channel),
+        image=collect_for_model(rules.resample.output.image, suffix=reference_suffix),
         scans=source_images,
         mask=optional_file("mask"),
         probability=brain_probability,
     output:
         mask=temp(layout.BRAIN_MASK),
-        sidecar=layout.BRAIN_MASK_SIDECAR,
+        sidecar=layout.BRAIN_MEASURES,
     log:
         layout.log("mask"),
     benchmark:
@@ -101,7 +103,7 @@ rule mask:
 rule crop:
     """Crop and pad the channels and the mask of a scan to the input box of the model."""
     input:
-        images=collect_for_model(rules.resample.output.image, channel=channels),
+        images=collect_for_model(rules.resample.output.image, suffix=suffixes),
         mask=rules.mask.output.mask,
     output:
         image=intermediate("cropped", layout.CROPPED_IMAGE),
@@ -116,6 +118,7 @@ rule crop:
     params:
         code=code_digest("crop"),
         space=card_entry("input", only=cropping.KEYS),
+        images=image_metadata(mask=[mask_sources]),
     script:
         "../scripts/crop.py"
 
@@ -136,8 +139,10 @@ rule normalize:
         "../envs/imaging.yaml"
     params:
         code=code_digest("normalize"),
+        channel=channel_of,
         channels=channels,
         steps=card_entry("input", "normalize"),
         mask=card_entry("input", "mask"),
+        images=image_metadata(image=[source_image, "mask"]),
     script:
         "../scripts/normalize.py"

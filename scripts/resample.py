@@ -24,6 +24,9 @@ def main(snakemake):
         digest = sha256_file(files.source)
         sidecar = {"input_sha256": digest, "nonfinite_voxels": n_nonfinite, "filled": params.filled}
         json_sidecar.write(output.sidecar, sidecar)
+        if output.get("image_sidecar"):  # the image is kept
+            metadata = {"Description": "Scan on the grid of the model", "SkullStripped": False}
+            json_sidecar.write(output.image_sidecar, {**metadata, **params.images["image"]})
         logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.space["interpolation"])
 
 

@@ -133,15 +133,16 @@ def _step_logs(
     matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
     skipped = {"convert": not matlab, "find_brain": not finder, "clean": not summary["cleaned"]}
     wildcards = scan_wildcards(record, model)
+    suffixes = list(map(layout.suffix, summary["channels"]))
     step_logs = {"import_fold": _import_logs(model, summary["imports"], logs)}
     for step in STEPS[1:]:
         if skipped.get(step):
             continue
         pattern = layout.log(step)
         step_logs[step] = [
-            layout.path(pattern, logs=logs, **wildcards, fold=fold, channel=channel, kind=kind)
+            layout.path(pattern, logs=logs, **wildcards, fold=fold, suffix=suffix, kind=kind)
             for fold in (range(1, summary["folds"] + 1) if "{fold}" in pattern else [0])
-            for channel in (summary["channels"] if "{channel}" in pattern else [""])
+            for suffix in (suffixes if "{suffix}" in pattern else [""])
             for kind in (matlab if "{kind}" in pattern else [""])
         ]
     if finder:
