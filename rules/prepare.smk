@@ -4,7 +4,7 @@
 rule convert:
     input:
         image=lambda wildcards: source_file(wildcards, wildcards.kind),
-        reference=lambda wildcards: source_file(wildcards, reference_channel(wildcards)),
+        reference=matlab_reference,
     output:
         image=layout.CONVERTED_IMAGE,
     log:
@@ -41,6 +41,7 @@ rule resample:
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
         filled=is_filled,
+        source_files=source_parts,
     script:
         "../scripts/resample.py"
 

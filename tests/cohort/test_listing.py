@@ -1,5 +1,7 @@
 """Listing the scans of directories and tables."""
 
+from pathlib import Path
+
 import pytest
 
 from lesionflow.base.errors import CohortError
@@ -89,6 +91,25 @@ def test_phase_images_are_left_out(tmp_path):
         "sub-1/anat/sub-1_part-phase_T2starw.nii.gz",
     )
     assert names_and_files(root)["sub-1"]["swi"] == ["sub-1/anat/sub-1_part-mag_T2starw.nii.gz"]
+
+
+def test_images_in_other_formats_are_listed_once(tmp_path):
+    root = tree(
+        tmp_path,
+        *("sub-1/anat/sub-1_swi.hdr", "sub-1/anat/sub-1_swi.img"),
+        *("sub-2/anat/sub-2_swi.nhdr", "sub-2/anat/sub-2_swi.raw.gz", "sub-2/anat/sub-2_swi.json"),
+        *("sub-3/anat/sub-3_swi.mgz", "sub-3/anat/sub-3_swi.nii.gz"),
+        "sub-4/swi/anything.mha",
+    )
+    scans = list_scans(root, {"swi": ["*_swi.*"]}).scans
+    assert [[Path(p).name for p in scan.files["swi"]] for scan in scans] == [
+        ["sub-1_swi.hdr"],
+        ["sub-2_swi.nhdr"],
+        ["sub-3_swi.mgz", "sub-3_swi.nii.gz"],
+        ["anything.mha"],
+    ]
+    reason = single_file(scans[2], "swi", None, "")[1]
+    assert "sub-3_swi.mgz" in reason and "sub-3_swi.nii.gz" in reason
 
 
 def test_two_files_of_a_channel_are_both_in_the_reason(tmp_path):

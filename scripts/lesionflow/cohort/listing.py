@@ -8,14 +8,14 @@ from lesionflow.base.errors import CohortError
 from lesionflow.cohort.directory import ENTITY, list_directory
 from lesionflow.cohort.scan import Listing, Scan, label
 from lesionflow.cohort.scan_table import read_table
-from lesionflow.imaging.file_types import NIFTI
+from lesionflow.imaging.file_types import WITH_GEOMETRY
 
 
 def list_scans(
     cohort: Path,
     patterns: Mapping[str, list[str]],
     references: Iterable[str] = ("swi",),
-    endings: tuple[str, ...] = NIFTI,
+    endings: tuple[str, ...] = WITH_GEOMETRY,
 ) -> Listing:
     """Scans of a cohort directory or scan table, and what looks like a scan but is not listed.
 

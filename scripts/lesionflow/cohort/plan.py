@@ -16,7 +16,7 @@ from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.listing import list_scans, selected, single_file
 from lesionflow.cohort.names import name_problem, path_problem, printable
 from lesionflow.cohort.scan import Scan
-from lesionflow.imaging.file_types import MATLAB, NIFTI
+from lesionflow.imaging.file_types import MATLAB, WITH_GEOMETRY, conversion
 from lesionflow.imaging.nifti_header import ONE_VOLUME
 
 CLOCK_SKEW_S = 3600  # by which the clocks of two machines may differ
@@ -49,6 +49,7 @@ def plan_run(
 
         - ``scan``, ``subject``, ``session``, ``run``, ``folder``: see ``Scan``;
         - ``files``: path by channel, mask, regions, truth;
+        - ``parts``: all files of an image that has several, by that path;
         - ``finder``: name, version, number of folds and threshold of the card that computes the brain mask
           of this scan; None if none is computed;
         - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
@@ -72,7 +73,7 @@ def plan_run(
         Path(settings["cohort"]),
         {**{channel: [] for channel in channels}, **patterns},
         list(references),
-        (*NIFTI, MATLAB) if reads_matlab else NIFTI,
+        (*WITH_GEOMETRY, MATLAB) if reads_matlab else WITH_GEOMETRY,
     )
     scans = listing.scans
     names = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
@@ -123,6 +124,7 @@ def _record(
         "run": scan.run,
         "folder": scan.folder,
         "files": {},
+        "parts": {},
         "problems": {},
         "finder": None,
         "truth": ["", ""],
@@ -191,11 +193,9 @@ def plan_digest(records: list[Record]) -> str:
     shown = []
     for record in records:
         files = sorted(
-            (kind, path.endswith(MATLAB))
-            for kind, path in record["files"].items()
-            if kind != "truth"
+            (kind, conversion(path)) for kind, path in record["files"].items() if kind != "truth"
         )
-        shown.append({**record, "files": files, "truth": None})
+        shown.append({**record, "files": files, "parts": None, "truth": None})
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
@@ -269,7 +269,7 @@ def _check(
         return "missing-input", printable(reason)
     if reason := path_problem(path):
         return "unreadable", reason
-    path = str(Path(path))  # as the cache of headers names it
+    path, *others = headers.files(Path(path))
     if record["files"].get(channel, path) != path:
         return "missing-input", (
             f"the models need different files for {channel}: {record['files'][channel]} and {path} "
@@ -279,4 +279,6 @@ def _check(
     if finding.status != "ok":
         return finding.status, finding.reason
     record["files"][channel] = path
+    if others:
+        record["parts"][path] = [path, *others]
     return "ok", ""

@@ -7,7 +7,7 @@ from typing import Any
 
 from lesionflow.base import layout
 from lesionflow.base.job_log import outcome
-from lesionflow.imaging.file_types import MATLAB
+from lesionflow.imaging.file_types import conversion
 
 STEPS = (  # of one scan, in the order of the pipeline
     *("import_fold", "convert", "resample", "find_brain", "mask", "crop", "normalize"),
@@ -130,8 +130,9 @@ def _step_logs(
     of jobs that this one does not have.
     """
     files, finder = record["files"].items(), record["finder"]
-    matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
-    skipped = {"convert": not matlab, "find_brain": not finder, "clean": not summary["cleaned"]}
+    steps = {kind: conversion(path) for kind, path in files if kind != "truth"}
+    converted = [kind for kind, step in steps.items() if step == "convert"]
+    skipped = {"convert": not converted, "find_brain": not finder, "clean": not summary["cleaned"]}
     wildcards = scan_wildcards(record, model)
     step_logs = {"import_fold": _import_logs(model, summary["imports"], logs)}
     for step in STEPS[1:]:
@@ -142,7 +143,7 @@ def _step_logs(
             layout.path(pattern, logs=logs, **wildcards, fold=fold, channel=channel, kind=kind)
             for fold in (range(1, summary["folds"] + 1) if "{fold}" in pattern else [0])
             for channel in (summary["channels"] if "{channel}" in pattern else [""])
-            for kind in (matlab if "{kind}" in pattern else [""])
+            for kind in (converted if "{kind}" in pattern else [""])
         ]
     if finder:
         step_logs["import_fold"] += _import_logs(finder["name"], finder["imports"], logs)

@@ -1,0 +1,93 @@
+"""The same scan in several formats gives the same lesions, and runs again only if its content changes."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from support.cohorts import AFFINE, add_scan, blobs
+from support.formats import save_mgh, save_pair, save_with_itk
+from support.runs import jobs, snakemake
+
+pytestmark = pytest.mark.slow
+DATA = np.rint(blobs([(8, 9, 5), (20, 22, 9)], seed=1)).astype(np.int16)
+
+
+def same_scan_in_each_format(folder):
+    """A scan table of one scan in each format."""
+    folder.mkdir()
+    nifti = add_scan(folder, "sub-1", DATA, folder=folder)
+    mask = np.asanyarray(nib.load(folder / "sub-1_desc-brain_mask.nii.gz").dataobj)
+    regions = np.where(np.arange(30)[:, None, None] < 15, 1035, 2035) * np.ones_like(mask, np.int32)
+    save_mgh(folder / "aparc+aseg.mgz", regions.astype(np.int32), AFFINE)
+    save_mgh(folder / "truth.mgz", (DATA > 300).astype(np.uint8), AFFINE)
+    save_with_itk(folder / "mask.mha", mask, AFFINE)
+    save_with_itk(folder / "scan.nhdr", DATA, AFFINE)
+    save_with_itk(folder / "scan.mhd", DATA, AFFINE, compressed=True)
+    save_pair(folder / "pair.hdr", DATA, AFFINE)
+    rows = [
+        f"1\t{nifti.name}\tsub-1_desc-brain_mask.nii.gz\taparc+aseg.mgz\ttruth.mgz",
+        *(
+            f"{number}\t{name}\tmask.mha\taparc+aseg.mgz\ttruth.mgz"
+            for number, name in enumerate(("scan.nhdr", "scan.mhd", "pair.img"), 2)
+        ),
+    ]
+    (folder / "scans.tsv").write_text(
+        "\n".join(["subject\tswi\tmask\tregions\ttruth", *rows]) + "\n"
+    )
+    return folder / "scans.tsv"
+
+
+@pytest.fixture(scope="module")
+def formats(tmp_path_factory, tiny, models_dir):
+    directory = tmp_path_factory.mktemp("formats")
+    config = {"cohort": same_scan_in_each_format(directory / "cohort")}
+    config |= {"models": tiny, "models_dir": models_dir}
+    status, text = snakemake(directory, "all", "evaluate", **config)
+    assert status == 0, text
+    return directory, config
+
+
+def rows_by_scan(path):
+    table = pd.read_csv(path)
+    table = table.drop(columns=[c for c in ("subject", "reference_sha256") if c in table])
+    return {scan: rows.drop(columns="scan") for scan, rows in table.groupby("scan")}
+
+
+def test_the_same_scan_in_each_format_has_the_same_lesions(formats):
+    directory, _ = formats
+    for table in ("lesions.csv", "evaluation.csv", "cohort.csv"):
+        first, *others = rows_by_scan(directory / "results" / table).values()
+        assert len(first)
+        for other in others:
+            left_out = [c for c in first if c == "input_sha256"]
+            pd.testing.assert_frame_equal(
+                *(t.drop(columns=left_out).reset_index(drop=True) for t in (first, other))
+            )
+    lesions = pd.read_csv(directory / "results/lesions.csv")
+    assert sorted(lesions.region[lesions.scan == "sub-1"]) == [1035, 2035]
+    evaluation = pd.read_csv(directory / "results/evaluation.csv")
+    assert set(evaluation.status) == {"ok"}
+    for number in range(1, 5):
+        (path,) = directory.glob(
+            f"results/tiny/sub-{number}/anat/*_space-orig_desc-lesions_dseg.nii.gz"
+        )
+        np.testing.assert_allclose(nib.load(path).affine, AFFINE, atol=1e-5)
+
+
+def test_only_the_content_of_both_files_counts(formats, tmp_path):
+    directory, config = formats
+    again = tmp_path / "again"
+    shutil.copytree(directory, again)
+    cohort = again / "cohort"  # another folder, other dates
+    config = {**config, "cohort": cohort / "scans.tsv"}
+    for path in cohort.iterdir():
+        path.touch()
+    assert jobs(snakemake(again, "--dry-run", **config)[1]) == {}
+    raw = bytearray((cohort / "scan.raw").read_bytes())
+    raw[-2:] = b"\x07\x00"
+    (cohort / "scan.raw").write_bytes(raw)
+    planned = jobs(snakemake(again, "--dry-run", **config)[1])
+    assert planned["convert"] == planned["resample"] == 1, planned
