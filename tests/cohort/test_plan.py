@@ -38,7 +38,7 @@ def card(*channels, echo=None):
 
 def plan(cohort, cards=None, brain_mask_card=None, **config):
     settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
-    settings |= {"brain_mask": "auto", "affine": "strict"} | config
+    settings |= {"brain_mask": "auto", "affine": "strict", "scan_entities": []} | config
     headers = HeaderCache(cohort.parent / "headers.json")
     (record,), _ = plan_run(settings, cards or {"m": card("swi")}, headers, brain_mask_card)
     return record
@@ -163,6 +163,7 @@ def test_only_a_shared_reference_image_is_noted(tmp_path):
         save_scan(anat / f"sub-1_{name}.nii.gz", noise())
     settings = {"cohort": tmp_path / "bids", "include": [], "exclude": [], "affine": "strict"}
     settings |= {"patterns": {**PATTERNS, "t1": ["*_t1.nii.gz"]}, "brain_mask": "none"}
+    settings |= {"scan_entities": []}
     headers = HeaderCache(tmp_path / "headers.json")
     records, notes = plan_run(settings, {"m": card("swi", "t1")}, headers)
     assert [record["problems"] for record in records] == [{}, {}]

@@ -28,14 +28,14 @@ def same_scan_in_each_format(folder):
     save_with_itk(folder / "scan.mhd", DATA, AFFINE, compressed=True)
     save_pair(folder / "pair.hdr", DATA, AFFINE)
     rows = [
-        f"1\t{nifti.name}\tsub-1_desc-brain_mask.nii.gz\taparc+aseg.mgz\ttruth.mgz",
+        f"1\t\t{nifti.name}\tsub-1_desc-brain_mask.nii.gz\taparc+aseg.mgz\ttruth.mgz",
         *(
-            f"{number}\t{name}\tmask.mha\taparc+aseg.mgz\ttruth.mgz"
+            f"{number}\tacq-{number}\t{name}\tmask.mha\taparc+aseg.mgz\ttruth.mgz"
             for number, name in enumerate(("scan.nhdr", "scan.mhd", "pair.img"), 2)
         ),
     ]
     (folder / "scans.tsv").write_text(
-        "\n".join(["subject\tswi\tmask\tregions\ttruth", *rows]) + "\n"
+        "\n".join(["subject\tacq\tswi\tmask\tregions\ttruth", *rows]) + "\n"
     )
     return folder / "scans.tsv"
 
@@ -44,7 +44,7 @@ def same_scan_in_each_format(folder):
 def formats(tmp_path_factory, tiny, models_dir):
     directory = tmp_path_factory.mktemp("formats")
     config = {"cohort": same_scan_in_each_format(directory / "cohort")}
-    config |= {"models": tiny, "models_dir": models_dir}
+    config |= {"models": tiny, "models_dir": models_dir, "scan_entities": "[acq]"}
     status, text = snakemake(directory, "all", "evaluate", **config)
     assert status == 0, text
     return directory, config
@@ -70,10 +70,10 @@ def test_the_same_scan_in_each_format_has_the_same_lesions(formats):
     assert sorted(lesions.region[lesions.scan == "sub-1"]) == [1035, 2035]
     evaluation = pd.read_csv(directory / "results/evaluation.csv")
     assert set(evaluation.status) == {"ok"}
-    for number in range(1, 5):
-        (path,) = directory.glob(
-            f"results/tiny/sub-{number}/anat/*_space-orig_desc-lesions_dseg.nii.gz"
-        )
+    assert list(evaluation.scan) == ["sub-1", "sub-2_acq-2", "sub-3_acq-3", "sub-4_acq-4"]
+    for scan in evaluation.scan:
+        pattern = f"results/tiny/*/anat/{scan}_space-orig_desc-lesions_dseg.nii.gz"
+        (path,) = directory.glob(pattern)
         np.testing.assert_allclose(nib.load(path).affine, AFFINE, atol=1e-5)
 
 

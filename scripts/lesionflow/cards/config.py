@@ -20,14 +20,18 @@ from lesionflow.cards.sections import (
     describe_error,
 )
 
-Names = Annotated[
-    list[Text],
-    DISTINCT,
-    BeforeValidator(
+ScanEntity = Literal["acq", "ce", "rec", "dir", "flip", "inv", "chunk"]
+
+
+def _list_of(item: Any) -> BeforeValidator:
+    """A single value in place of a list of one."""
+    return BeforeValidator(
         lambda value: [value] if isinstance(value, str) else value,
-        json_schema_input_type=Text | list[Text],
-    ),
-]
+        json_schema_input_type=item | list[item],
+    )
+
+
+Names = Annotated[list[Text], DISTINCT, _list_of(Text)]
 Kind = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9]*$")]
 
 
@@ -38,6 +42,8 @@ class Config(Section):
     """A BIDS directory, a directory of SUBJECT/swi/*.nii[.gz] folders, or a scan table (.tsv, .csv)"""
     patterns: dict[Kind, Some[Text]] = {}
     """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory"""
+    scan_entities: Annotated[list[ScanEntity], DISTINCT, _list_of(ScanEntity)] = []
+    """BIDS entities by which images of the reference channel are scans of their own, as by their run"""
     include: Names = []
     """Scans to run: names or globs; none means all"""
     exclude: Names = []

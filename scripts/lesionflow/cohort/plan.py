@@ -74,6 +74,7 @@ def plan_run(
         {**{channel: [] for channel in channels}, **patterns},
         list(references),
         (*WITH_GEOMETRY, MATLAB) if reads_matlab else WITH_GEOMETRY,
+        settings["scan_entities"],
     )
     scans = listing.scans
     names = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
