@@ -180,6 +180,11 @@ def source_parts(wildcards, input):
     return SCAN_BY_NAME[wildcards.scan]["parts"].get(path, [path])
 
 
+def dicom_volume(wildcards):
+    """Which volume of its DICOM series the image of a job is."""
+    return SCAN_BY_NAME[wildcards.scan]["dicom"][wildcards.kind]
+
+
 def matlab_reference(wildcards):
     """The reference channel, whose shape the MATLAB image of a job must have; nothing for other formats."""
     path = source_file(wildcards, wildcards.kind)

@@ -20,6 +20,26 @@ rule convert:
         "../scripts/convert.py"
 
 
+rule convert_dicom:
+    input:
+        source=lambda wildcards: source_file(wildcards, wildcards.kind),
+    output:
+        image=layout.DICOM_IMAGE,
+        sidecar=layout.DICOM_SIDECAR,
+    log:
+        layout.log("convert_dicom"),
+    benchmark:
+        layout.benchmark("convert_dicom")
+    conda:
+        "../envs/dicom.yaml"
+    params:
+        code=code_digest("convert_dicom"),
+        volume=dicom_volume,
+        files=source_parts,
+    script:
+        "../scripts/convert_dicom.py"
+
+
 rule resample:
     input:
         image=source_image,

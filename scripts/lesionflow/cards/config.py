@@ -42,6 +42,10 @@ class Config(Section):
     """A BIDS directory, a directory of SUBJECT/swi/*.nii[.gz] folders, or a scan table (.tsv, .csv)"""
     patterns: dict[Kind, Some[Text]] = {}
     """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory"""
+    dicom: Text | None = None
+    """In place of cohort: a directory of DICOM files, with one folder per subject"""
+    dicom_series: dict[Kind, Some[Text]] = {}
+    """Per channel, the patterns of the descriptions of its DICOM series, without regard to case"""
     scan_entities: Annotated[list[ScanEntity], DISTINCT, _list_of(ScanEntity)] = []
     """BIDS entities by which images of the reference channel are scans of their own, as by their run"""
     include: Names = []

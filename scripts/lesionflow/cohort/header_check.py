@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
 from lesionflow.base.file_digests import State, file_state
+from lesionflow.cohort.dicom_archive import DicomHeaders
 from lesionflow.imaging.file_length import check_length
 from lesionflow.imaging.file_types import MATLAB, NIFTI
 from lesionflow.imaging.nifti import READ_ERRORS
@@ -115,6 +117,8 @@ class HeaderCache:
 
     Attributes
     ----------
+    dicom : DicomHeaders
+        The headers of DICOM files, in a file beside it.
     states : dict
         State of each file by path, from before it was checked; None if there is no such file.
     """
@@ -123,6 +127,7 @@ class HeaderCache:
         self.path = path
         module = Path(__file__)
         self.code = code_digest(module, module.parents[2])
+        self.dicom = DicomHeaders(path.with_name("dicom.json"))
         self.stored: set[str] = set()
         self.in_order: set[str] = set()
         self.states: dict[str, State | None] = {}
@@ -150,9 +155,15 @@ class HeaderCache:
             return list(map(str, image_files(path)))
         return [str(path)]
 
+    def watch(self, files: Sequence[str]) -> None:
+        """Note the states of files that are checked otherwise."""
+        for path in files:
+            self.states.setdefault(path, file_state(path))
+
     def save(self) -> None:
         """Write the checks of this run, unless the file has the same ones; without the file, they are repeated."""
         if self.in_order != self.stored:
             content = {"code": self.code, "in_order": sorted(self.in_order)}
             with suppress(OSError), write_atomically(self.path) as partial:
                 partial.write_text(json.dumps(content, indent=0), encoding="utf-8")
+        self.dicom.save()

@@ -54,6 +54,17 @@ def list_scans(
         )
     if not listing.scans:
         raise CohortError("; ".join([f"cohort: no subject folder in {cohort}", *listing.notes()]))
+    return check_names(listing)
+
+
+def check_names(listing: Listing) -> Listing:
+    """The listing with its scans sorted by name.
+
+    Raises
+    ------
+    CohortError
+        If a scan cannot be named, or two would have the same name.
+    """
     by_name: dict[str, Scan] = {}
     for scan in listing.scans:
         labels = {"session": scan.session, "run": scan.run, "subject": scan.subject}

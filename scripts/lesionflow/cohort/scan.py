@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from lesionflow.cohort.dicom_series import Archive
+
 IN_NAMES = ("acq", "ce", "rec", "dir", "run", "flip", "inv", "chunk")  # in the order of BIDS
 
 
@@ -23,6 +25,8 @@ class Scan:
         Labels of the entities that the config key ``scan_entities`` names; empty ones are not part of the name.
     reference
         The reference channel, of which a session can have several scans; empty if the cohort is a table.
+    archive
+        The DICOM volumes of which its files are chosen, if the cohort is a directory of DICOM files.
     """
 
     subject: str
@@ -32,6 +36,7 @@ class Scan:
     problem: str = ""
     entities: dict[str, str] = field(default_factory=dict)
     reference: str = ""
+    archive: Archive | None = None
 
     @property
     def name(self) -> str:

@@ -14,4 +14,4 @@ def conversion(path: str) -> str:
     """The step that converts an image of the plan to NIfTI; empty if it is NIfTI already."""
     if path.endswith(NIFTI):
         return ""
-    return "convert"
+    return "convert" if path.endswith((*WITH_GEOMETRY, MATLAB)) else "convert_dicom"
