@@ -35,7 +35,7 @@ wildcard_constraints:
         for name in [*CARDS, *([MASK_CARD["name"]] if MASK_CARD else [])]
     ),
     folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
-    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
+    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_(acq|ce|rec|dir|run|flip|inv|chunk)-[A-Za-z0-9]+)*",
     suffix=r"[A-Za-z][A-Za-z0-9]*",
     fold=r"[0-9]+",
     digest=r"[0-9a-f]+",

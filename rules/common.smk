@@ -33,7 +33,7 @@ from lesionflow.cards.fold_spec import fold_spec, prediction_part
 from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_digest
 from lesionflow.imaging import cropping, resampling
-from lesionflow.imaging.file_types import MATLAB
+from lesionflow.imaging.file_types import MATLAB, conversion
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.bids_uris import Datasets, cohort_folder, label_map
 from lesionflow.results.pages.page_scripts import SHARED_FILES
@@ -203,12 +203,31 @@ def source_file(wildcards, kind=None):
 
 
 def nifti_file(wildcards, kind):
-    """The file for ``kind`` as NIfTI; a MATLAB file is converted."""
+    """The file for ``kind`` as NIfTI; a file of another format is converted."""
     path = source_file(wildcards, kind)
-    if not path.endswith(MATLAB):
+    step = conversion(path)
+    if not step:
         return path
     names = {**dict(wildcards), "kind": available_kind(wildcards, kind)}
-    return rules.convert.output.image.format(**names)
+    return getattr(rules, step).output.image.format(**names)
+
+
+def source_parts(wildcards, input):
+    """All files of the image of a job; Snakemake does not compare params that depend on the input."""
+    path = str(input.source)
+    return SCAN_BY_NAME[wildcards.scan]["parts"].get(path, [path])
+
+
+def dicom_volume(wildcards):
+    """Which volume of its DICOM series the image of a job is."""
+    return SCAN_BY_NAME[wildcards.scan]["dicom"][wildcards.kind]
+
+
+def matlab_reference(wildcards):
+    """The reference channel, whose shape the MATLAB image of a job must have; nothing for other formats."""
+    path = source_file(wildcards, wildcards.kind)
+    is_matlab = path.endswith(MATLAB)
+    return source_file(wildcards, reference_channel(wildcards)) if is_matlab else []
 
 
 def source_image(wildcards):

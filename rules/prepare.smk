@@ -5,7 +5,7 @@ rule convert:
     """Convert an image of a scan to NIfTI."""
     input:
         image=lambda wildcards: source_file(wildcards, wildcards.kind),
-        reference=lambda wildcards: source_file(wildcards, reference_channel(wildcards)),
+        reference=matlab_reference,
     output:
         image=layout.CONVERTED_IMAGE,
     log:
@@ -19,6 +19,27 @@ rule convert:
         matlab=card_entry("input", "matlab"),
     script:
         "../scripts/convert.py"
+
+
+rule convert_dicom:
+    """Convert the DICOM series of a scan to NIfTI."""
+    input:
+        source=lambda wildcards: source_file(wildcards, wildcards.kind),
+    output:
+        image=layout.DICOM_IMAGE,
+        sidecar=layout.DICOM_SIDECAR,
+    log:
+        layout.log("convert_dicom"),
+    benchmark:
+        layout.benchmark("convert_dicom")
+    conda:
+        "../envs/dicom.yaml"
+    params:
+        code=code_digest("convert_dicom"),
+        volume=dicom_volume,
+        files=source_parts,
+    script:
+        "../scripts/convert_dicom.py"
 
 
 rule resample:
@@ -45,6 +66,7 @@ rule resample:
         space=card_entry("input", only=resampling.KEYS),
         filled=is_filled,
         images=image_metadata(image=["image"]),
+        source_files=source_parts,
     script:
         "../scripts/resample.py"
 

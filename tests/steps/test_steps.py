@@ -38,6 +38,7 @@ def run_resample(folder, scan, **params):
         "echo": None,
         "space": default("input"),
         "filled": False,
+        "source_files": [scan],
     } | params
     resample.main(
         job(
@@ -76,6 +77,7 @@ def test_error_for_channels_that_do_not_overlap_states_their_extents(tmp_path, s
     files = {"image": other, "source": other, "reference": scan}
     outputs = {"image": tmp_path / "a.nii", "sidecar": tmp_path / "a.json"}
     params = {"affine": "strict", "echo": None, "space": default("input"), "filled": False}
+    params["source_files"] = [other]
     with pytest.raises(ScanError, match="do not overlap.*914"):
         resample.main(job(tmp_path, "resample", files, outputs, **params))
 

@@ -32,6 +32,8 @@ SCAN = "{model}/{folder}/{scan}"  # the path variable <scan> of the Snakefile
 
 # One scan under one model, in the order of the pipeline.
 CONVERTED_IMAGE = "<results>/<scan>_space-orig_desc-source_{kind}.nii.gz"
+DICOM_IMAGE = "<results>/<scan>_space-orig_desc-dicom_{kind}.nii.gz"
+DICOM_SIDECAR = "<results>/<scan>_space-orig_desc-dicom_{kind}.json"
 SOURCE_SIDECAR = "<results>/<scan>_desc-source_{suffix}.json"
 RESAMPLED_IMAGE = "<scan>_space-model_desc-resampled_{suffix}"  # see intermediate
 RESAMPLED_SIDECAR = "<results>/<scan>_space-model_desc-resampled_{suffix}.json"  # only if kept
@@ -134,6 +136,7 @@ CODE_DIGESTS = "work/code.json"
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline
     "import_fold": "import_fold/{model}/fold-{fold}-{digest}",
     "convert": "convert/<scan>_{kind}",
+    "convert_dicom": "convert_dicom/<scan>_{kind}",
     "resample": "resample/<scan>_channel-{suffix}",
     "find_brain": "find_brain/<scan>",
     "mask": "mask/<scan>",

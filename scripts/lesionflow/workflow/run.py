@@ -137,7 +137,11 @@ class Run:
             if fold.weights
         }
         contents = rerun_by_content.Contents(
-            self.digests, self.plan.states, str(Path(self.settings["models_dir"])), imports
+            self.digests,
+            self.plan.states,
+            str(Path(self.settings["models_dir"])),
+            imports,
+            {path: files for r in self.plan.records for path, files in r["parts"].items()},
         )
         rerun_by_content.apply(contents, self.steps, logger.warning)
         working_directory_lock.apply(logger.warning)
@@ -245,7 +249,8 @@ class Run:
             models = set(self.models) - set(record["problems"])  # that were run
             paths = [
                 path
-                for kind, path in record["files"].items()
+                for kind, image in record["files"].items()
+                for path in record["parts"].get(image, [image])
                 if (kind != "truth" or evaluates) and file_state(path) != self.plan.states[path]
             ]
             if models and paths:
