@@ -35,25 +35,37 @@ wildcard_constraints:
         for name in [*CARDS, *([MASK_CARD["name"]] if MASK_CARD else [])]
     ),
     folder=r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?/anat",
-    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_run-[A-Za-z0-9]+)?",
-    channel=r"[a-z][a-z0-9]*",
+    scan=r"sub-[A-Za-z0-9]+(_ses-[A-Za-z0-9]+)?(_(acq|ce|rec|dir|run|flip|inv|chunk)-[A-Za-z0-9]+)*",
+    suffix=r"[A-Za-z][A-Za-z0-9]*",
     fold=r"[0-9]+",
     digest=r"[0-9a-f]+",
     kind=r"[a-z][a-z0-9]*",
 
 
 rule all:
+    """Target: the tables, the report and the results of all scans."""
     default_target: True
     input:
         rules.aggregate.output,
         rules.report.output,
         collect(rules.describe.output.description, model=CARDS),
+        rules.describe_cohort.output,
         # the last results of each scan, so that a deleted file is computed again
         rules.aggregate.input.tables,
         rules.aggregate.input.maps,
         rules.aggregate.input.pictures,
         rules.aggregate.input.pages,
         evaluation_in_report,
+    localrule: True
+
+
+rule tables:
+    """Target: the tables and the report from results that exist; computes no scan."""
+    input:
+        rules.aggregate.output,
+        rules.report.output,
+        collect(rules.describe.output.description, model=CARDS),
+        rules.describe_cohort.output,
     localrule: True
 
 

@@ -2,6 +2,7 @@
 
 
 rule check_model:
+    """Target: test a model card without a cohort."""
     input:
         folds=[fold for model in CARDS for fold in imported_folds(model)],
     log:

@@ -2,11 +2,15 @@
 
 
 rule describe:
+    """Describe the results of a model as a BIDS derivatives dataset."""
     input:
         folds=model_folds,
     output:
         description=layout.DATASET_DESCRIPTION,
+        readme=layout.DATASET_README,
+        ignored=layout.DATASET_IGNORED,
         labels=layout.LABEL_NAMES,
+        descriptions=layout.DESCRIPTION_LABELS,
     log:
         layout.log("describe"),
     benchmark:
@@ -16,12 +20,37 @@ rule describe:
     params:
         code=code_digest("describe"),
         card=lambda wildcards: model_description(wildcards.model),
+        channels=channels,
         labels=card_entry("output", "labels"),
+        links=dataset_links,
     script:
         "../scripts/describe.py"
 
 
+rule describe_cohort:
+    """Describe the tables of the cohort as a BIDS derivatives dataset."""
+    input:
+        # not read: the datasets of the models lie beside the tables
+        descriptions=ancient(collect(rules.describe.output.description, model=CARDS)),
+    output:
+        description=layout.COHORT_DESCRIPTION,
+        readme=layout.COHORT_README,
+        ignored=layout.COHORT_IGNORED,
+    log:
+        layout.log("describe_cohort"),
+    benchmark:
+        layout.benchmark("describe_cohort")
+    conda:
+        "../envs/imaging.yaml"
+    params:
+        code=code_digest("describe_cohort"),
+        models=list(CARDS),
+    script:
+        "../scripts/describe_cohort.py"
+
+
 rule aggregate:
+    """Write the tables of the cohort."""
     input:
         tables=all_scans(rules.count.output.table),
         lesion_maps=reviewed_maps,
@@ -61,6 +90,7 @@ rule aggregate:
 
 
 rule report:
+    """Write the report of the cohort."""
     input:
         cohort=rules.aggregate.output.cohort,
         lesions=rules.aggregate.output.lesions,

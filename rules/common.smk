@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,14 +28,17 @@ if Path(lesionflow.__file__).parents[1] != REPOSITORY.resolve() / "scripts":
 
 from lesionflow.base import layout
 from lesionflow.base.errors import CohortError
+from lesionflow.base.label_channels import background_channels
 from lesionflow.cards.fold_spec import fold_spec, prediction_part
 from lesionflow.cards.model_card import ANY, reference_channel as reference_of
 from lesionflow.cohort.plan import paths_of_runs, paths_with_reference, plan_digest
 from lesionflow.imaging import cropping, resampling
-from lesionflow.imaging.file_types import MATLAB
+from lesionflow.imaging.file_types import MATLAB, conversion
 from lesionflow.networks.inference.backends import nvidia_device
+from lesionflow.results.bids_uris import Datasets, cohort_folder, label_map
 from lesionflow.results.pages.page_scripts import SHARED_FILES
-from lesionflow.workflow.run import Run, RunError
+from lesionflow.workflow.run import Run
+from lesionflow.workflow.run_errors import RunError
 
 RUN = Run(workflow, config, REPOSITORY)
 SETTINGS, CARDS, MASK_CARD, MODELS = RUN.settings, RUN.cards, RUN.mask_card, RUN.models
@@ -88,6 +92,29 @@ def channels_reference_first(wildcards):
     """The channels of a job's model, the reference channel first."""
     reference = reference_channel(wildcards)
     return sorted(channels(wildcards), key=lambda channel: channel != reference)
+
+
+def suffixes(wildcards):
+    """The suffixes of the images of a job's channels, in the order that the network expects."""
+    return [layout.suffix(channel) for channel in channels(wildcards)]
+
+
+def reference_suffix(wildcards):
+    """The suffix of the images of the reference channel."""
+    return layout.suffix(reference_channel(wildcards))
+
+
+def suffixes_reference_first(wildcards):
+    """The suffixes of the images of a job's channels, the reference channel first."""
+    return [layout.suffix(channel) for channel in channels_reference_first(wildcards)]
+
+
+def channel_of(wildcards):
+    """The channel of a job, whose files have its suffix."""
+    (channel,) = [
+        c for c in channels(wildcards) if layout.suffix(c) == wildcards.suffix
+    ]
+    return channel
 
 
 def folds(wildcards):
@@ -159,7 +186,7 @@ def card_entry(*keys, only=None):
 
 def is_filled(wildcards):
     """Whether the scan lacks the channel of a job, so that another channel takes its place."""
-    return wildcards.channel not in SCAN_BY_NAME[wildcards.scan]["files"]
+    return channel_of(wildcards) not in SCAN_BY_NAME[wildcards.scan]["files"]
 
 
 def available_kind(wildcards, kind):
@@ -170,23 +197,42 @@ def available_kind(wildcards, kind):
 
 def source_file(wildcards, kind=None):
     """The file of the cohort for ``kind``, by default for the channel of a job: its content is compared, not its time."""
-    kind = wildcards.channel if kind is None else kind
+    kind = channel_of(wildcards) if kind is None else kind
     files = SCAN_BY_NAME[wildcards.scan]["files"]
     return ancient(as_given(files[available_kind(wildcards, kind)]))
 
 
 def nifti_file(wildcards, kind):
-    """The file for ``kind`` as NIfTI; a MATLAB file is converted."""
+    """The file for ``kind`` as NIfTI; a file of another format is converted."""
     path = source_file(wildcards, kind)
-    if not path.endswith(MATLAB):
+    step = conversion(path)
+    if not step:
         return path
     names = {**dict(wildcards), "kind": available_kind(wildcards, kind)}
-    return rules.convert.output.image.format(**names)
+    return getattr(rules, step).output.image.format(**names)
+
+
+def source_parts(wildcards, input):
+    """All files of the image of a job; Snakemake does not compare params that depend on the input."""
+    path = str(input.source)
+    return SCAN_BY_NAME[wildcards.scan]["parts"].get(path, [path])
+
+
+def dicom_volume(wildcards):
+    """Which volume of its DICOM series the image of a job is."""
+    return SCAN_BY_NAME[wildcards.scan]["dicom"][wildcards.kind]
+
+
+def matlab_reference(wildcards):
+    """The reference channel, whose shape the MATLAB image of a job must have; nothing for other formats."""
+    path = source_file(wildcards, wildcards.kind)
+    is_matlab = path.endswith(MATLAB)
+    return source_file(wildcards, reference_channel(wildcards)) if is_matlab else []
 
 
 def source_image(wildcards):
     """The image of a job's channel."""
-    return nifti_file(wildcards, wildcards.channel)
+    return nifti_file(wildcards, channel_of(wildcards))
 
 
 def reference_image(wildcards):
@@ -256,6 +302,60 @@ def intermediate(name, path):
     kept = name in SETTINGS["keep"]
     pattern = layout.intermediate(path, kept)
     return pattern if kept else temp(pattern)
+
+
+def kept_sidecar(name, pattern):
+    """The sidecar of an intermediate image, as an output of its rule, if ``keep`` names the image."""
+    return {"image_sidecar": pattern} if name in SETTINGS["keep"] else {}
+
+
+@cache
+def datasets(model):
+    """The folders that BIDS URIs of a model's results are relative to."""
+    return Datasets(
+        results=layout.FOLDERS.results / model,
+        models=Path(SETTINGS["models_dir"]),
+        cohort=cohort_folder(SETTINGS["cohort"]),
+    )
+
+
+def dataset_links(wildcards, input):
+    """Where the cohort and the networks lie. It depends on the input, so that Snakemake does not compare it: a place is no change."""
+    return datasets(wildcards.model).links()
+
+
+def image_metadata(**images):
+    """Params function: the BIDS metadata of each image that a rule writes, by output.
+
+    The sources of an image are names of inputs, or input functions. As the metadata depend on the input, Snakemake does not
+    compare them: a scan with another name is no other scan.
+    """
+
+    def paths(source, wildcards, input):
+        found = source(wildcards) if callable(source) else input.get(source)
+        return [found] if isinstance(found, str) else found
+
+    def metadata(wildcards, input):
+        scan, output = reference_image(wildcards), card(wildcards)["output"]
+        found = {}
+        for name, sources in images.items():
+            files = [
+                path for source in sources for path in paths(source, wildcards, input)
+            ]
+            found[name] = datasets(wildcards.model).metadata(files, scan)
+            if name == "probability":
+                background = background_channels(output["activation"])
+                found[name] |= label_map(output["labels"], background)
+        return found
+
+    return metadata
+
+
+def mask_sources(wildcards):
+    """The files of which the brain mask of a scan is made; its image is temporary."""
+    if brain_finder(wildcards):
+        return [brain_source(wildcards), *brain_folds(wildcards)]
+    return optional_file("mask")(wildcards) or reference_image(wildcards)
 
 
 def picture_in_report(pattern, shows):

@@ -2,6 +2,7 @@
 
 
 rule compare:
+    """Compare the probabilities of a scan with its reference segmentation."""
     input:
         probability=final_probability,
         mask=rules.crop.output.mask,
@@ -26,6 +27,7 @@ rule compare:
 
 
 rule show_errors:
+    """List and draw the missed and the false lesions of a scan."""
     input:
         scan=reference_image,
         mask=rules.crop.output.mask,
@@ -54,6 +56,7 @@ rule show_errors:
 
 
 rule evaluate:
+    """Target: predictions compared with reference segmentations."""
     input:
         tables=all_references(rules.compare.output.table),
         sidecars=all_references(rules.compare.output.sidecar),

@@ -2,10 +2,12 @@
 
 
 rule threshold:
+    """Threshold the probabilities of a scan."""
     input:
         probability=final_probability,
     output:
         labels=layout.THRESHOLDED_LABELS,
+        sidecar=layout.THRESHOLDED_LABELS_SIDECAR,
     log:
         layout.log("threshold"),
     benchmark:
@@ -16,11 +18,13 @@ rule threshold:
         code=code_digest("threshold"),
         activation=card_entry("output", "activation"),
         threshold=card_entry("postprocess", "threshold"),
+        images=image_metadata(labels=["probability"]),
     script:
         "../scripts/threshold.py"
 
 
 rule count:
+    """Count and measure the lesions of a scan."""
     input:
         labels=rules.threshold.output.labels,
         probability=final_probability,
@@ -35,10 +39,12 @@ rule count:
         ],
         channel_sidecars=collect_for_model(
             [rules.resample.output.sidecar, rules.normalize.output.sidecar],
-            channel=channels_reference_first,
+            suffix=suffixes_reference_first,
         ),
     output:
         lesions=layout.MODEL_LESIONS,
+        lesions_sidecar=layout.MODEL_LESIONS_SIDECAR,
+        names=layout.LESION_NAMES,
         labels=layout.MODEL_LABELS,
         sidecar=layout.MODEL_LABELS_SIDECAR,
         table=layout.SCAN_LESIONS,
@@ -56,11 +62,16 @@ rule count:
         output=card_entry("output"),
         postprocess=filter_params,
         version=card_entry("version"),
+        images=image_metadata(
+            lesions=["labels", "probability", "mask"],
+            labels=["labels", "probability", "mask"],
+        ),
     script:
         "../scripts/count.py"
 
 
 rule restore:
+    """Bring the maps of a scan back to its original grid."""
     input:
         scan=reference_image,
         probability=final_probability,
@@ -69,9 +80,11 @@ rule restore:
         labels=rules.count.output.labels,
     output:
         probability=layout.ORIG_PROBABILITY,
+        probability_sidecar=layout.ORIG_PROBABILITY_SIDECAR,
         lesions=layout.ORIG_LESIONS,
         sidecar=layout.ORIG_LESIONS_SIDECAR,
         labels=layout.ORIG_LABELS,
+        labels_sidecar=layout.ORIG_LABELS_SIDECAR,
     log:
         layout.log("restore"),
     benchmark:
@@ -84,11 +97,17 @@ rule restore:
         echo=card_entry("input", "echo"),
         labels=card_entry("output", "labels"),
         activation=card_entry("output", "activation"),
+        images=image_metadata(
+            probability=["probability", "scan"],
+            lesions=["lesions", "scan"],
+            labels=["lesions", "scan"],
+        ),
     script:
         "../scripts/restore.py"
 
 
 rule draw:
+    """Draw the quality-control figure of a scan."""
     input:
         scan=reference_image,
         mask=rules.crop.output.mask,
@@ -116,6 +135,7 @@ rule draw:
 
 
 rule show:
+    """Write the page of a scan, with a volume viewer."""
     input:
         scan=reference_image,
         mask=rules.crop.output.mask,

@@ -2,6 +2,7 @@
 
 
 rule import_fold:
+    """Convert the published weights of one fold."""
     input:
         weights=weight_file,
     output:
@@ -21,8 +22,9 @@ rule import_fold:
 
 
 rule predict_fold:
+    """Run one fold of a network on one scan."""
     input:
-        images=collect_for_model(rules.normalize.output.image, channel=channels),
+        images=collect_for_model(rules.normalize.output.image, suffix=suffixes),
         mask=rules.crop.output.mask,
         fold=imported_fold,
     output:
@@ -43,11 +45,13 @@ rule predict_fold:
         precision=SETTINGS["precision"],
         xla=SETTINGS["xla"],
         card=lambda wildcards: prediction_part(card(wildcards)),
+        images=image_metadata(probability=["images", "mask", "fold"]),
     script:
         "../scripts/predict_fold.py"
 
 
 rule average_folds:
+    """Average the folds of an ensemble."""
     input:
         folds=collect_for_model(rules.predict_fold.output.probability, fold=folds),
         sidecars=collect_for_model(rules.predict_fold.output.sidecar, fold=folds),
@@ -73,16 +77,19 @@ rule average_folds:
         space=card_entry("input", only=resampling.KEYS),
         labels=card_entry("output", "labels"),
         activation=card_entry("output", "activation"),
+        images=image_metadata(probability=["folds", "scan"]),
     script:
         "../scripts/average_folds.py"
 
 
 rule clean:
+    """Keep the largest connected component of each structure."""
     input:
         probability=rules.average_folds.output.probability,
         scan=reference_image,
     output:
         probability=layout.CLEANED_PROBABILITY,
+        sidecar=layout.CLEANED_PROBABILITY_SIDECAR,
     log:
         layout.log("clean"),
     benchmark:
@@ -96,5 +103,6 @@ rule clean:
         affine=SETTINGS["affine"],
         echo=card_entry("input", "echo"),
         space=card_entry("input", only=resampling.KEYS),
+        images=image_metadata(probability=["probability", "scan"]),
     script:
         "../scripts/clean.py"

@@ -46,6 +46,7 @@ rule simulated:
 
 
 rule simulate:
+    """Simulate a scan with its reference brain mask and lesions."""
     input:
         anatomy=lambda wildcards: JOBS[wildcards.suffix, wildcards.subject]["anatomy"],
     output:

@@ -32,7 +32,9 @@ def main(snakemake):
         save(output.spread, rounded(spread), affine)
         folds = [json_sidecar.read(path) for path in files.sidecars]
         sidecar = ensemble_sidecar(mean, spread, brain, params.labels, params.activation, folds)
-        json_sidecar.write(output.sidecar, sidecar)
+        metadata = {"Description": "Mean probabilities of the ensemble", "Manual": False}
+        metadata |= params.images["probability"]
+        json_sidecar.write(output.sidecar, {**metadata, **sidecar})
 
 
 if __name__ == "__main__":

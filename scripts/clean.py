@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.connected_components import keep_largest_components
 from lesionflow.imaging.grids import Grid
@@ -21,6 +22,9 @@ def main(snakemake):
         inside = inside_scan(scan, params.space, Grid(image.affine, image.shape[:3]))
         cleaned = without_padding(cleaned, inside, "softmax")
         save(snakemake.output.probability, rounded(cleaned), image.affine)
+        description = "Probabilities of the ensemble, without smaller connected components"
+        metadata = {"Description": description, "Manual": False, **params.images["probability"]}
+        json_sidecar.write(snakemake.output.sidecar, metadata)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,19 @@
-"""Rule convert: convert a MATLAB image to NIfTI, with the geometry that the model card states."""
+"""Rule convert: convert an image of another format to NIfTI, with its geometry or that which the model card states."""
 
 from pathlib import Path
 
-import nibabel as nib
-
-from lesionflow.base.atomic_write import write_atomically
-from lesionflow.base.errors import ScanError
 from lesionflow.base.job_log import logged
-from lesionflow.imaging.matlab import read_matlab
+from lesionflow.imaging.matlab import check_same_shape
+from lesionflow.imaging.other_formats import convert_image
 
 
 def main(snakemake):
-    """Write the array as a NIfTI image of the same voxels."""
+    """Write the image as a NIfTI file of the same voxels."""
+    files, matlab = snakemake.input, snakemake.params.matlab
     with logged(snakemake):
-        image, reference = (
-            read_matlab(Path(path), snakemake.params.matlab)
-            for path in (snakemake.input.image, snakemake.input.reference)
-        )
-        if image.shape != reference.shape:
-            raise ScanError(
-                f"{snakemake.input.image} has the shape {image.shape}, {snakemake.input.reference} "
-                f"{reference.shape}: MATLAB files have no position in space, so their shapes must be equal",
-                "header-conflict",
-            )
-        with write_atomically(snakemake.output.image) as partial:
-            nib.save(image, partial)
+        if files.get("reference"):
+            check_same_shape(Path(files.image), Path(files.reference), matlab)
+        convert_image(Path(files.image), Path(snakemake.output.image), matlab)
 
 
 if __name__ == "__main__":

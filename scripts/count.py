@@ -3,6 +3,7 @@
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import load, read_label_image, read_scan_grid, save
+from lesionflow.results.derivatives_dataset import lesion_names
 from lesionflow.results.scan_results import lesion_rows, scan_results
 from lesionflow.results.scan_sidecar import scan_sidecar
 from lesionflow.results.tables_io import write_table
@@ -36,7 +37,11 @@ def main(snakemake):
         save(output.labels, results.labels, labels.affine)
         write_table(output.table, lesion_rows(results.lesions, scan, model))
         write_table(output.volumes, results.volumes)
-        json_sidecar.write(output.sidecar, sidecar)
+        write_table(output.names, lesion_names(results.lesions))
+        metadata = {"Description": "Number of each lesion, dropped ones included", "Manual": False}
+        json_sidecar.write(output.lesions_sidecar, {**metadata, **params.images["lesions"]})
+        metadata = {"Description": "Labels of the lesions that are kept", "Manual": False}
+        json_sidecar.write(output.sidecar, {**metadata, **params.images["labels"], **sidecar})
 
 
 if __name__ == "__main__":

@@ -23,7 +23,10 @@ def main(snakemake):
         save(snakemake.output.mask, cropped_brain.astype(np.uint8), box.affine)
         inside = inside_image(box.affine, box.shape, Grid(mask.affine, brain.shape))
         share_outside = np.count_nonzero(brain & ~inside) / np.count_nonzero(brain)
-        json_sidecar.write(snakemake.output.sidecar, {"brain_outside_box": round(share_outside, 6)})
+        metadata = {"Description": "Brain mask in the box of the model", "Type": "Brain"}
+        metadata |= snakemake.params.images["mask"]
+        measures = {"brain_outside_box": round(share_outside, 6)}
+        json_sidecar.write(snakemake.output.sidecar, {**metadata, **measures})
 
 
 if __name__ == "__main__":

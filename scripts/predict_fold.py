@@ -28,7 +28,10 @@ def main(snakemake):
                 memory_mb=snakemake.resources.get("mem_mb"),
             )
         weights_sha256 = json_sidecar.read(fold)["weights_sha256"]
-        json_sidecar.write(snakemake.output.sidecar, {**used, "weights_sha256": weights_sha256})
+        metadata = {"Description": "Probabilities of one fold of the ensemble", "Manual": False}
+        metadata |= params.images["probability"]
+        used = {**used, "weights_sha256": weights_sha256}
+        json_sidecar.write(snakemake.output.sidecar, {**metadata, **used})
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import logging
 
 from lesionflow.base import json_sidecar
-from lesionflow.base.digests import sha256_file
+from lesionflow.base.digests import sha256_files
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.image_checks import check_overlap, finite_values
 from lesionflow.imaging.nifti import read_scan, read_scan_grid, save
@@ -21,9 +21,12 @@ def main(snakemake):
         data, n_nonfinite = finite_values(scan, files.image)
         resampled = resample_channel(data, scan.affine, grid, params.space)
         save(output.image, resampled, grid.affine)
-        digest = sha256_file(files.source)
+        digest = sha256_files(params.source_files)
         sidecar = {"input_sha256": digest, "nonfinite_voxels": n_nonfinite, "filled": params.filled}
         json_sidecar.write(output.sidecar, sidecar)
+        if output.get("image_sidecar"):  # the image is kept
+            metadata = {"Description": "Scan on the grid of the model", "SkullStripped": False}
+            json_sidecar.write(output.image_sidecar, {**metadata, **params.images["image"]})
         logging.info("%s voxels to %s, %s", scan.shape, grid.shape, params.space["interpolation"])
 
 

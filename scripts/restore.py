@@ -21,13 +21,19 @@ def main(snakemake):
         image, lesions = load(files.probability), read_lesions(files.table)
         probability = probability_on_scan(image, scan, params.activation)
         save_like(output.probability, rounded(probability, out=probability), files.scan)
+        metadata = {"Description": "Probabilities of the ensemble", "Manual": False}
+        json_sidecar.write(output.probability_sidecar, {**metadata, **params.images["probability"]})
         del probability  # the largest array, before the next ones
         lesion_map = np.asanyarray(load(files.lesions).dataobj)
         numbers = lesions_on_scan(lesion_map, image.affine, scan, lesions)
         save_like(output.lesions, numbers, files.scan)
-        json_sidecar.write(output.sidecar, lesion_sidecar(numbers, scan.affine))
+        metadata = {"Description": "Number of each lesion, dropped ones included", "Manual": False}
+        metadata |= params.images["lesions"]
+        json_sidecar.write(output.sidecar, {**metadata, **lesion_sidecar(numbers, scan.affine)})
         labels = map_numbers(numbers, label_values(lesions, params.labels))
         save_like(output.labels, labels, files.scan)
+        metadata = {"Description": "Labels of the lesions that are kept", "Manual": False}
+        json_sidecar.write(output.labels_sidecar, {**metadata, **params.images["labels"]})
 
 
 if __name__ == "__main__":

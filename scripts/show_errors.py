@@ -1,14 +1,17 @@
 """Rule show_errors: list a scan's missed and false lesions at the card's operating point, and show each in three planes."""
 
+from pathlib import Path
+
 import numpy as np
 
 from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.evaluation.error_pictures import error_pictures, write_pictures
 from lesionflow.evaluation.lesion_errors import NO_ERRORS, error_table
-from lesionflow.evaluation.reference_lesions import read_reference, reference_lesions
+from lesionflow.evaluation.reference_lesions import reference_lesions
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti import load, read_scan, read_scan_grid
+from lesionflow.imaging.other_formats import read_image
 from lesionflow.imaging.resampling import resample
 from lesionflow.results.tables_io import read_lesions, write_table
 
@@ -22,7 +25,7 @@ def main(snakemake):
         grid = read_scan_grid(files.scan, params.affine, params.echo)
         errors, pictures = NO_ERRORS, []
         if comparison["status"] == "ok":
-            image = read_reference(files.reference, params.affine, params.matlab)
+            image = read_image(Path(files.reference), params.affine, params.matlab)
             connectivity = params.connectivity
             reference = reference_lesions(image, params.labels, connectivity, files.reference)
             lesions = read_lesions(files.table)

@@ -1,5 +1,6 @@
 """Rule threshold: probabilities to a label map."""
 
+from lesionflow.base import json_sidecar
 from lesionflow.base.job_log import logged
 from lesionflow.imaging.nifti import channels_last, load, save
 from lesionflow.results.lesions import label_map
@@ -12,6 +13,11 @@ def main(snakemake):
         image = load(snakemake.input.probability)
         labels = label_map(channels_last(image), params.activation, params.threshold)
         save(snakemake.output.labels, labels, image.affine)
+        description = {
+            "Description": "Labels of the voxels, before lesions are counted and filtered"
+        }
+        metadata = {**description, "Manual": False, **params.images["labels"]}
+        json_sidecar.write(snakemake.output.sidecar, metadata)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.results.pages.page_scripts import SHARED_FILES
 from lesionflow.results.reviews.review_file import write_review
 from support.cohorts import CARD, write_card
+from support.dicom import save_series
 from support.reviews import complete
 from support.runs import snakemake
 
 JOB = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|^$|\Z)", re.M | re.S)
 FIELD = re.compile(r"^ {4}(output|log|benchmark|wildcards): (.*)$", re.M)
 INTERMEDIATE = ("RESAMPLED_IMAGE", "CROPPED_IMAGE")
-NOT_OF_A_RULE = {"SCAN", "RUN", "PLAN", "RUNNING"}
+NOT_OF_A_RULE = {"SCAN", "RUN", "PLAN", "RUNNING", "HEADERS", "FILE_DIGESTS", "CODE_DIGESTS"}
 
 
 def patterns():
@@ -43,7 +44,7 @@ def filled(pattern, wildcards):
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """Rule, outputs, log, benchmark and wildcards of the jobs of two dry runs with all rules that write files."""
+    """Rule, outputs, log, benchmark and wildcards of the jobs of dry runs with all rules that write files."""
     directory = tmp_path_factory.mktemp("layout")
     for name in ("swi", "truth"):
         path = directory / f"bids/sub-01/{name}/sub-01.mat"
@@ -61,9 +62,14 @@ def jobs(tmp_path_factory):
     )
     jobs_of_runs = []
     write_review(directory / "review.tsv", [complete(scan="sub-01")])
-    for keep, review in (("[]", "[]"), ("[resampled,cropped]", "review.tsv")):
-        targets = "all", "results/evaluation.csv", "--dry-run"
-        status, text = snakemake(directory, *targets, models=card, keep=keep, review=review)
+    save_series(directory / "dicom/sub-01", np.ones((4, 5, 6), np.int16), np.eye(4))
+    evaluated = "all", "results/evaluation.csv", "--dry-run"
+    for targets, config in (
+        (evaluated, {}),
+        (evaluated, {"keep": "[resampled,cropped]", "review": "review.tsv"}),
+        (("all", "--dry-run"), {"dicom": "dicom"}),
+    ):
+        status, text = snakemake(directory, *targets, models=card, **config)
         assert status == 0, text
         for rule, body in JOB.findall(text):
             text_fields = FIELD.findall(body.replace(" (update)", ""))

@@ -187,9 +187,9 @@ def test_headers_that_nibabel_cannot_read_are_unreadable(tmp_path):
         assert HeaderCache(tmp_path / "m").inspect(tmp_path / name, "strict", None).reason
 
 
-def test_a_file_name_without_the_extension_of_nifti_is_refused(tmp_path):
+def test_a_file_name_without_the_extension_of_an_image_is_refused(tmp_path):
     save_scan(tmp_path / "a.nii.gz", noise()).rename(tmp_path / "a.gz")
-    assert "neither .nii nor .nii.gz" in inspect(tmp_path / "a.gz").reason
+    assert "ends in none of .nii, .nii.gz, .mgh" in inspect(tmp_path / "a.gz").reason
 
 
 def test_findings_of_other_code_are_not_used():

@@ -1,12 +1,16 @@
 """Listing the scans of directories and tables."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from lesionflow.base.errors import CohortError
 from lesionflow.cohort import listing
 from lesionflow.cohort.listing import list_scans, selected, single_file
 from lesionflow.cohort.names import ignores_case
 from lesionflow.cohort.scan import Scan
+from support.paths import REPOSITORY
 
 PATTERNS = {
     "swi": ["*_swi.nii", "*_swi.nii.gz", "*_T2starw.nii", "*_T2starw.nii.gz"],
@@ -91,6 +95,25 @@ def test_phase_images_are_left_out(tmp_path):
         "sub-1/anat/sub-1_part-phase_T2starw.nii.gz",
     )
     assert names_and_files(root)["sub-1"]["swi"] == ["sub-1/anat/sub-1_part-mag_T2starw.nii.gz"]
+
+
+def test_images_in_other_formats_are_listed_once(tmp_path):
+    root = tree(
+        tmp_path,
+        *("sub-1/anat/sub-1_swi.hdr", "sub-1/anat/sub-1_swi.img"),
+        *("sub-2/anat/sub-2_swi.nhdr", "sub-2/anat/sub-2_swi.raw.gz", "sub-2/anat/sub-2_swi.json"),
+        *("sub-3/anat/sub-3_swi.mgz", "sub-3/anat/sub-3_swi.nii.gz"),
+        "sub-4/swi/anything.mha",
+    )
+    scans = list_scans(root, {"swi": ["*_swi.*"]}).scans
+    assert [[Path(p).name for p in scan.files["swi"]] for scan in scans] == [
+        ["sub-1_swi.hdr"],
+        ["sub-2_swi.nhdr"],
+        ["sub-3_swi.mgz", "sub-3_swi.nii.gz"],
+        ["anything.mha"],
+    ]
+    reason = single_file(scans[2], "swi", None, "")[1]
+    assert "sub-3_swi.mgz" in reason and "sub-3_swi.nii.gz" in reason
 
 
 def test_two_files_of_a_channel_are_both_in_the_reason(tmp_path):
@@ -286,3 +309,31 @@ def test_empty_cells_of_a_table_are_ignored_and_surplus_cells_are_refused(tmp_pa
     table.write_text("subject\tswi\n01\ta.nii\tm.nii\n")
     with pytest.raises(CohortError, match="line 2: 3 cells under 2 columns"):
         list_scans(table, PATTERNS)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("swi/sub-01_swi.nii.gz", True),
+        ("anat/sub-01_swi.nii.gz", True),
+        ("anat/sub-01_T2starw.nii.gz", True),
+        ("anat/sub-01_acq-swi_T2starw.nii.gz", True),
+        ("anat/sub-01_part-mag_T2starw.nii.gz", True),
+        ("anat/sub-01_part-mag_swi.nii.gz", True),
+        ("anat/sub-01_part-mag_GRE.nii.gz", False),
+        ("anat/sub-01_echo-1_part-mag_MEGRE.nii.gz", False),
+        ("anat/sub-01_part-phase_swi.nii.gz", False),
+        ("anat/sub-01_part-imag_T2starw.nii.gz", False),
+        ("anat/sub-01_minIP.nii.gz", False),
+        ("anat/sub-01_acq-minIP_swi.nii.gz", False),
+        ("swi/anything.nii.gz", True),
+        ("swi/mIP.nii.gz", False),
+    ],
+)
+def test_names_of_the_manual_with_the_default_patterns(tmp_path, name, taken):
+    config = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())
+    root = tree(tmp_path, f"sub-01/{name}")
+    assert ("swi" in list_scans(root, config["patterns"]).scans[0].files) == taken
+    if "GRE" in name:
+        patterns = {"swi": ["*_GRE.*", "*_MEGRE.*"]}
+        assert "swi" in list_scans(root, patterns).scans[0].files

@@ -8,6 +8,8 @@ import pytest
 from lesionflow.cohort.header_check import HeaderCache
 from lesionflow.cohort.plan import paths_of_runs, plan_digest, plan_run
 from support.card_defaults import default
+from support.dicom import COMBINED, PHASE, save_series
+from support.dicom import uid as uid_of_series
 from support.volumes import noise, save_scan
 
 PATTERNS = {
@@ -38,7 +40,13 @@ def card(*channels, echo=None):
 
 def plan(cohort, cards=None, brain_mask_card=None, **config):
     settings = {"cohort": cohort, "patterns": PATTERNS, "include": [], "exclude": []}
-    settings |= {"brain_mask": "auto", "affine": "strict"} | config
+    settings |= {
+        "brain_mask": "auto",
+        "affine": "strict",
+        "scan_entities": [],
+        "dicom": None,
+        "dicom_series": {},
+    } | config
     headers = HeaderCache(cohort.parent / "headers.json")
     (record,), _ = plan_run(settings, cards or {"m": card("swi")}, headers, brain_mask_card)
     return record
@@ -163,6 +171,7 @@ def test_only_a_shared_reference_image_is_noted(tmp_path):
         save_scan(anat / f"sub-1_{name}.nii.gz", noise())
     settings = {"cohort": tmp_path / "bids", "include": [], "exclude": [], "affine": "strict"}
     settings |= {"patterns": {**PATTERNS, "t1": ["*_t1.nii.gz"]}, "brain_mask": "none"}
+    settings |= {"scan_entities": [], "dicom": None, "dicom_series": {}}
     headers = HeaderCache(tmp_path / "headers.json")
     records, notes = plan_run(settings, {"m": card("swi", "t1")}, headers)
     assert [record["problems"] for record in records] == [{}, {}]
@@ -180,3 +189,40 @@ def test_a_mask_of_several_volumes_is_not_advised_to_select_an_echo(cohort, kind
     status, reason = plan(cohort, {"m": card("swi", echo=2)})["problems"]["m"]
     assert status == "unreadable"
     assert reason.endswith("4-D with 3 volumes: a mask or label image has one volume")
+
+
+def test_dicom_cells_of_a_table_and_a_directory_of_dicom_files(tmp_path):
+    data, affine = noise((4, 5, 3)).astype(np.int16), np.diag([-0.5, -0.5, 2, 1.0])
+    paths = save_series(tmp_path / "bids/1/swi", data, affine, COMBINED)
+    save_series(tmp_path / "bids/1/pha", data, affine, PHASE, number=6)
+    save_series(tmp_path / "bids/1/again", data, affine, COMBINED, number=7)
+    uid = str(uid_of_series("series", "20240115", 7))
+    globs = {"swi": ["*swi*"], "t1": ["*t1*"]}
+    records = []
+    for cell in ("1/swi", str(paths[1]), f"1#{uid}"):
+        (tmp_path / "bids/a.tsv").write_text(f"subject\tswi\n1\t{cell}\n")
+        records.append(plan(tmp_path / "bids/a.tsv", dicom_series=globs, brain_mask="none"))
+    first, of_file, of_uid = records
+    assert [r["problems"] for r in records] == [{}] * 3
+    assert first["files"] == of_file["files"] != of_uid["files"]
+    (path,) = first["files"].values()
+    assert first["parts"] == {path: list(map(str, paths))}
+    assert first["dicom"]["swi"] == {"kind": "combined SWI", "echo_time": 20.0, "whole": True}
+    record = plan(tmp_path, dicom=str(tmp_path / "bids"), dicom_series=globs, brain_mask="none")
+    status, reason = record["problems"]["m"]
+    assert status == "missing-input" and "2 series" in reason and uid in reason
+    (tmp_path / "bids/a.tsv").write_text("subject\tswi\tmask\n1\t1/swi\t1/pha\n")
+    record = plan(tmp_path / "bids/a.tsv", dicom_series=globs)
+    assert record["problems"]["m"][0] == "unreadable" and "mask" in record["problems"]["m"][1]
+
+
+def test_a_channel_that_a_dicom_directory_lacks_is_filled_and_one_that_it_has_is_used(tmp_path):
+    data, affine = noise((4, 5, 3)).astype(np.int16), np.diag([-0.5, -0.5, 2, 1.0])
+    save_series(tmp_path / "dicom/1/swi", data, affine, COMBINED)
+    filled = card("swi", "t1")
+    filled["input"]["fill_missing"] = "swi"
+    globs = {"swi": ["*swi*"], "t1": ["*t1*"]}
+    config = {"dicom": str(tmp_path / "dicom"), "dicom_series": globs, "brain_mask": "none"}
+    assert list(plan(tmp_path, {"m": filled}, **config)["files"]) == ["swi"]
+    save_series(tmp_path / "dicom/1/t1", data, affine, description="T1_mprage", number=2)
+    assert sorted(plan(tmp_path, {"m": filled}, **config)["files"]) == ["swi", "t1"]

@@ -1,5 +1,6 @@
 """Brain masks computed by a card, for scans without a mask or for all scans."""
 
+import json
 import re
 
 import nibabel as nib
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from support.bids_validator import bids_errors
 from support.cohorts import AFFINE, CARD, add_scan, blobs, save_network
 from support.runs import jobs, snakemake
 from support.volumes import oriented
@@ -102,6 +104,17 @@ def test_a_scan_without_a_brain_fails_and_the_others_do_not(run):
     assert table.status["sub-dark"] == "failed:mask"
     assert "no brain was found" in table.reason["sub-dark"]
     assert table.cmb_count["sub-dark"] == ""
+
+
+def test_computed_masks_and_failed_scans_are_valid_bids(run):
+    directory, *_ = run
+    assert bids_errors(directory / "results") == []
+    assert bids_errors(directory / "results/tiny") == []
+    anat = directory / "results/tiny/sub-none/anat"
+    mask = json.loads((anat / "sub-none_space-model_desc-brain_mask.json").read_text())
+    scan, network = mask["Sources"]
+    assert scan == "bids:raw:sub-none/anat/sub-none_swi.nii.gz"
+    assert network.startswith("bids:models:")
 
 
 def test_the_mask_is_one_component_without_holes(run):

@@ -1,5 +1,6 @@
 """Cohorts of different layouts, several models, and the cost of large cohorts."""
 
+import json
 import pstats
 import shutil
 
@@ -9,6 +10,7 @@ import pytest
 
 from lesionflow.base.file_digests import FileDigests
 from lesionflow.workflow.run_setup import make_plan, settings_and_cards
+from support.bids_validator import bids_errors
 from support.card_defaults import default
 from support.cohorts import AFFINE, CARD, add_scan, blobs, write_card
 from support.paths import REPOSITORY
@@ -61,6 +63,12 @@ def test_a_scan_table_with_two_models_and_regions(tmp_path, tiny, models_dir):
     assert scan.is_file()
     assert regions.is_file()
     assert (lesions.region == 4_000_000_007).all()
+    for folder in ("results", "results/tiny", "results/other"):
+        assert bids_errors(tmp_path / folder) == []
+    stem = tmp_path / "results/tiny/sub-01/ses-A/anat/sub-01_ses-A_space-model_desc-brain_mask"
+    mask = json.loads(stem.with_suffix(".json").read_text())
+    assert mask["Sources"] == ["bids:raw:data/x_desc-brain_mask.nii.gz"]  # relative to the table
+    assert mask["SpatialReference"] == "bids:raw:data/x_swi.nii.gz"
 
 
 def test_a_scan_processed_without_a_mask_is_flagged(tmp_path, tiny, models_dir):
@@ -128,7 +136,7 @@ def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path, monkeypatch):
         plan.path.parent.mkdir(parents=True)
         plan.path.write_text(plan.text)
     table.unlink()
-    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,channel=swi"
+    job = "resample:model=demo-cmb,folder=sub-a/anat,scan=sub-a,suffix=swi"
     remote = ("--mode", "remote", "--target-jobs", job, "--allowed-rules", "resample", "--nolock")
     status, text = snakemake(tmp_path, *remote, **config)
     assert status == 1

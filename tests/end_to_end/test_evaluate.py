@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from support.bids_validator import bids_errors
 from support.cohorts import AFFINE
 from support.paths import REPOSITORY
 from support.runs import jobs, snakemake
@@ -60,6 +61,11 @@ def evaluated(finished, tmp_path_factory, tiny, models_dir):
     assert status == 0, text
     assert jobs(text) == {"compare": 3, "show_errors": 3, "evaluate": 1}
     return directory
+
+
+def test_an_evaluation_leaves_valid_bids_datasets(evaluated):
+    assert bids_errors(evaluated / "results") == []
+    assert bids_errors(evaluated / "results/tiny") == []
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Small networks of every published family, run through the complete pipeline by their cards."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 from lesionflow.networks.architectures import registry
 from support import forward, published
+from support.bids_validator import bids_errors
 from support.families import SIDES, head, published_card
 from support.paths import REPOSITORY
 from support.runs import snakemake
@@ -95,6 +97,21 @@ def run(tmp_path_factory, models):
     return directory, status, text
 
 
+def test_results_of_every_model_are_valid_bids(run):
+    """Of several channels, labels and models, of a scan table, and of a MATLAB file."""
+    directory, *_ = run
+    names = sorted(path.parent.name for path in directory.glob("results/*/dseg.tsv"))
+    assert names == ["brats-unet3d", "lgg-unet2d", "livianet", "synthseg-2.0"]
+    for name in names:
+        assert bids_errors(directory / f"results/{name}") == []
+    assert bids_errors(directory / "results") == []
+    assert len(sorted(directory.rglob("*_desc-preproc_T1w.nii.gz"))) >= 2
+    stem = directory / "results/synthseg-2.0/sub-1/anat/sub-1_space-orig_probseg"
+    probabilities = json.loads(stem.with_suffix(".json").read_text())
+    assert probabilities["LabelMap"][0] == "background"
+    assert len(probabilities["LabelMap"]) == nib.load(f"{stem}.nii.gz").shape[3]
+
+
 def image(directory, model, name, scan="sub-1"):
     """A result of a scan."""
     return nib.load(directory / f"results/{model}/{scan}/anat/{scan}_{name}.nii.gz")
@@ -157,7 +174,7 @@ def test_synthseg_input_probabilities_and_soft_volumes(run, models):
     padding = [(b, 48 - n - b) for b, n in zip(before, normalized.shape, strict=True)]
     padded = np.pad(normalized, padding)
     np.testing.assert_allclose(
-        data(directory, "synthseg-2.0", "space-model_desc-preproc_t1"), padded, atol=1e-6
+        data(directory, "synthseg-2.0", "space-model_desc-preproc_T1w"), padded, atol=1e-6
     )
 
     def posteriors(x):
@@ -192,7 +209,7 @@ def test_brats_input_is_the_centre_of_the_image_in_stored_orientation(run):
     cropped = head(2)[:, 0:32]  # 34 - 32 leaves 1 voxel before, fewer than 5: the box begins at 0
     z_scores = (cropped - cropped.mean()) / cropped.std()
     before = [(32 - n) // 2 for n in SIDES]
-    network_input = data(directory, "brats-unet3d", "space-model_desc-preproc_flair")
+    network_input = data(directory, "brats-unet3d", "space-model_desc-preproc_FLAIR")
     inside = network_input[before[0] : before[0] + 29, :, before[2] : before[2] + 26]
     np.testing.assert_allclose(inside, z_scores, atol=1e-4)
     assert np.count_nonzero(network_input) == np.count_nonzero(inside)
@@ -202,7 +219,7 @@ def test_lgg_input_is_resized_and_normalized_and_one_lesion_per_label_is_kept(ru
     directory, *_ = run
     affine = image(directory, "lgg-unet2d", "space-model_probseg").affine
     assert nib.aff2axcodes(affine) == ("P", "L", "S")
-    for name in ("flair", "t1gd"):  # FLAIR also replaces the missing T1 with contrast agent
+    for name in ("FLAIR", "t1gd"):  # it also replaces the missing T1 with contrast agent
         network_input = data(directory, "lgg-unet2d", f"space-model_desc-preproc_{name}")
         assert network_input.shape[:2] == (32, 32)
         assert network_input.mean() == pytest.approx(0, abs=1e-4)
@@ -285,5 +302,5 @@ def test_all_labels_of_a_brain_mask_card_are_brain(tmp_path, models, run):
     rows = pd.read_csv(tmp_path / "results/cohort.csv")
     assert rows.mask_source[0] == "halves 7"
     brain = data(tmp_path, "brats-unet3d", "space-model_desc-brain_mask") > 0
-    network_input = data(tmp_path, "brats-unet3d", "space-model_desc-preproc_flair")
+    network_input = data(tmp_path, "brats-unet3d", "space-model_desc-preproc_FLAIR")
     assert network_input[brain].mean() > network_input[~brain].mean() + 0.5

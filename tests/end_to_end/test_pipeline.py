@@ -9,6 +9,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from lesionflow.results import columns
+from support.bids_validator import bids_errors
 from support.cohorts import AFFINE
 from support.runs import jobs, snakemake
 
@@ -113,6 +114,9 @@ def test_intermediate_images_named_by_keep_are_among_the_results(again):
     kept = sorted(p.name for p in (directory / "results").rglob("sub-02*desc-*ed*.nii.gz"))
     assert "sub-02_space-model_desc-cropped.nii.gz" in kept
     assert "sub-02_space-model_desc-resampled_swi.nii.gz" in kept
+    sidecar = directory / "results/tiny/sub-02/anat/sub-02_space-model_desc-resampled_swi.json"
+    assert json.loads(sidecar.read_text())["Sources"] == ["bids:raw:sub-02/anat/sub-02_swi.nii.gz"]
+    assert bids_errors(directory / "results/tiny") == []
 
 
 def test_error_in_an_empty_directory_suggests_the_demo(tmp_path):

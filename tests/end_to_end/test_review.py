@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from lesionflow.results.reviews.review_file import Decision, write_review
+from support.bids_validator import bids_errors
 from support.cohorts import AFFINE
 from support.runs import jobs
 from support.volumes import save_scan
@@ -99,6 +100,7 @@ def test_reviewed_counts_stand_beside_the_automatic_ones(again):
     for name in ("cohort", "lesions", "review_unmatched", "review_conflicts", "review_agreement"):
         dictionary = json.loads((directory / f"results/{name}.json").read_text())
         assert list(dictionary) == list(table(directory, name).columns)
+    assert bids_errors(directory / "results") == []
 
     os.utime(directory / "review.tsv")
     (directory / "elsewhere").mkdir()

@@ -17,7 +17,7 @@ STEPS = (
     *("resample", "mask", "crop", "normalize", "average_folds"),
     *("threshold", "count", "restore", "draw", "show"),
 )
-COHORT_STEPS = ("describe", "aggregate", "report")
+COHORT_STEPS = ("describe", "describe_cohort", "aggregate", "report")
 
 pytestmark = pytest.mark.slow
 

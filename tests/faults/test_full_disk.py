@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 CHANGED = ("sub-01_ses-2", "sub-02")
 STEPS = (
     *("resample", "mask", "crop", "normalize", "predict_fold", "average_folds", "threshold"),
-    *("count", "restore", "draw", "show", "describe", "aggregate", "report"),
+    *("count", "restore", "draw", "show", "describe", "describe_cohort"),
+    *("aggregate", "report"),
 )
 
 

@@ -85,7 +85,7 @@ def test_logs_of_another_run_of_the_subject_do_not_count(tmp_path):
 def test_logs_of_jobs_that_the_run_does_not_have_do_not_count(tmp_path):
     finish(tmp_path)
     old = ["import_fold/m/fold-1-d0.log", "import_fold/mask/fold-1-e1.log"]
-    old += ["resample/m/sub-1/anat/sub-1_channel-t1.log", "find_brain/m/sub-1/anat/sub-1.log"]
+    old += ["resample/m/sub-1/anat/sub-1_channel-T1w.log", "find_brain/m/sub-1/anat/sub-1.log"]
     for name in old:
         write_log(tmp_path, name, "FAILED: in an earlier run\n")
     assert status(tmp_path, record("sub-1"))[0] == "ok"

@@ -55,6 +55,7 @@ def test_brain_mask_of_an_unseen_head_covers_the_brain(tmp_path, head, card, fol
     probability = run_find_brain(tmp_path, path, card, folds)
     outputs = {"image": tmp_path / "resampled.nii", "sidecar": tmp_path / "resample.json"}
     params = {"space": default("input", spacing_mm=[2, 2, 2]), "filled": False}
+    params["source_files"] = [path]
     params |= {"affine": "strict", "echo": None}
     files = {"image": path, "source": path, "reference": path}
     resample.main(job(tmp_path, "resample", files, outputs, **params))

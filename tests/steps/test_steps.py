@@ -38,6 +38,7 @@ def run_resample(folder, scan, **params):
         "echo": None,
         "space": default("input"),
         "filled": False,
+        "source_files": [scan],
     } | params
     resample.main(
         job(
@@ -76,6 +77,7 @@ def test_error_for_channels_that_do_not_overlap_states_their_extents(tmp_path, s
     files = {"image": other, "source": other, "reference": scan}
     outputs = {"image": tmp_path / "a.nii", "sidecar": tmp_path / "a.json"}
     params = {"affine": "strict", "echo": None, "space": default("input"), "filled": False}
+    params["source_files"] = [other]
     with pytest.raises(ScanError, match="do not overlap.*914"):
         resample.main(job(tmp_path, "resample", files, outputs, **params))
 
@@ -98,14 +100,12 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     files = {"images": [str(tmp_path / "resampled.nii")], "mask": tmp_path / "brain.nii"}
     crop.main(job(tmp_path, "crop", files, cropped, space=default("input", shape=[32, 34, 30])))
     assert nib.load(cropped["mask"]).shape == (32, 34, 30)
-    assert json.loads((tmp_path / "crop.json").read_text()) == {"brain_outside_box": 0}
+    assert json.loads((tmp_path / "crop.json").read_text())["brain_outside_box"] == 0
 
     files = {"image": cropped["image"], "mask": cropped["mask"]}
     normalized = {"image": tmp_path / "preproc.nii.gz", "sidecar": tmp_path / "normalize.json"}
-    steps = CARD["input"]["normalize"]
-    normalize.main(
-        job(tmp_path, "normalize", files, normalized, channels=["swi"], steps=steps, mask=None)
-    )
+    steps, channel = CARD["input"]["normalize"], {"channel": "swi", "channels": ["swi"]}
+    normalize.main(job(tmp_path, "normalize", files, normalized, steps=steps, mask=None, **channel))
     network_input = nib.load(normalized["image"])
     assert network_input.get_fdata().max() == 1
 
@@ -132,7 +132,7 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     with pytest.raises(ValueError, match="3 folds"):
         average_folds.main(job(tmp_path, "average_folds", files, averaged, n_folds=3, **params))
 
-    thresholded = {"labels": tmp_path / "threshold.nii.gz"}
+    thresholded = {"labels": tmp_path / "threshold.nii.gz", "sidecar": tmp_path / "threshold.json"}
     files = {"probability": averaged["probability"]}
     params = {"activation": "sigmoid", "threshold": 0.85}
     threshold.main(job(tmp_path, "threshold", files, thresholded, **params))
@@ -140,6 +140,8 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
     (tmp_path / "second.json").write_text(json.dumps(second_channel))
     counted = {
         "lesions": tmp_path / "lesions.nii.gz",
+        "lesions_sidecar": tmp_path / "lesions.json",
+        "names": tmp_path / "lesions_dseg.tsv",
         "labels": tmp_path / "dseg.nii.gz",
         "sidecar": tmp_path / "dseg.json",
         "table": tmp_path / "lesions.tsv",
@@ -175,6 +177,7 @@ def test_steps_from_mask_to_figure(tmp_path, scan):
 
     restored = {n: tmp_path / f"orig-{n}.nii.gz" for n in ("probability", "lesions", "labels")}
     restored["sidecar"] = tmp_path / "orig-lesions.json"
+    restored |= {f"{n}_sidecar": tmp_path / f"orig-{n}.json" for n in ("probability", "labels")}
     files = {
         "scan": scan,
         "probability": averaged["probability"],

@@ -2,6 +2,9 @@
 
 from types import SimpleNamespace
 
+# of the images of a step: their BIDS metadata, which only rules know
+NO_METADATA = dict.fromkeys(("image", "mask", "probability", "labels", "lesions"), {})
+
 
 class Names(SimpleNamespace):
     """Named values that are a mapping as well, as Snakemake's."""
@@ -21,9 +24,9 @@ def job(folder, step, input, output, /, **params):
         rule=step,
         input=Names(**{k: v if isinstance(v, list) else str(v) for k, v in input.items()}),
         output=Names(**{k: str(v) for k, v in output.items()}),
-        params=SimpleNamespace(code="", **params),
+        params=SimpleNamespace(**{"code": "", "images": NO_METADATA, **params}),
         resources=Names(),
-        wildcards=Names(scan="sub-1", model="tiny", channel="swi", folder="sub-1/ses-2/anat"),
+        wildcards=Names(scan="sub-1", model="tiny", suffix="swi", folder="sub-1/ses-2/anat"),
         threads=1,
         log=[folder / f"{step}.log"],
     )

@@ -189,7 +189,7 @@ def test_another_release_of_snakemake_is_refused(owner, name):
         f"import sys; sys.path.append({str(SCRIPTS)!r})\n"
         "from lesionflow.workflow import rerun_by_content as module\n"
         f"delattr(module.{owner}, {name!r})\n"
-        "module.ignore_dates()\nmodule.apply(None, print)\n"
+        "module.ignore_dates({})\nmodule.apply(None, {}, print)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "WorkflowError: this release of Snakemake keeps its records otherwise" in done.stderr
@@ -200,6 +200,6 @@ def test_all_that_is_replaced_exists_in_the_installed_release():
         f"import sys; sys.path.append({str(SCRIPTS)!r})\n"
         "from types import SimpleNamespace\n"
         "from lesionflow.workflow import rerun_by_content as module\n"
-        "module.ignore_dates()\nmodule.apply(SimpleNamespace(digests=None), print)\n"
+        "module.ignore_dates({})\nmodule.apply(SimpleNamespace(digests=None), {}, print)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

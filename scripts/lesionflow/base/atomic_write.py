@@ -51,6 +51,12 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text atomically, as UTF-8."""
+    with write_atomically(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def _shortened(name: str) -> str:
     """A name short enough for a prefix: a digest and the end of the name in place of a long one."""
     if len(os.fsencode(name)) <= MAX_NAME - PREFIX_LENGTH:

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,19 @@ def sha256_file(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_files(
+    paths: Sequence[str | Path], digest: Callable[[str | Path], str] = sha256_file
+) -> str:
+    """SHA-256 of an image by its files: of the file, or of the sorted digests of several, joined.
+
+    Neither their names nor their order matter.
+    """
+    digests = sorted(map(digest, paths))
+    return (
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
 
 
 def sources(script: Path, root: Path | None = None) -> tuple[Path, ...]:

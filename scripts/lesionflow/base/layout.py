@@ -1,7 +1,7 @@
 """Paths of all files of a run: results, logs, and intermediate files under ``work/``.
 
 Patterns contain Snakemake's path variables (``<results>``, ``<logs>``, ``<benchmarks>``, ``<scan>``) and the
-wildcards of the rules (``{model}``, ``{folder}``, ``{scan}``, ``{channel}``, ``{fold}``, ``{kind}``). The rules use
+wildcards of the rules (``{model}``, ``{folder}``, ``{scan}``, ``{suffix}``, ``{fold}``, ``{kind}``). The rules use
 the patterns directly; other code fills them in with ``path``.
 """
 
@@ -32,32 +32,41 @@ SCAN = "{model}/{folder}/{scan}"  # the path variable <scan> of the Snakefile
 
 # One scan under one model, in the order of the pipeline.
 CONVERTED_IMAGE = "<results>/<scan>_space-orig_desc-source_{kind}.nii.gz"
-SOURCE_SIDECAR = "<results>/<scan>_desc-source_{channel}.json"
-RESAMPLED_IMAGE = "<scan>_space-model_desc-resampled_{channel}"  # see intermediate
+DICOM_IMAGE = "<results>/<scan>_space-orig_desc-dicom_{kind}.nii.gz"
+DICOM_SIDECAR = "<results>/<scan>_space-orig_desc-dicom_{kind}.json"
+SOURCE_SIDECAR = "<results>/<scan>_desc-source_{suffix}.json"
+RESAMPLED_IMAGE = "<scan>_space-model_desc-resampled_{suffix}"  # see intermediate
+RESAMPLED_SIDECAR = "<results>/<scan>_space-model_desc-resampled_{suffix}.json"  # only if kept
 BRAIN_PROBABILITY = "work/<scan>_brain.nii"
 BRAIN_MASK = "work/<scan>_mask.nii"
-BRAIN_MASK_SIDECAR = "<results>/<scan>_desc-brain_mask.json"
+BRAIN_MEASURES = "<results>/<scan>_brain.json"
 CROPPED_IMAGE = "<scan>_space-model_desc-cropped"  # see intermediate
 CROPPED_MASK = "<results>/<scan>_space-model_desc-brain_mask.nii.gz"
 CROPPED_MASK_SIDECAR = "<results>/<scan>_space-model_desc-brain_mask.json"
-NORMALIZED_IMAGE = "<results>/<scan>_space-model_desc-preproc_{channel}.nii.gz"
-NORMALIZED_SIDECAR = "<results>/<scan>_space-model_desc-preproc_{channel}.json"
+NORMALIZED_IMAGE = "<results>/<scan>_space-model_desc-preproc_{suffix}.nii.gz"
+NORMALIZED_SIDECAR = "<results>/<scan>_space-model_desc-preproc_{suffix}.json"
 FOLD_PROBABILITY = "<results>/<scan>_space-model_desc-fold{fold}_probseg.nii.gz"
 FOLD_SIDECAR = "<results>/<scan>_space-model_desc-fold{fold}_probseg.json"
 MODEL_PROBABILITY = "<results>/<scan>_space-model_probseg.nii.gz"
 MODEL_PROBABILITY_SIDECAR = "<results>/<scan>_space-model_probseg.json"
 FOLD_SPREAD = "<results>/<scan>_space-model_desc-folds_std.nii.gz"
 CLEANED_PROBABILITY = "<results>/<scan>_space-model_desc-clean_probseg.nii.gz"
+CLEANED_PROBABILITY_SIDECAR = "<results>/<scan>_space-model_desc-clean_probseg.json"
 THRESHOLDED_LABELS = "<results>/<scan>_space-model_desc-threshold_dseg.nii.gz"
+THRESHOLDED_LABELS_SIDECAR = "<results>/<scan>_space-model_desc-threshold_dseg.json"
 MODEL_LESIONS = "<results>/<scan>_space-model_desc-lesions_dseg.nii.gz"
+MODEL_LESIONS_SIDECAR = "<results>/<scan>_space-model_desc-lesions_dseg.json"
+LESION_NAMES = "<results>/<scan>_desc-lesions_dseg.tsv"  # values of the lesion maps on both grids
 MODEL_LABELS = "<results>/<scan>_space-model_dseg.nii.gz"
 MODEL_LABELS_SIDECAR = "<results>/<scan>_space-model_dseg.json"
 SCAN_LESIONS = "<results>/<scan>_lesions.tsv"
 SCAN_VOLUMES = "<results>/<scan>_volumes.tsv"
 ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
+ORIG_PROBABILITY_SIDECAR = "<results>/<scan>_space-orig_probseg.json"
 ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
 ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
+ORIG_LABELS_SIDECAR = "<results>/<scan>_space-orig_dseg.json"
 QC_FIGURE = "<results>/<scan>_qc.png"
 SCAN_PAGE = "<results>/<scan>_lesions.html"
 SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
@@ -70,10 +79,16 @@ ERROR_PICTURES = "<results>/<scan>_desc-truth_errors.js"
 
 # One model.
 DATASET_DESCRIPTION = "<results>/{model}/dataset_description.json"
+DATASET_README = "<results>/{model}/README.md"
+DATASET_IGNORED = "<results>/{model}/.bidsignore"
+DESCRIPTION_LABELS = "<results>/{model}/descriptions.tsv"  # the meaning of each desc- label
 LABEL_NAMES = "<results>/{model}/dseg.tsv"
 IMPORTED_FOLD = "{model}/fold-{fold}-{digest}"  # folder below the config's models_dir
 
 # The cohort.
+COHORT_DESCRIPTION = "<results>/dataset_description.json"
+COHORT_README = "<results>/README.md"
+COHORT_IGNORED = "<results>/.bidsignore"
 COHORT = "<results>/cohort.csv"
 COHORT_COLUMNS = "<results>/cohort.json"
 LESIONS = "<results>/lesions.csv"
@@ -97,6 +112,19 @@ ERRORS = "<results>/evaluation_errors.csv"
 ERROR_COLUMNS = "<results>/evaluation_errors.json"
 EVALUATION_PAGE = "<results>/evaluation.html"
 
+# Files for which BIDS has no name, in the dataset of a model and beside these datasets (.bidsignore).
+NOT_BIDS = (
+    *(CONVERTED_IMAGE, SOURCE_SIDECAR, BRAIN_MEASURES, f"{CROPPED_IMAGE}.nii.gz", FOLD_SPREAD),
+    *(SCAN_LESIONS, SCAN_VOLUMES, QC_FIGURE, QC_PAGES, THUMBNAIL, SCAN_PAGE, SCAN_PAGE_DATA),
+    *(COMPARISON, COMPARISON_SIDECAR, SCAN_ERRORS, ERROR_PICTURES),
+)
+COHORT_NOT_BIDS = (
+    *("cohort.*", "lesions.*", "review_*", "evaluation*", "run.json"),
+    *("report.html", "report_files"),
+)
+# Suffix of a channel in file names: that of BIDS, if it has one.
+BIDS_SUFFIXES = {"t1": "T1w", "t2": "T2w", "t2star": "T2starw", "pd": "PDw", "flair": "FLAIR"}
+
 # A run and its jobs.
 PLAN = "work/plans/{digest}.json"  # a run reads its own
 RUNNING = "work/running/{process}.json"  # of a run that has not ended
@@ -108,11 +136,12 @@ CODE_DIGESTS = "work/code.json"
 JOBS = {  # name of a job's log and benchmark, by step in the order of the pipeline
     "import_fold": "import_fold/{model}/fold-{fold}-{digest}",
     "convert": "convert/<scan>_{kind}",
-    "resample": "resample/<scan>_channel-{channel}",
+    "convert_dicom": "convert_dicom/<scan>_{kind}",
+    "resample": "resample/<scan>_channel-{suffix}",
     "find_brain": "find_brain/<scan>",
     "mask": "mask/<scan>",
     "crop": "crop/<scan>",
-    "normalize": "normalize/<scan>_channel-{channel}",
+    "normalize": "normalize/<scan>_channel-{suffix}",
     "predict_fold": "predict_fold/<scan>_fold-{fold}",
     "average_folds": "average_folds/<scan>",
     "clean": "clean/<scan>",
@@ -124,6 +153,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "compare": "compare/<scan>",
     "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",
+    "describe_cohort": "describe_cohort",
     "aggregate": "aggregate",
     "report": "report",
     "evaluate": "evaluate",
@@ -150,6 +180,11 @@ def benchmark(step: str) -> str:
 def intermediate(name: str, kept: bool) -> str:
     """Pattern of an intermediate image: compressed among the results if the user keeps it, else under ``work/``."""
     return f"<results>/{name}.nii.gz" if kept else f"work/{name}.nii"
+
+
+def suffix(channel: str) -> str:
+    """Suffix of the images of a channel: that of BIDS, or the name of the channel."""
+    return BIDS_SUFFIXES.get(channel, channel)
 
 
 def path(

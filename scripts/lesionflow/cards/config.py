@@ -20,31 +20,43 @@ from lesionflow.cards.sections import (
     describe_error,
 )
 
-Names = Annotated[
-    list[Text],
-    DISTINCT,
-    BeforeValidator(
+ScanEntity = Literal["acq", "ce", "rec", "dir", "flip", "inv", "chunk"]
+
+
+def _list_of(item: Any) -> BeforeValidator:
+    """A single value in place of a list of one."""
+    return BeforeValidator(
         lambda value: [value] if isinstance(value, str) else value,
-        json_schema_input_type=Text | list[Text],
-    ),
-]
+        json_schema_input_type=item | list[item],
+    )
+
+
+Names = Annotated[list[Text], DISTINCT, _list_of(Text)]
 Kind = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9]*$")]
 PATTERNS = {
-    kind: [f"*_{ending}{extension}" for ending in endings for extension in (".nii", ".nii.gz")]
-    for kind, endings in {
-        "swi": ["swi", "T2starw"],
-        "t1": ["T1w"],
-        "flair": ["FLAIR"],
-        "t2": ["T2w"],
-        "mask": ["desc-brain_mask"],
-        "regions": ["desc-regions_dseg"],
-        "truth": ["desc-truth_dseg"],
-    }.items()
+    "swi": ["*_swi.*", "*_T2starw.*"],
+    "t1": ["*_T1w.*"],
+    "flair": ["*_FLAIR.*"],
+    "t2": ["*_T2w.*"],
+    "mask": ["*_desc-brain_mask.*"],
+    "regions": ["*_desc-regions_dseg.*"],
+    "truth": ["*_desc-truth_dseg.*"],
 }
-Patterns = Annotated[
-    dict[Kind, Some[Text]],
-    BeforeValidator(lambda value: PATTERNS | value if isinstance(value, dict) else value),
-]
+SERIES = {
+    "swi": ["*swi*", "*swan*", "*ven_bold*", "*mag_images*", "*t2star*", "*t2_star*", "*t2[*]*"],
+    "t1": ["*t1*", "*mprage*", "*bravo*"],
+    "flair": ["*flair*"],
+    "t2": ["*t2w*", "*t2_tse*", "*t2_space*"],
+}
+
+
+def _over(defaults: dict[str, list[str]]) -> BeforeValidator:
+    """The defaults of the channels that are not given, as where Snakemake merges --config with config.yaml."""
+    return BeforeValidator(lambda value: defaults | value if isinstance(value, dict) else value)
+
+
+Patterns = Annotated[dict[Kind, Some[Text]], _over(PATTERNS)]
+Series = Annotated[dict[Kind, Some[Text]], _over(SERIES)]
 
 
 class Config(Section):
@@ -54,6 +66,12 @@ class Config(Section):
     """A BIDS directory, a directory of SUBJECT/swi/*.nii[.gz] folders, or a scan table (.tsv, .csv)"""
     patterns: Patterns = PATTERNS
     """Per channel (and for mask, regions, truth), the patterns of its file names in a cohort directory; those that are not given stay"""
+    dicom: Text | None = None
+    """In place of cohort: a directory of DICOM files, with one folder per subject"""
+    dicom_series: Series = SERIES
+    """Per channel, the patterns of the descriptions of its DICOM series, without regard to case; those that are not given stay"""
+    scan_entities: Annotated[list[ScanEntity], DISTINCT, _list_of(ScanEntity)] = []
+    """BIDS entities by which images of the reference channel are scans of their own, as by their run"""
     include: Names = []
     """Scans to run: names or globs; none means all"""
     exclude: Names = []

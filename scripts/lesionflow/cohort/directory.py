@@ -3,12 +3,20 @@
 import fnmatch
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pathspec
 
+from lesionflow.cohort.entities import (
+    NOT_MAGNITUDE,
+    PROJECTIONS,
+    Match,
+    entities_of,
+    group_files,
+    is_projection,
+)
 from lesionflow.cohort.names import printable
 from lesionflow.cohort.scan import Listing, Scan, label
 
@@ -24,10 +32,7 @@ NOT_SUBJECTS = {
     "benchmarks",
     "models",
 }
-ENTITY = re.compile(r"(?:^|_)(sub|ses|run|echo|part)-([A-Za-z0-9]+)(?=_|\.|$)")
-NOT_MAGNITUDE = {"phase", "real", "imag"}
 BROKEN_LINK = "a link whose target does not exist: fetch the data that it names"
-Match = tuple[str, str, dict[str, str]]  # channel, path and BIDS entities of an image
 
 
 @dataclass
@@ -46,6 +51,8 @@ class _Walk:
         Patterns of ``.bidsignore``.
     listing
         The result, to which left-out files are added.
+    references, scan_entities
+        See ``list_directory``.
     """
 
     root: Path
@@ -53,6 +60,8 @@ class _Walk:
     endings: tuple[str, ...]
     ignored: pathspec.PathSpec
     listing: Listing
+    references: Sequence[str]
+    scan_entities: Sequence[str]
 
     def channels(self, folder: str, name: str) -> list[str]:
         """The channels that an image is a candidate for: by its folder or its name."""
@@ -70,6 +79,7 @@ def list_directory(
     patterns: Mapping[str, list[str]],
     references: list[str],
     endings: tuple[str, ...],
+    scan_entities: Sequence[str] = (),
 ) -> Listing:
     """Scans of a BIDS directory, or of a directory of ``SUBJECT/CHANNEL/*.nii[.gz]`` folders.
 
@@ -82,7 +92,7 @@ def list_directory(
     bidsignore = root / ".bidsignore"
     lines = bidsignore.read_text("utf-8", "replace").splitlines() if bidsignore.is_file() else []
     ignored = pathspec.PathSpec.from_lines("gitwildmatch", lines)
-    walk = _Walk(root, matchers, endings, ignored, Listing([]))
+    walk = _Walk(root, matchers, endings, ignored, Listing([]), references, scan_entities)
     entries = [e for e in _entries(root) if e.name not in NOT_SUBJECTS]
     folders = {entry.name for entry in entries if _is_folder(entry)}
     is_bids = any(name.startswith("sub-") for name in folders)
@@ -92,7 +102,7 @@ def list_directory(
         elif is_bids and not entry.name.startswith("sub-"):
             _leave_out_folder(walk, entry)
         else:
-            walk.listing.scans += _scans_of_subject(walk, entry, references)
+            walk.listing.scans += _scans_of_subject(walk, entry)
     return walk.listing
 
 
@@ -143,9 +153,7 @@ def _leave_out_folder(walk: _Walk, entry: os.DirEntry[str]) -> None:
         )
 
 
-def _scans_of_subject(
-    walk: _Walk, subject_folder: os.DirEntry[str], references: list[str]
-) -> list[Scan]:
+def _scans_of_subject(walk: _Walk, subject_folder: os.DirEntry[str]) -> list[Scan]:
     subject = printable(subject_folder.name).removeprefix("sub-")
     names = [subject_folder.name]
     sessions: dict[str, list[Match]] = {}
@@ -169,7 +177,7 @@ def _scans_of_subject(
     return [
         scan
         for session, matches in sorted(sessions.items())
-        for scan in _by_run(subject, session, matches, references)
+        for scan in group_files(subject, session, matches, walk.references, walk.scan_entities)
     ]
 
 
@@ -195,8 +203,11 @@ def _matches(walk: _Walk, folder: os.DirEntry[str], bids_names: list[str]) -> li
     for entry in _entries(folder.path):
         if not (channels := walk.channels(folder.name, entry.name)):
             continue
-        entities = dict(ENTITY.findall(entry.name))
+        entities = entities_of(entry.name)
         if entities.get("part", "").lower() in NOT_MAGNITUDE:
+            continue
+        if is_projection(entry.name) and not PROJECTIONS.intersection(channels):
+            walk.leave_out(entry.path, "an intensity projection over several slices")
             continue
         if walk.ignored.match_file(os.path.relpath(entry.path, walk.root)):
             walk.leave_out(entry.path, "an image that .bidsignore excludes")
@@ -212,32 +223,3 @@ def _differs(folder: str, entities: Mapping[str, str]) -> bool:
     """Whether the name of a BIDS folder (``sub-01``, ``ses-1``) contradicts the entities of a file in it."""
     key, _, value = folder.partition("-")
     return key in ("sub", "ses") and entities.get(key, label(value)) != label(value)
-
-
-def _by_run(
-    subject: str,
-    session: str,
-    matches: list[Match],
-    references: list[str],
-) -> list[Scan]:
-    """One scan per run of the reference channel: the first of the models' reference channels that has a file.
-
-    The files of other channels are those of the same run, or else those without a run. A scan without a
-    run takes files of any run.
-    """
-    runs: dict[str, set[str]] = {}
-    for channel, _, entities in matches:
-        runs.setdefault(channel, set()).add(entities.get("run", ""))
-    reference = next((channel for channel in references if channel in runs), "")
-    scans = []
-    for run in sorted(runs.get(reference, {""})):
-        scan = Scan(subject, session, run)
-        for channel in runs:
-            files = [(p, e.get("run", "")) for c, p, e in matches if c == channel]
-            paths = [p for p, r in files if r == run]
-            if channel != reference:
-                paths = paths or [p for p, r in files if not r or not run]
-            if paths:
-                scan.files[channel] = paths
-        scans.append(scan)
-    return scans

@@ -2,20 +2,21 @@
 
 import json
 import math
-import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from isal import igzip
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digest
 from lesionflow.base.errors import ScanError
 from lesionflow.base.file_digests import State, file_state
-from lesionflow.imaging.file_types import MATLAB
-from lesionflow.imaging.nifti import CHUNK, READ_ERRORS
+from lesionflow.cohort.dicom_archive import DicomHeaders
+from lesionflow.imaging.file_length import check_length
+from lesionflow.imaging.file_types import MATLAB, NIFTI
+from lesionflow.imaging.nifti import READ_ERRORS
 from lesionflow.imaging.nifti_header import check_data, header_affine, read_header, spatial_shape
+from lesionflow.imaging.other_formats import check_numbers, image_files, inspect_image
 
 
 @dataclass(frozen=True)
@@ -37,41 +38,49 @@ class Finding:
 def inspect(
     path: Path, policy: str = "strict", echo: int | None = None, variable: str | None = None
 ) -> Finding:
-    """Check a NIfTI or MATLAB file by its header, its size and its last bytes.
+    """Check an image by its header, its size and its last bytes.
 
     Parameters
     ----------
     path
-        Scan, mask or label image.
+        Scan, mask or label image; where an image has two files, that of the header.
     policy, echo
         As in ``nifti.read_scan``.
     variable
         Name of the array in a MATLAB file; MATLAB files are refused without it.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            # opening a named pipe waits for its writer, and a device may be endless
-            return Finding("unreadable", f"{path} is not a regular file")
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - 8, 0))
-            tail = file.read()
-        if size == 0:
-            raise ScanError(f"{path} is empty (0 bytes)")
+        _check_exists(path)
+        for file in image_files(path)[1:]:
+            _check_exists(file)
         if path.name.endswith(MATLAB):
             _inspect_matlab(path, variable)
+        elif path.name.endswith(NIFTI):
+            _inspect_header(path, policy, echo)
         else:
-            _inspect_header(path, size, tail, policy, echo)
-    except FileNotFoundError:
-        return Finding("missing-input", f"{path.absolute()} does not exist")
+            inspect_image(path, policy, echo)
+    except FileNotFoundError as error:
+        missing = Path(error.filename).absolute()
+        of = "" if missing == path.absolute() else f", which belongs to {path}"
+        return Finding("missing-input", f"{missing} does not exist{of}")
     except IsADirectoryError:
-        return Finding("unreadable", f"{path} is a directory, not a NIfTI file")
+        return Finding("unreadable", f"{path} is a directory, not an image")
     except ScanError as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
         return Finding(error.status, reason)
     except READ_ERRORS as error:
         return Finding("unreadable", f"{path} cannot be read: {error}")
     return Finding("ok", "")
+
+
+def _check_exists(path: Path) -> None:
+    """Check that a file is a regular file with content."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # opening a named pipe waits for its writer, and a device may be endless
+        raise ScanError(f"{path} is not a regular file")
+    with path.open("rb") as file:
+        if not file.read(1):
+            raise ScanError(f"{path} is empty (0 bytes)")
 
 
 def _inspect_matlab(path: Path, variable: str | None) -> None:
@@ -84,43 +93,14 @@ def _inspect_matlab(path: Path, variable: str | None) -> None:
     inspect_matlab(path, variable)
 
 
-def _inspect_header(path: Path, size: int, tail: bytes, policy: str, echo: int | None) -> None:
-    if not path.name.endswith((".nii", ".nii.gz")):
-        raise ScanError(f"{path} ends in neither .nii nor .nii.gz")
+def _inspect_header(path: Path, policy: str, echo: int | None) -> None:
     header = read_header(path)
     check_data(header)
-    dtype = header.get_data_dtype()
-    if dtype.kind not in "iuf":
-        kind_of_values = "colours" if dtype.names else str(dtype)
-        raise ScanError(f"{path} contains {kind_of_values}, not one real number per voxel")
+    check_numbers(path, header.get_data_dtype())
     shape = header.get_data_shape()
-    expected = int(header["vox_offset"]) + dtype.itemsize * math.prod(int(n) for n in shape)
-    compressed = path.name.endswith(".gz")
-    if compressed and int.from_bytes(tail[4:], "little") == expected % 2**32:
-        length = expected
-    else:  # several gzip members or a damaged file: only reading it shows which
-        length = uncompressed_size(path) if compressed else size
-    if length < expected:
-        raise ScanError(f"{path} is truncated: {length} of {expected} bytes")
+    n_bytes = header.get_data_dtype().itemsize * math.prod(int(n) for n in shape)
+    check_length(path, int(header["vox_offset"]) + n_bytes)
     header_affine(header, spatial_shape(shape, echo)[0], policy)
-
-
-def uncompressed_size(path: Path) -> int:
-    """Bytes in a gzip file, by reading all of it; checksums are verified.
-
-    Raises
-    ------
-    ScanError
-        If the file is truncated or damaged.
-    """
-    total = 0
-    try:
-        with igzip.open(path) as file:
-            while chunk := file.read(CHUNK):
-                total += len(chunk)
-    except READ_ERRORS as error:
-        raise ScanError(f"{path} is truncated or damaged: {error}") from error
-    return total
 
 
 class HeaderCache:
@@ -137,6 +117,8 @@ class HeaderCache:
 
     Attributes
     ----------
+    dicom : DicomHeaders
+        The headers of DICOM files, in a file beside it.
     states : dict
         State of each file by path, from before it was checked; None if there is no such file.
     """
@@ -145,6 +127,7 @@ class HeaderCache:
         self.path = path
         module = Path(__file__)
         self.code = code_digest(module, module.parents[2])
+        self.dicom = DicomHeaders(path.with_name("dicom.json"))
         self.stored: set[str] = set()
         self.in_order: set[str] = set()
         self.states: dict[str, State | None] = {}
@@ -157,14 +140,25 @@ class HeaderCache:
     def inspect(
         self, path: Path, policy: str, echo: int | None, variable: str | None = None
     ) -> Finding:
-        """The result of ``inspect``, from the cache if the file has not changed."""
-        state = self.states.setdefault(str(path), file_state(path))
-        key = f"{path}|{state}|{policy}|{echo}|{variable}"
-        known = state is not None and key in self.stored
+        """The result of ``inspect``, from the cache if the files of the image have not changed."""
+        states = [self.states.setdefault(name, file_state(name)) for name in self.files(path)]
+        key = f"{path}|{states}|{policy}|{echo}|{variable}"
+        known = None not in states and key in self.stored
         finding = Finding("ok", "") if known else inspect(path, policy, echo, variable)
         if finding.status == "ok":
             self.in_order.add(key)
         return finding
+
+    def files(self, path: Path) -> list[str]:
+        """The files of an image, the path itself first; if its header does not tell, that path alone."""
+        with suppress(ScanError, *READ_ERRORS):
+            return list(map(str, image_files(path)))
+        return [str(path)]
+
+    def watch(self, files: Sequence[str]) -> None:
+        """Note the states of files that are checked otherwise."""
+        for path in files:
+            self.states.setdefault(path, file_state(path))
 
     def save(self) -> None:
         """Write the checks of this run, unless the file has the same ones; without the file, they are repeated."""
@@ -172,3 +166,4 @@ class HeaderCache:
             content = {"code": self.code, "in_order": sorted(self.in_order)}
             with suppress(OSError), write_atomically(self.path) as partial:
                 partial.write_text(json.dumps(content, indent=0), encoding="utf-8")
+        self.dicom.save()

@@ -1,22 +1,24 @@
 """List the scans of a cohort directory or scan table by file names, without opening images."""
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lesionflow.base.errors import CohortError
-from lesionflow.cohort.directory import ENTITY, list_directory
+from lesionflow.cohort.directory import list_directory
+from lesionflow.cohort.entities import entities_of, separating_entities
 from lesionflow.cohort.names import ignores_case
 from lesionflow.cohort.scan import Listing, Scan, label
 from lesionflow.cohort.scan_table import read_table
-from lesionflow.imaging.file_types import NIFTI
+from lesionflow.imaging.file_types import WITH_GEOMETRY
 
 
 def list_scans(
     cohort: Path,
     patterns: Mapping[str, list[str]],
     references: Iterable[str] = ("swi",),
-    endings: tuple[str, ...] = NIFTI,
+    endings: tuple[str, ...] = WITH_GEOMETRY,
+    scan_entities: Sequence[str] = (),
 ) -> Listing:
     """Scans of a cohort directory or scan table, and what looks like a scan but is not listed.
 
@@ -31,6 +33,8 @@ def list_scans(
         one scan; a second run of another channel does not make another scan.
     endings
         File name extensions of images in a directory.
+    scan_entities
+        BIDS entities by which files of the reference channel are scans of their own.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def list_scans(
         have the same name, or names whose files would be the same on the disk of the working directory.
     """
     try:
-        listing = _list(cohort, patterns, list(references), endings)
+        listing = _list(cohort, patterns, list(references), endings, scan_entities)
     except OSError as error:
         raise CohortError(
             f"cohort: {cohort.absolute()} cannot be read: {error.strerror}"
@@ -51,10 +55,22 @@ def list_scans(
         )
     if not listing.scans:
         raise CohortError("; ".join([f"cohort: no subject folder in {cohort}", *listing.notes()]))
+    return check_names(listing)
+
+
+def check_names(listing: Listing) -> Listing:
+    """The listing with its scans sorted by name.
+
+    Raises
+    ------
+    CohortError
+        If a scan cannot be named, or two would have the same name.
+    """
     ignored_case = ignores_case(Path.cwd())
     by_name: dict[str, Scan] = {}
     for scan in listing.scans:
-        for key, value in (("session", scan.session), ("run", scan.run), ("subject", scan.subject)):
+        labels = {"session": scan.session, "run": scan.run, "subject": scan.subject}
+        for key, value in (labels | scan.entities).items():
             if not label(value) and (value or key == "subject"):
                 raise CohortError(
                     f"cohort: {key} {value!r} has no letter or digit (A-Z, a-z, 0-9) for its BIDS "
@@ -75,16 +91,23 @@ def list_scans(
 
 
 def _list(
-    cohort: Path, patterns: Mapping[str, list[str]], references: list[str], endings: tuple[str, ...]
+    cohort: Path,
+    patterns: Mapping[str, list[str]],
+    references: list[str],
+    endings: tuple[str, ...],
+    scan_entities: Sequence[str],
 ) -> Listing | None:
     """The listing of a directory or table; None if it does not exist."""
     if cohort.is_dir():
-        return list_directory(cohort, patterns, references, endings)
-    return Listing(read_table(cohort, patterns)) if cohort.is_file() else None
+        return list_directory(cohort, patterns, references, endings, scan_entities)
+    return Listing(read_table(cohort, patterns, scan_entities)) if cohort.is_file() else None
 
 
 def selected(names: list[str], include: list[str], exclude: list[str]) -> set[str]:
     """Names that match an ``include`` pattern (all names if there is none) and no ``exclude`` pattern.
+
+    A pattern also matches the names that begin with it and go on with another entity: ``sub-01`` means all sessions and
+    runs of this subject.
 
     Raises
     ------
@@ -95,7 +118,7 @@ def selected(names: list[str], include: list[str], exclude: list[str]) -> set[st
     def matching(key: str, globs: list[str]) -> set[str]:
         all_matches: set[str] = set()
         for glob in globs:
-            matches = set(fnmatch.filter(names, glob))
+            matches = {*fnmatch.filter(names, glob), *fnmatch.filter(names, f"{glob}_*")}
             if not matches:
                 raise CohortError(f"{key}: {glob!r} matches no scan (the first is {names[0]})")
             all_matches |= matches
@@ -121,7 +144,7 @@ def single_file(scan: Scan, channel: str, echo: int | None, hint: str) -> tuple[
     """
     paths = scan.files.get(channel, [])
     if echo is not None and paths:
-        echoes = [dict(ENTITY.findall(Path(p).name)).get("echo", "") for p in paths]
+        echoes = [entities_of(Path(p).name).get("echo", "") for p in paths]
         with_echo = [p for p, e in zip(paths, echoes, strict=True) if e.lstrip("0") == str(echo)]
         paths = with_echo or [p for p, e in zip(paths, echoes, strict=True) if not e]
         if not paths:
@@ -129,8 +152,14 @@ def single_file(scan: Scan, channel: str, echo: int | None, hint: str) -> tuple[
     if not paths:
         return "", f"no file for {channel} ({hint})"
     if len(paths) > 1:
+        keys = (
+            separating_entities([Path(p).name for p in paths]) if channel == scan.reference else []
+        )
+        of_own = (
+            f"; scan_entities: [{', '.join(keys)}] makes each a scan of its own" if keys else ""
+        )
         return "", (
             f"{len(paths)} files match {channel}: {' and '.join(paths)} "
-            "(narrow its patterns, name an echo, or use a scan table)"
+            f"(narrow its patterns, name an echo, or use a scan table{of_own})"
         )
     return paths[0], ""

@@ -5,22 +5,23 @@ import json
 import os
 import time
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base.errors import CohortError
 from lesionflow.base.file_digests import State
 from lesionflow.cards.model_card import ANY, NOT_CHANNELS, Card, reference_channel
+from lesionflow.cohort.dicom_directory import list_dicom_directory
+from lesionflow.cohort.dicom_series import offers
+from lesionflow.cohort.file_check import Record, check_file
 from lesionflow.cohort.header_check import HeaderCache
-from lesionflow.cohort.listing import list_scans, selected, single_file
-from lesionflow.cohort.names import name_problem, path_problem, printable
+from lesionflow.cohort.listing import check_names, list_scans, selected
+from lesionflow.cohort.names import name_problem
 from lesionflow.cohort.scan import Scan
-from lesionflow.imaging.file_types import MATLAB, NIFTI
+from lesionflow.imaging.file_types import MATLAB, WITH_GEOMETRY, conversion
 from lesionflow.imaging.nifti_header import ONE_VOLUME
 
 CLOCK_SKEW_S = 3600  # by which the clocks of two machines may differ
-Record = dict[str, Any]  # one scan of the plan, as JSON stores it; ``plan_run`` lists the keys
 
 
 def plan_run(
@@ -49,6 +50,8 @@ def plan_run(
 
         - ``scan``, ``subject``, ``session``, ``run``, ``folder``: see ``Scan``;
         - ``files``: path by channel, mask, regions, truth;
+        - ``dicom``: the volume of a DICOM series by channel, as ``imaging.dicom.convert_volume`` takes it;
+        - ``parts``: all files of an image that has several, by that path;
         - ``finder``: name, version, number of folds and threshold of the card that computes the brain mask
           of this scan; None if none is computed;
         - ``problems``: ``[status, reason]`` by model; models without an entry can be run;
@@ -68,12 +71,16 @@ def plan_run(
     channels = dict.fromkeys(c for card in all_cards for c in card["input"]["channels"] if c != ANY)
     references = dict.fromkeys(reference_channel(card["input"]) for card in cards.values())
     reads_matlab = any(card["input"]["matlab"] for card in cards.values())
-    listing = list_scans(
-        Path(settings["cohort"]),
-        {**{channel: [] for channel in channels}, **patterns},
-        list(references),
-        (*NIFTI, MATLAB) if reads_matlab else NIFTI,
-    )
+    if settings["dicom"]:
+        listing = check_names(list_dicom_directory(Path(settings["dicom"]), headers.dicom))
+    else:
+        listing = list_scans(
+            Path(settings["cohort"]),
+            {**{channel: [] for channel in channels}, **patterns},
+            list(references),
+            (*WITH_GEOMETRY, MATLAB) if reads_matlab else WITH_GEOMETRY,
+            settings["scan_entities"],
+        )
     scans = listing.scans
     names = selected([scan.name for scan in scans], settings["include"], settings["exclude"])
     records = [
@@ -123,6 +130,8 @@ def _record(
         "run": scan.run,
         "folder": scan.folder,
         "files": {},
+        "parts": {},
+        "dicom": {},
         "problems": {},
         "finder": None,
         "truth": ["", ""],
@@ -147,13 +156,20 @@ def _record(
     for model, card in cards.items():
         input_spec = card["input"]
         filler, matlab = input_spec["fill_missing"], input_spec["matlab"]
-        needed = [c for c in input_spec["channels"] if c in scan.files or c == filler or not filler]
+        needed = [
+            channel
+            for channel in input_spec["channels"]
+            if channel in scan.files
+            or channel == filler
+            or not filler
+            or (scan.archive and offers(scan.archive, channel, settings["dicom_series"]))
+        ]
         needed += other_files
         for channel in needed:
             echo = ONE_VOLUME if channel in NOT_CHANNELS else input_spec["echo"]
             options = channel, echo, matlab and matlab["variable"]
             if options not in checked:
-                checked[options] = _check(scan, *options, settings, headers, record)
+                checked[options] = check_file(scan, *options, settings, headers, record)
             status, reason = checked[options]
             if status != "ok":
                 record["problems"][model] = [status, reason]
@@ -163,7 +179,9 @@ def _record(
                 record["problems"][model] = ["header-conflict", reason]
     matlab_specs = [card["input"]["matlab"] for card in cards.values() if card["input"]["matlab"]]
     variable = matlab_specs[0]["variable"] if matlab_specs else None
-    record["truth"] = list(_check(scan, "truth", ONE_VOLUME, variable, settings, headers, record))
+    record["truth"] = list(
+        check_file(scan, "truth", ONE_VOLUME, variable, settings, headers, record)
+    )
     if record["truth"][0] == "ok":
         images = [path for kind, path in record["files"].items() if kind not in NOT_CHANNELS]
         if reason := _missing_geometry([record["files"]["truth"], *images]):
@@ -191,11 +209,9 @@ def plan_digest(records: list[Record]) -> str:
     shown = []
     for record in records:
         files = sorted(
-            (kind, path.endswith(MATLAB))
-            for kind, path in record["files"].items()
-            if kind != "truth"
+            (kind, conversion(path)) for kind, path in record["files"].items() if kind != "truth"
         )
-        shown.append({**record, "files": files, "truth": None})
+        shown.append({**record, "files": files, "parts": None, "dicom": None, "truth": None})
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
@@ -245,38 +261,3 @@ def _card_summary(card: Card) -> dict[str, Any]:
         "folds": len(card["folds"]),
         "threshold": card["postprocess"]["threshold"],
     }
-
-
-def _check(
-    scan: Scan,
-    channel: str,
-    echo: int | None,
-    variable: str | None,
-    settings: Mapping[str, Any],
-    headers: HeaderCache,
-    record: Record,
-) -> tuple[str, str]:
-    """Status and reason of one file of a scan; its path and content go into the record if it is ok."""
-    globs = settings["patterns"].get(channel, [])
-    hint = f"folder {channel}/, or {' '.join(globs)}" if globs else f"column or folder {channel}"
-    if channel == "mask":
-        hint += "; brain_mask: auto computes one"
-    nifti = [path for path in scan.files.get(channel, []) if not path.endswith(MATLAB)]
-    if variable is None and nifti:
-        scan = replace(scan, files={**scan.files, channel: nifti})
-    path, reason = single_file(scan, channel, echo or None, hint)
-    if not path:
-        return "missing-input", printable(reason)
-    if reason := path_problem(path):
-        return "unreadable", reason
-    path = str(Path(path))  # as the cache of headers names it
-    if record["files"].get(channel, path) != path:
-        return "missing-input", (
-            f"the models need different files for {channel}: {record['files'][channel]} and {path} "
-            "(run them one at a time)"
-        )
-    finding = headers.inspect(Path(path), settings["affine"], echo, variable)
-    if finding.status != "ok":
-        return finding.status, finding.reason
-    record["files"][channel] = path
-    return "ok", ""

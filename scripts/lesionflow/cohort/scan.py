@@ -3,6 +3,10 @@
 import re
 from dataclasses import dataclass, field
 
+from lesionflow.cohort.dicom_series import Archive
+
+IN_NAMES = ("acq", "ce", "rec", "dir", "run", "flip", "inv", "chunk")  # in the order of BIDS
+
 
 @dataclass
 class Scan:
@@ -17,6 +21,12 @@ class Scan:
         has to choose.
     problem
         Why its folders could not be listed; empty if there is no problem.
+    entities
+        Labels of the entities that the config key ``scan_entities`` names; empty ones are not part of the name.
+    reference
+        The reference channel, of which a session can have several scans; empty if the cohort is a table.
+    archive
+        The DICOM volumes of which its files are chosen, if the cohort is a directory of DICOM files.
     """
 
     subject: str
@@ -24,11 +34,16 @@ class Scan:
     run: str = ""
     files: dict[str, list[str]] = field(default_factory=dict)
     problem: str = ""
+    entities: dict[str, str] = field(default_factory=dict)
+    reference: str = ""
+    archive: Archive | None = None
 
     @property
     def name(self) -> str:
-        """Unique name of the scan, such as ``sub-01``, ``sub-01_ses-2`` or ``sub-01_ses-2_run-1``."""
-        parts = {"sub": self.subject, "ses": self.session, "run": self.run}
+        """Unique name of the scan, such as ``sub-01``, ``sub-01_ses-2`` or ``sub-01_ses-2_acq-high_run-1``."""
+        labels = {"run": self.run, **self.entities}
+        parts = {"sub": self.subject, "ses": self.session}
+        parts |= {key: labels[key] for key in IN_NAMES if key in labels}
         return "_".join(f"{key}-{label(value)}" for key, value in parts.items() if value)
 
     @property

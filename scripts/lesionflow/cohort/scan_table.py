@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,11 +15,15 @@ from lesionflow.cohort.scan import Scan, label
 WHOLE_NUMBER = re.compile(r"([0-9]+)[.,]0*")
 OTHER_NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?")
 
+PREFIX = {"subject": "sub", "session": "ses"}  # of the labels in columns with another name
 
-def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
+
+def read_table(
+    path: Path, channels: Iterable[str], scan_entities: Sequence[str] = ()
+) -> list[Scan]:
     """Scans of a scan table, in the order of its rows.
 
-    Columns are ``subject``, optional ``session`` and ``run``, one per channel, and ``mask``,
+    Columns are ``subject``, optional ``session``, ``run`` and ``scan_entities``, one per channel, and ``mask``,
     ``regions`` and ``truth``. Relative paths are relative to the table.
 
     Raises
@@ -28,7 +32,8 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
         If a column is unknown, ``subject`` is missing or empty, or the file is not a table.
     """
     header, lines = _read_cells(path)
-    columns = ["subject", "session", "run", *dict.fromkeys([*channels, *NOT_CHANNELS])]
+    names = ["subject", "session", "run", *scan_entities]
+    columns = [*names, *dict.fromkeys([*channels, *NOT_CHANNELS])]
     unknown = [c for n, c in enumerate(header) if c and (c not in columns or c in header[:n])]
     if unknown or "subject" not in header:
         similar = get_close_matches(unknown[0], columns, 1) if unknown else []
@@ -50,16 +55,19 @@ def read_table(path: Path, channels: Iterable[str]) -> list[Scan]:
             )
         values = {c: v for c, v in zip(header, cells, strict=False) if v not in ("n/a", "NA")}
         place = f"cohort: {path}, line {line}"
-        subject, session, run = (
-            _name(values.get(key, ""), f"{key[:3]}-", f"{place}, column {key}")
-            for key in ("subject", "session", "run")
+        subject, session, run, *others = (
+            _name(values.get(key, ""), f"{PREFIX.get(key, key)}-", f"{place}, column {key}")
+            for key in names
         )
         if not label(subject):
             raise CohortError(f"{place}: subject {subject!r} is not a name")
         files = {
-            c: [str((path.parent / values[c]).absolute())] for c in columns[3:] if values.get(c)
+            c: [str((path.parent / values[c]).absolute())]
+            for c in columns[len(names) :]
+            if values.get(c)
         }
-        scans.append(Scan(subject, session, run, files))
+        entities = dict(zip(scan_entities, others, strict=True))
+        scans.append(Scan(subject, session, run, files, entities=entities))
     return scans
 
 

@@ -2,18 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from lesionflow.base.errors import ScanError
 from lesionflow.imaging.connected_components import label_lesions
-from lesionflow.imaging.file_types import MATLAB
 from lesionflow.imaging.grids import Grid, index_map
-from lesionflow.imaging.matlab import read_matlab
-from lesionflow.imaging.nifti import read_scan
 
 INTEGER_TOLERANCE = 1e-3  # tolerance for label values scaled by a header's slope
 TIE = 1e-4  # rounds voxel centres halfway between two voxels up, despite rounding errors in the affine
@@ -47,26 +42,6 @@ class ReferenceLesions:
     def volume_mm3(self) -> np.ndarray:
         """Volume of each lesion (n + 1,) in mm³; 0 for lesion number 0."""
         return self.voxels * self.grid.voxel_mm3
-
-
-def read_reference(path: str, affine: str, matlab: Any) -> nib.Nifti1Image:
-    """Read a reference image, NIfTI or MATLAB.
-
-    Parameters
-    ----------
-    path
-        Of the image.
-    affine
-        Policy of ``nifti_header.header_affine``.
-    matlab
-        The card's ``input.matlab``.
-
-    Raises
-    ------
-    ScanError
-        If it cannot be read.
-    """
-    return read_matlab(Path(path), matlab) if path.endswith(MATLAB) else read_scan(path, affine)
 
 
 def reference_lesions(

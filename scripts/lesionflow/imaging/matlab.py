@@ -106,6 +106,23 @@ def read_matlab(path: Path, matlab_spec: Mapping[str, Any]) -> nib.Nifti1Image:
     return image
 
 
+def check_same_shape(path: Path, reference: Path, matlab_spec: Mapping[str, Any]) -> None:
+    """Check that a MATLAB image has the shape of the reference channel.
+
+    Raises
+    ------
+    ScanError
+        With status ``header-conflict``, if it has another one.
+    """
+    shape, reference_shape = (read_matlab(file, matlab_spec).shape for file in (path, reference))
+    if shape != reference_shape:
+        raise ScanError(
+            f"{path} has the shape {shape}, {reference} {reference_shape}: MATLAB files have no position in space, "
+            "so their shapes must be equal",
+            "header-conflict",
+        )
+
+
 def _is_hdf5(path: Path) -> bool:
     """Whether a file is HDF5; in version 7.3, MATLAB writes 512 bytes before the HDF5 signature."""
     try:

@@ -17,6 +17,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.errors import ScanError
+from lesionflow.imaging.file_length import CHUNK
 from lesionflow.imaging.grids import Grid
 from lesionflow.imaging.nifti_header import (
     ONE_VOLUME,
@@ -32,7 +33,6 @@ READ_ERRORS: Any = (  # raised when a damaged file is read
 )
 COMPRESSION_LEVEL = 1  # of ISA-L: files as small as with zlib's level 1, in a tenth of the time
 LARGEST_FRACTION = 1e-3  # of a label that was stored as a floating-point number
-CHUNK = 1 << 20  # bytes decompressed at once: they fit into the processor's cache
 
 
 def read_scan(
@@ -56,7 +56,7 @@ def read_scan(
     ScanError
         If the file cannot be read to its end, is not an image of real numbers, or has no valid affine.
     """
-    with _scan_errors(path):
+    with scan_errors(path):
         header = read_header(path)
         check_data(header)
         shape, volume = spatial_shape(header.get_data_shape(), echo)
@@ -91,7 +91,7 @@ def read_label_image(
     ScanError
         As ``read_scan``, and if a value is not a whole number of at most 64 bits.
     """
-    with _scan_errors(path):
+    with scan_errors(path):
         header = read_header(path)
         check_data(header)
         shape, _ = spatial_shape(header.get_data_shape(), ONE_VOLUME)
@@ -120,7 +120,7 @@ def is_integer_image(path: str | os.PathLike[str]) -> bool:
 
 
 @contextmanager
-def _scan_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+def scan_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Replace the errors of a damaged file by a ``ScanError``, and let each name the file."""
     try:
         yield
@@ -160,7 +160,7 @@ def load(path: str | os.PathLike[str]) -> nib.Nifti1Image:
     ScanError
         If the file cannot be read to its end.
     """
-    with _scan_errors(path):
+    with scan_errors(path):
         image = nib.load(path)
         assert isinstance(image, nib.Nifti1Image)
         return nib.Nifti1Image(
@@ -174,7 +174,7 @@ def save(path: str | os.PathLike[str], data: np.ndarray, affine: np.ndarray) -> 
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, 1)
     image.set_qform(affine, 1)
-    _write(path, image)
+    write_image(path, image)
 
 
 def save_like(
@@ -202,19 +202,31 @@ def save_like(
     header["cal_min"] = header["cal_max"] = 0
     header["descrip"] = b"lesionflow"
     header.set_data_shape(data.shape)
-    _write(path, type(original)(data, None, header))
+    write_image(path, type(original)(data, None, header))
 
 
-def _write(path: str | os.PathLike[str], image: nib.Nifti1Image) -> None:
-    with write_atomically(path) as partial:
+def write_image(path: str | os.PathLike[str], image: nib.Nifti1Image) -> None:
+    """Write an image atomically as it is."""
+    with _opened(path) as file:
+        image.to_stream(file)
+
+
+def write_nifti(path: str | os.PathLike[str], header: Any, voxels: bytes) -> None:
+    """Write a header and voxels as they were read from another file, atomically."""
+    with _opened(path) as file:
+        file.write(header.binaryblock.ljust(int(header["vox_offset"]), b"\0"))
+        file.write(voxels)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a file to be written atomically, compressed if its name ends in .gz."""
+    with write_atomically(path) as partial, partial.open("wb") as raw:
         if not partial.name.endswith(".gz"):
-            nib.save(image, partial)
+            yield raw
             return
-        with (
-            partial.open("wb") as raw,
-            igzip.IGzipFile("", "wb", COMPRESSION_LEVEL, raw, mtime=0) as file,
-        ):
-            image.to_stream(file)
+        with igzip.IGzipFile("", "wb", COMPRESSION_LEVEL, raw, mtime=0) as file:
+            yield file
 
 
 def channels_last(image: nib.Nifti1Image) -> np.ndarray:

@@ -5,6 +5,7 @@ has the list. The fields are those of nifti1.h and nifti2.h (https://nifti.nimh.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lesionflow.imaging.grids import SAME_MM, largest_shift_mm
 GZIP = b"\x1f\x8b"
 MAGIC = {b"n+1\0": nib.Nifti1Header, b"n+2\0": nib.Nifti2Header}
 ONE_VOLUME = 0  # as ``echo``: the image may have one volume only, as a mask
+ANALYZE_SIZE = ((348).to_bytes(4, "little"), (348).to_bytes(4, "big"))  # first bytes
 LONGEST_HEADER = 540
 FIRST_DATA_BYTE = {348: 352, 540: 544}  # by the size of the header, which four bytes follow
 FORM_CODES = range(6)
@@ -28,8 +30,21 @@ TIME_UNITS = range(0, 56, 8)
 SMALLEST_MM, LARGEST_MM = 1, 2000  # longest side of a field of view in millimetres
 
 
-def read_header(path: str | os.PathLike[str]) -> Any:
+def read_header(
+    path: str | os.PathLike[str],
+    magic: Mapping[bytes, Any] = MAGIC,
+    what: str = "a NIfTI file",
+) -> Any:
     """The header of a NIfTI-1 or NIfTI-2 file (``.nii`` or ``.nii.gz``), unchanged.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    magic
+        Class of the header by the bytes that it holds for its kind.
+    what
+        What the file has to be, for messages.
 
     Raises
     ------
@@ -44,17 +59,29 @@ def read_header(path: str | os.PathLike[str]) -> Any:
             raw.seek(0)
             with igzip.open(raw) as file:
                 block = file.read(LONGEST_HEADER)
-    header_class = MAGIC.get(block[344:348]) or MAGIC.get(block[4:8])
+    header_class = magic.get(block[344:348]) or magic.get(block[4:8])
+    if header_class is None and magic is not MAGIC and block[:4] in ANALYZE_SIZE:
+        raise ScanError(
+            f"{path} is an ANALYZE file, which does not state where its voxels lie (nor left and right): "
+            "make a NIfTI file from the original images"
+        )
     if header_class is None:
-        raise ScanError(f"{path} is not a NIfTI file (no NIfTI magic in its header)")
+        raise ScanError(f"{path} is not {what} (no NIfTI magic in its header)")
     size = header_class.sizeof_hdr
     if len(block) < size:
         raise ScanError(f"{path} is truncated: {len(block)} of the {size} bytes of its header")
     return header_class(block[:size], check=False)
 
 
-def check_data(header: Any) -> None:
+def check_data(header: Any, first_byte: int | None = None) -> None:
     """Check the fields that decide where the data begin and how they are scaled.
+
+    Parameters
+    ----------
+    header
+        From ``read_header``.
+    first_byte
+        Where the data can begin; None: behind the header.
 
     Raises
     ------
@@ -67,10 +94,11 @@ def check_data(header: Any) -> None:
     if (header["dim"][1 : n_axes + 1] < 1).any():
         sides = " x ".join(str(int(n)) for n in header["dim"][1 : n_axes + 1])
         raise ScanError(f"the shape in the header is {sides}: the image is empty")
-    offset, first = float(header["vox_offset"]), FIRST_DATA_BYTE[header.sizeof_hdr]
+    offset = float(header["vox_offset"])
+    first = FIRST_DATA_BYTE[header.sizeof_hdr] if first_byte is None else first_byte
     if not (offset >= first and offset.is_integer()):
         raise _conflict(
-            f"vox_offset is {offset:g}; the data of a .nii file begin at byte {first} or later"
+            f"vox_offset is {offset:g}; the data of such a file begin at byte {first} or later"
         )
     if int(header["datatype"]) not in data_type_codes.value_set():
         raise _conflict(f"datatype is {int(header['datatype'])}, which is no type of NIfTI")
@@ -112,13 +140,34 @@ def header_affine(header: Any, shape: tuple[int, ...], policy: str = "strict") -
         raise _conflict(
             f"the header states lengths in {OTHER_LENGTHS[length]}, millimetres are needed"
         )
+    _check_field_of_view(affine, shape)
+    return affine
+
+
+def check_affine(affine: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Check the affine of an image of another format.
+
+    Raises
+    ------
+    ScanError
+        With status ``header-conflict``: if it is not finite or not invertible, or if its lengths cannot be millimetres.
+    """
+    if not _is_invertible(affine):
+        raise _conflict("the position of the voxels in the header is not an invertible affine")
+    _check_field_of_view(affine, shape)
+
+
+def _is_invertible(affine: np.ndarray) -> bool:
+    return bool(np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-9)
+
+
+def _check_field_of_view(affine: np.ndarray, shape: tuple[int, ...]) -> None:
     sides = np.linalg.norm(affine[:3, :3], axis=0) * shape[:3]
     if not SMALLEST_MM <= sides.max() <= LARGEST_MM:
         raise _conflict(
             f"the field of view is {' x '.join(f'{side:.3g}' for side in sides)} mm according to the header: "
             "are its lengths in millimetres?"
         )
-    return affine
 
 
 def _conflict(message: str) -> ScanError:
@@ -151,7 +200,7 @@ def _select_form(header: Any, shape: tuple[int, ...], policy: str) -> np.ndarray
             form = header.get_sform() if name == "sform" else _qform(header)
         except (ValueError, np.linalg.LinAlgError) as error:
             raise _conflict(f"the qform is not valid: {error}{remedy[name]}") from error
-        if not (np.isfinite(form).all() and abs(np.linalg.det(form[:3, :3])) > 1e-9):
+        if not _is_invertible(form):
             raise _conflict(f"the {name} is not an invertible affine{remedy[name]}")
         forms[name] = form
     if len(forms) == 2:

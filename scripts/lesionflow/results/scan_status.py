@@ -7,10 +7,11 @@ from typing import Any
 
 from lesionflow.base import layout
 from lesionflow.base.job_log import outcome
-from lesionflow.imaging.file_types import MATLAB
+from lesionflow.imaging.file_types import conversion
 
 STEPS = (  # of one scan, in the order of the pipeline
-    *("import_fold", "convert", "resample", "find_brain", "mask", "crop", "normalize"),
+    *("import_fold", "convert", "convert_dicom", "resample", "find_brain", "mask"),
+    *("crop", "normalize"),
     *("predict_fold", "average_folds", "clean", "threshold", "count", "restore", "draw", "show"),
 )
 FINAL_RESULTS = (  # without any of these a scan is not finished
@@ -130,19 +131,24 @@ def _step_logs(
     of jobs that this one does not have.
     """
     files, finder = record["files"].items(), record["finder"]
-    matlab = [kind for kind, path in files if path.endswith(MATLAB) and kind != "truth"]
-    skipped = {"convert": not matlab, "find_brain": not finder, "clean": not summary["cleaned"]}
+    converted: dict[str, list[str]] = {"convert": [], "convert_dicom": []}
+    for kind, path in files:
+        if kind != "truth" and conversion(path):
+            converted[conversion(path)].append(kind)
+    skipped = {step: not kinds for step, kinds in converted.items()}
+    skipped |= {"find_brain": not finder, "clean": not summary["cleaned"]}
     wildcards = scan_wildcards(record, model)
+    suffixes = list(map(layout.suffix, summary["channels"]))
     step_logs = {"import_fold": _import_logs(model, summary["imports"], logs)}
     for step in STEPS[1:]:
         if skipped.get(step):
             continue
         pattern = layout.log(step)
         step_logs[step] = [
-            layout.path(pattern, logs=logs, **wildcards, fold=fold, channel=channel, kind=kind)
+            layout.path(pattern, logs=logs, **wildcards, fold=fold, suffix=suffix, kind=kind)
             for fold in (range(1, summary["folds"] + 1) if "{fold}" in pattern else [0])
-            for channel in (summary["channels"] if "{channel}" in pattern else [""])
-            for kind in (matlab if "{kind}" in pattern else [""])
+            for suffix in (suffixes if "{suffix}" in pattern else [""])
+            for kind in converted.get(step, [""])
         ]
     if finder:
         step_logs["import_fold"] += _import_logs(finder["name"], finder["imports"], logs)

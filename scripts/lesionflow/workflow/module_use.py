@@ -5,12 +5,14 @@ a prefix (``prefix:``), and calls ``onstart``, ``onsuccess`` and ``onerror`` of 
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lesionflow.base import layout
 from lesionflow.base.errors import LesionflowError
 
+TARGETS = ("all", "tables")  # rules without a job of their own
 _workflows: list[Any] = []  # that have read the Snakefile in this process
 
 
@@ -25,7 +27,7 @@ class Steps:
 
     def __init__(self, workflow: Any):
         name_of = workflow.modifier.modify_rulename
-        self._by_rule = {name_of(step): step for step in layout.JOBS}
+        self._by_rule = {name_of(step): step for step in (*layout.JOBS, *TARGETS)}
 
     def __getitem__(self, rule: str) -> str:
         """The step of a rule; empty if it is none."""
@@ -65,32 +67,52 @@ def folders(workflow: Any) -> layout.Folders:
         return Path(workflow.pathvars.apply(str(workflow.modifier.modify_path(pattern))))
 
     return layout.Folders(
-        *map(folder, ("<results>", "<logs>", "<benchmarks>")), folder(layout.FOLDERS.work.name)
+        results=folder("<results>"),
+        logs=folder("<logs>"),
+        benchmarks=folder("<benchmarks>"),
+        work=folder("work"),
     )
 
 
-def is_module(workflow: Any) -> bool:
-    """Whether another workflow is using this one as a module."""
-    return not workflow.modifier.is_main_snakefile()
-
-
-def call_beside(workflow: Any, handler: str, function: Callable[[], None]) -> None:
-    """Call a function when the run begins or ends, before what the main Snakefile does then.
+def call_handlers(
+    workflow: Any,
+    begin: Callable[[], None],
+    end: Callable[[bool], None],
+    is_used: Callable[[], bool],
+) -> None:
+    """Begin and end the run of a module, before what the main Snakefile does then.
 
     Parameters
     ----------
     workflow
-        Snakemake's object of this name.
-    handler
-        ``onstart``, ``onsuccess`` or ``onerror``.
-    function
-        Called without arguments.
+        Snakemake's object of this name. Nothing changes if no other workflow uses this one.
+    begin
+        Called before the first job.
+    end
+        Called when the run has ended, with whether it succeeded.
+    is_used
+        Whether the graph of this call has jobs of the module.
     """
+    if workflow.modifier.is_main_snakefile():
+        return
+    ours: dict[str, Callable[[], None]] = {
+        "onstart": begin,
+        "onsuccess": partial(end, True),
+        "onerror": partial(end, False),
+    }
+    for handler, function in ours.items():
+        _call_beside(workflow, handler, function, is_used)
+
+
+def _call_beside(
+    workflow: Any, handler: str, function: Callable[[], None], is_used: Callable[[], bool]
+) -> None:
     register = getattr(workflow, handler)
 
     def both(other: Callable[..., None]) -> Callable[..., None]:
         def call(log: Any) -> None:
-            function()
+            if is_used():
+                function()
             other(log)
 
         return call

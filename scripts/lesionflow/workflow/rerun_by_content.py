@@ -14,9 +14,10 @@ An import that runs triggers no prediction: the digest in the path of the fold s
 The tests in ``tests/workflow/test_rerun_by_content.py`` fail with a release of Snakemake that lacks what is replaced.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import snakemake.api  # before dag: they import each other
@@ -28,6 +29,7 @@ from snakemake.persistence.db import DbPersistence
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.enums import RerunTrigger
 
+from lesionflow.base.digests import sha256_files
 from lesionflow.base.file_digests import FileDigests, State, file_state
 from lesionflow.workflow import run_record
 from lesionflow.workflow.module_use import Steps
@@ -50,6 +52,8 @@ class Contents:
         Folder of models.
     imports
         Paths of the ``fold.json`` of the folds that the run imports, whether they exist or not.
+    parts
+        All files of an image that has several, by the path that is the input of jobs.
     """
 
     def __init__(
@@ -58,9 +62,10 @@ class Contents:
         planned: Mapping[str, State | None],
         models_dir: str,
         imports: set[str],
+        parts: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ):
         self.digests, self.planned = digests, planned
-        self.models, self.imports = f"{models_dir.rstrip('/')}/", imports
+        self.models, self.imports, self.parts = f"{models_dir.rstrip('/')}/", imports, parts
         self.made_again: dict[str, str] = {}  # why, by path
         self.named: set[RerunTrigger] = set()  # triggers that the user has left out
 
@@ -69,11 +74,12 @@ class Contents:
         if path not in self.planned:
             is_model = path.startswith(self.models)
             return f"models_dir: {path.removeprefix(self.models)}" if is_model else path
+        files = self.parts.get(path, [path])
         try:
-            digest = self.digests.sha256(path)
+            digest = sha256_files(files, self.digests.sha256)
         except OSError:
             digest = ""
-        if not digest or file_state(path) != self.planned[path]:
+        if not digest or any(file_state(file) != self.planned[file] for file in files):
             # a job may have read it before or after
             return f"changed while the run was on: {path}"
         return f"sha256:{digest}"

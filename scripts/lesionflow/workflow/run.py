@@ -1,22 +1,19 @@
 """One call of Snakemake: its setup when the Snakefile is read, its beginning and its end."""
 
-import os
 import sys
 import time
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Container
 from dataclasses import astuple
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from lesionflow.base import layout
 from lesionflow.base.atomic_write import write_atomically
 from lesionflow.base.digests import code_digests
-from lesionflow.base.errors import CohortError, LesionflowError
+from lesionflow.base.errors import CohortError
 from lesionflow.base.file_digests import FileDigests, file_state
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
@@ -29,24 +26,15 @@ from lesionflow.workflow import (
     snakemake_patches,
     working_directory_lock,
 )
+from lesionflow.workflow.run_errors import RunError, check_rights, errors_in_one_line
 from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
 from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "lesionflow_plan"  # of the config that a run hands on to its cluster jobs
 REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the step that needs no cohort
-
-
-class RunError(WorkflowError):
-    """An error that the user can mend. Snakemake prints its message last, without the lines of code that raised it."""
-
-    @property
-    def __traceback__(self) -> None:  # type: ignore[override]
-        return None
-
-    @__traceback__.setter
-    def __traceback__(self, traceback: Any) -> None:
-        pass
+TABLES = "tables"  # the target that computes no scan
+MAX_NAMES = 10  # of scans in a message
 
 
 class Run:
@@ -87,18 +75,17 @@ class Run:
     def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
         self.workflow, self.repository = workflow, repository
         config.pop(PLAN_KEY, None)
-        with _errors_in_one_line():
+        with errors_in_one_line():
             module_use.check(workflow)
         self.steps = module_use.Steps(workflow)
         layout.use(module_use.folders(workflow))
         self.code = code_digests(repository / "scripts", layout.path(layout.CODE_DIGESTS))
         snakemake_patches.apply()
         rerun_by_content.ignore_dates(self.steps)
-        with _errors_in_one_line():
+        with errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
-                if module_use.is_module(workflow):
-                    self._begin_and_end_with(workflow)
+                module_use.call_handlers(workflow, self.begin, self.end, lambda: bool(self._jobs()))
             else:
                 path = workflow.config_settings.overwrite_config.get(PLAN_KEY)
                 if path is None:
@@ -114,21 +101,6 @@ class Run:
             for name, card in self.cards.items()
         }
 
-    def _begin_and_end_with(self, workflow: Any) -> None:
-        """Begin and end the run although Snakemake calls only the handlers of the workflow that uses this one."""
-
-        def call(function: Callable[[], None]) -> None:
-            if self._jobs():
-                function()
-
-        handlers = {
-            "onstart": self.begin,
-            "onsuccess": partial(self.end, True),
-            "onerror": partial(self.end, False),
-        }
-        for handler, function in handlers.items():
-            module_use.call_beside(workflow, handler, partial(call, function))
-
     def job_steps(self) -> set[str]:
         """The steps of this process of a cluster job, whose command line names its jobs as ``RULE:WILDCARDS``."""
         return self.steps.among(argument.split(":")[0] for argument in sys.argv)
@@ -143,7 +115,7 @@ class Run:
 
     def _set_up(self, config: dict[str, Any], repository: Path) -> None:
         self._read_settings(config, repository)
-        _check_rights(Path(".snakemake"))
+        check_rights(Path(".snakemake"))
         if killed := run_record.interrupted():
             logger.warning(killed)
         progress = _Progress()
@@ -165,7 +137,11 @@ class Run:
             if fold.weights
         }
         contents = rerun_by_content.Contents(
-            self.digests, self.plan.states, str(Path(self.settings["models_dir"])), imports
+            self.digests,
+            self.plan.states,
+            str(Path(self.settings["models_dir"])),
+            imports,
+            {path: files for r in self.plan.records for path, files in r["parts"].items()},
         )
         rerun_by_content.apply(contents, self.steps, logger.warning)
         working_directory_lock.apply(logger.warning)
@@ -208,7 +184,8 @@ class Run:
         Raises
         ------
         RunError
-            If the config asks for a GPU and the jobs run on this machine, which has none.
+            If the config asks for a GPU and the jobs run on this machine, which has none. If a run that is to write
+            the tables alone would have to compute a scan.
         """
         if not self.workflow.is_main_process:
             return
@@ -217,20 +194,39 @@ class Run:
                 "config: device: gpu: this machine has no NVIDIA GPU (device: auto uses the CPU then)"
             )
         self.digests.report = lambda path, size: None
-        with _errors_in_one_line():
+        with errors_in_one_line():
             for folder in astuple(layout.FOLDERS):
-                _check_rights(folder)
+                check_rights(folder)
             # first the record, without which another run would remove the plan when it ends
             run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
+        if TABLES in self.steps.among(self.workflow.dag_settings.targets):
+            self._check_results()
+
+    def _check_results(self) -> None:
+        """Check that no scan has to be computed; if one has, write the tables with its status.
+
+        Raises
+        ------
+        RunError
+            If a scan has to be computed.
+        """
+        unfinished = failed_run.unfinished_steps(self.workflow.dag, self.steps)
+        if unfinished:
+            self.end(succeeded=False)
+            scans = sorted({scan for scan, _ in unfinished})
+            raise RunError(
+                f"{TABLES}: {len(scans)} of {len(self.plan.records)} scans have no results of these settings, and none is "
+                f"computed for this target: {', '.join(scans[:MAX_NAMES])}{' ...' if len(scans) > MAX_NAMES else ''}"
+            )
 
     def end(self, succeeded: bool) -> None:
         """Write the record of the run and, if it failed, the tables and the page with the status of each scan."""
         if not self.workflow.is_main_process:
             return
         self.show_notes()
-        with _errors_in_one_line():
+        with errors_in_one_line():
             changed = self._scans_that_changed()
             if self._has_cohort():
                 if changed or not succeeded:
@@ -253,7 +249,8 @@ class Run:
             models = set(self.models) - set(record["problems"])  # that were run
             paths = [
                 path
-                for kind, path in record["files"].items()
+                for kind, image in record["files"].items()
+                for path in record["parts"].get(image, [image])
                 if (kind != "truth" or evaluates) and file_state(path) != self.plan.states[path]
             ]
             if models and paths:
@@ -276,43 +273,6 @@ class Run:
         targets = set(self.workflow.dag_settings.targets)
         only_checks = bool(targets) and self.steps.among(targets) == {CHECK}
         return not only_checks and not self.plan.error
-
-
-def _check_rights(folder: Path) -> None:
-    """Check that a folder of the working directory, or the directory if it has no such folder, can be written to.
-
-    Raises
-    ------
-    LesionflowError
-        If it cannot: Snakemake would stop with a traceback.
-    """
-    folder = folder if folder.exists() else Path()
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise LesionflowError(
-            f"{folder.absolute()} cannot be written: give yourself the right to, and run the same command again"
-        )
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """Turn errors that the user can mend into errors that Snakemake prints as one line.
-
-    Raises
-    ------
-    RunError
-        With the message of a ``LesionflowError``, or the path and the reason of an ``OSError``.
-    """
-    try:
-        yield
-    except LesionflowError as error:
-        raise RunError(str(error)) from error
-    except OSError as error:
-        if error.filename is None:
-            raise
-        path = Path(error.filename).absolute()
-        raise RunError(
-            f"{path}: {error.strerror}: run the same command again afterwards"
-        ) from error
 
 
 class _Progress:
