@@ -20,11 +20,13 @@ from lesionflow.base.file_digests import FileDigests, file_state
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.columns import model_summary
+from lesionflow.results.scan_status import States
 from lesionflow.workflow import (
     failed_run,
     rerun_by_content,
     run_record,
     snakemake_patches,
+    terminal,
     working_directory_lock,
 )
 from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
@@ -71,6 +73,8 @@ class Run:
         What the tables need of each card, by name.
     report : ReportContents
         What Snakemake's own report holds.
+    states : dict or None
+        Status and reason by scan and model, once the tables of a failed run are written.
 
     Raises
     ------
@@ -79,12 +83,15 @@ class Run:
     """
 
     report = ReportContents()
+    states: States | None = None
 
     def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
         self.workflow, self.repository = workflow, repository
         self.code = code_digests(repository / "scripts", layout.CODE_DIGESTS)
         snakemake_patches.apply()
         rerun_by_content.ignore_dates()
+        if workflow.is_main_process:
+            terminal.install(self)
         with _errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
@@ -128,10 +135,10 @@ class Run:
             for number, fold in enumerate(folds, 1)
             if fold.weights
         }
-        contents = rerun_by_content.Contents(
+        self.contents = rerun_by_content.Contents(
             self.digests, self.plan.states, str(Path(self.settings["models_dir"])), imports
         )
-        rerun_by_content.apply(contents, logger.warning)
+        rerun_by_content.apply(self.contents, logger.warning)
         working_directory_lock.apply(logger.warning)
 
     @property
@@ -185,7 +192,7 @@ class Run:
             for folder in (layout.RESULTS, layout.LOGS, layout.BENCHMARKS, layout.WORK):
                 _check_rights(folder)
             # first the record, without which another run would remove the plan when it ends
-            run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
+            run_record.begin(self.plan.path, self.workflow.local_exec, self.has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
 
@@ -196,11 +203,11 @@ class Run:
         self.show_notes()
         with _errors_in_one_line():
             changed = self._scans_that_changed()
-            if self._has_cohort():
+            if self.has_cohort():
                 if changed or not succeeded:
                     self._write_tables()
                 run_record.write(succeeded and not changed, self.description)
-            run_record.end(self._has_cohort())
+            run_record.end(self.has_cohort())
         if changed and succeeded:
             raise RunError(
                 f"{', '.join(changed)} changed while the run was on: run the same command again"
@@ -229,12 +236,13 @@ class Run:
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag)
         targets = self.workflow.dag_settings.targets
-        for line in failed_run.write_tables(
+        self.states, problems = failed_run.write_tables(
             targets, self.plan.records, self.models, self.description, unfinished
-        ):
-            logger.error(line)
+        )
+        for problem in problems:
+            logger.error(problem)
 
-    def _has_cohort(self) -> bool:
+    def has_cohort(self) -> bool:
         """Whether this run processes a cohort, and does not only check a model."""
         return set(self.workflow.dag_settings.targets) != {CHECK} and not self.plan.error
 
@@ -291,5 +299,6 @@ class _Progress:
             self.began, self.last = self.began or begins, time.monotonic()
             logger.info(
                 f"reading files with another date or path, to compare their content: {path} "
-                f"({self.files} files, {self.size / 1e9:.1f} GB)"
+                f"({self.files} files, {self.size / 1e9:.1f} GB)",
+                extra=terminal.SHOWN,
             )
