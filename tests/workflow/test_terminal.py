@@ -5,6 +5,7 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter, logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -137,3 +138,29 @@ def test_quiet_leaves_out_what_happens_in_a_run(handlers, tmp_path, monkeypatch,
     logger.info("Workflow has started!", extra={"event": LogEvent.WORKFLOW_STARTED})
     logger.info("Job stats", extra={"event": LogEvent.RUN_INFO})
     assert stream.getvalue().strip() == shown
+
+
+@pytest.mark.parametrize(
+    ("messages", "left", "ending"),
+    [
+        ([], [], "Nothing was computed."),  # interrupted while Snakemake built its graph
+        ([NOTHING_TO_BE_DONE_MSG], [], "Nothing to be done: all results are up to date."),
+        (["Job stats"], [], "Finished in 0 s."),
+        (["Job stats"], ["a job"], "The run failed after 0 s."),  # interrupted between two jobs
+    ],
+)
+def test_a_run_has_finished_only_if_all_its_jobs_have(handlers, tmp_path, messages, left, ending):
+    _, stream = handlers
+    run = run_of(tmp_path)
+    run.models, run.plan = {"m": {}}, SimpleNamespace(records=[], error="")
+    run.has_cohort = lambda: False
+    run.workflow.dag = SimpleNamespace(needrun_jobs=list)
+    terminal.install(run)
+    logger.info("Workflow has started!", extra={"event": LogEvent.WORKFLOW_STARTED})
+    for message in messages:
+        event = {"event": LogEvent.RUN_INFO} if message == "Job stats" else {}
+        logger.info(message, extra=event)
+    run.workflow.dag = SimpleNamespace(needrun_jobs=lambda: left)
+    for handler in list(logger.handlers):
+        handler.close()
+    assert ending in stream.getvalue()

@@ -18,14 +18,24 @@ def described(job: Any) -> Job:
     )
 
 
-def needed_job(job: Any, dag: Any, contents: Any, run: Any) -> NeededJob:
-    """A job of the graph with its own reasons in words."""
+def needed_job(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> NeededJob:
+    """A job of the graph with its own reasons in words.
+
+    Parameters
+    ----------
+    job, dag
+        Snakemake's job and graph.
+    contents
+        See ``rerun_by_content.Contents``; None if there are none.
+    kinds
+        From ``kinds_of_files``.
+    """
     wildcards = job.wildcards_dict
     scan, model = wildcards.get("scan", ""), wildcards.get("model", "")
-    return NeededJob(job.rule.name, scan, model, tuple(_reasons(job, dag, contents, run)))
+    return NeededJob(job.rule.name, scan, model, tuple(_reasons(job, dag, contents, kinds)))
 
 
-def _reasons(job: Any, dag: Any, contents: Any, run: Any) -> list[str]:
+def _reasons(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> list[str]:
     reason, words = dag.reason(job), []
     if reason.forced:
         return ["asked for on the command line"]
@@ -44,7 +54,6 @@ def _reasons(job: Any, dag: Any, contents: Any, run: Any) -> list[str]:
         record = dag.workflow.persistence.metadata(job.output[0])
         paths = [str(file) for file in job.input]
         old = (record and record.input) or []
-        kinds = _kinds(run, job.wildcards_dict.get("scan"))
         words += rerun_reasons.changed_inputs(old, contents.of_inputs(job.input), paths, kinds)
     elif any(not _is_temporary(file) for file in reason.missing_output):
         words.append(rerun_reasons.LOST)
@@ -59,12 +68,11 @@ def _is_temporary(file: Any) -> bool:
     return "temp" in getattr(file, "flags", {})
 
 
-def _kinds(run: Any, scan: str | None) -> dict[str, str]:
-    """Kind of each file of a scan by its path."""
+def kinds_of_files(records: list[dict[str, Any]]) -> dict[str, str]:
+    """Kind of each file of the cohort by its path, in words: a channel is the scan's ``file``."""
     names = {"truth": "reference segmentation", "mask": "mask", "regions": "regions image"}
     return {
         path: names.get(kind, "file")
-        for record in run.plan.records
-        if record["scan"] == scan
+        for record in records
         for kind, path in record["files"].items()
     }

@@ -49,9 +49,10 @@ class RunProgress:
         self.failed: list[tuple[str, str]] = []
         self.finished_jobs: set[int] = set()
         self.running: dict[int, float] = {}  # when each job started
-        self.seconds: dict[str, list[float]] = defaultdict(
-            list
-        )  # of the finished jobs of each rule
+        # of the finished jobs of each rule: seconds, and how many; of the others of scans: how many
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.finished: Counter[str] = Counter()
+        self.left = Counter(job.rule for job in jobs.values() if job.scan)
         self.imports = Counter(job.model for job in jobs.values() if job.rule == IMPORT)
         self.imported: Counter[str] = Counter()
         names = [self._name(*pair) for pair in self.pending]
@@ -86,7 +87,8 @@ class RunProgress:
             return []
         self.finished_jobs.add(number)
         seconds = now - self.running.pop(number, now)
-        self.seconds[job.rule].append(seconds)
+        self.seconds[job.rule] += seconds
+        self.finished[job.rule] += 1
         if job.rule == IMPORT:
             self.imported[job.model] += 1
             count = f"{self.imported[job.model]} of {self.imports[job.model]} done"
@@ -96,8 +98,11 @@ class RunProgress:
         pair = job.scan, job.model
         if pair not in self.pending:
             return []
+        if pair in self.failed:
+            return []
         self.pending[pair].discard(number)
-        if self.pending[pair] or pair in self.failed:
+        self.left[job.rule] -= 1
+        if self.pending[pair]:
             return []
         self.done.append(pair)
         return [self._line(*pair, self.result(*pair), now)]
@@ -131,6 +136,7 @@ class RunProgress:
         if pair in self.failed:
             return []
         self.failed.append(pair)
+        self.left.subtract(self.jobs[other].rule for other in self.pending[pair])
         return [self._line(*pair, f"failed at {job.rule}{why}", now)]
 
     def state(self, now: float) -> str:
@@ -148,20 +154,11 @@ class RunProgress:
 
         The mean time of a job of each rule, for the jobs that are left, divided by how many have run at the same time.
         """
-        left = Counter(
-            job.rule
-            for number, job in self.jobs.items()
-            if job.scan
-            and number not in self.finished_jobs
-            and (job.scan, job.model) not in self.failed
-        )
-        spent, elapsed = sum(map(sum, self.seconds.values())), now - self.began
-        if not left or not spent or elapsed <= 0 or any(not self.seconds[rule] for rule in left):
+        left = +self.left
+        spent, elapsed = sum(self.seconds.values()), now - self.began
+        if not left or spent <= 0 or elapsed <= 0 or any(not self.finished[rule] for rule in left):
             return None
-        work = sum(
-            count * sum(self.seconds[rule]) / len(self.seconds[rule])
-            for rule, count in left.items()
-        )
+        work = sum(count * self.seconds[rule] / self.finished[rule] for rule, count in left.items())
         return work / max(1.0, spent / elapsed)
 
     @property

@@ -1,6 +1,7 @@
 """The summary that ends a run: statuses of the scans, what is not ok, and where the results are."""
 
 import time
+from enum import Enum, auto
 from typing import Any
 
 from lesionflow.base import layout
@@ -16,58 +17,71 @@ AGAIN = (
 )
 
 
-def summary(run: Any, failed: bool, needed: int | None, began: float | None) -> list[str]:
+class Ending(Enum):
+    """How a call of Snakemake ends."""
+
+    REFUSED = auto()  # before its first job
+    NOTHING_TO_DO = auto()
+    FINISHED = auto()
+    FAILED = auto()  # or interrupted
+
+
+def summary(run: Any, ending: Ending, began: float) -> list[str]:
     """What a run has done, or why it has done nothing.
 
     Parameters
     ----------
     run
         The run (``run.Run``).
-    failed
-        Whether Snakemake ends with an error.
-    needed
-        Number of jobs that the run had to do; None if it never got to them.
+    ending
+        How it ends.
     began
         When Snakemake began, of ``time.monotonic``.
     """
     plan = getattr(run, "plan", None)
-    if plan is None or plan.error or (failed and needed is None):
-        return ["Nothing was computed.", *_log_file(run)] if failed else []
-    took = in_words(time.monotonic() - (began or time.monotonic()))
-    if failed:
-        ending = f"The run failed after {took}. {AGAIN}"
-    elif needed:
-        ending = f"Finished in {took}."
-    else:
-        ending = "Nothing to be done: all results are up to date."
-    if not run.has_cohort():
-        return [ending, *_log_file(run)]
+    if ending is Ending.REFUSED or plan is None or plan.error:
+        return _refused()
+    took = in_words(time.monotonic() - began)
+    failed = ending is Ending.FAILED
+    first = {
+        Ending.NOTHING_TO_DO: "Nothing to be done: all results are up to date.",
+        Ending.FINISHED: f"Finished in {took}.",
+        Ending.FAILED: f"The run failed after {took}. {AGAIN}",
+    }[ending]
+    if not run.has_cohort() or not (run.states or _reads_all_scans(run.workflow.dag)):
+        return [first, *_log_file(run)]
     models, states = list(run.models), _states(run, failed)
     problems = problem_lines(states, models, str(layout.path(layout.COHORT)))
     counts = status_counts(states, models)
-    return [ending, *counts, *_indented(problems), *_results_files(), *_log_file(run)]
+    return [first, *counts, *_indented(problems), *_results_files(), *_log_file(run)]
 
 
-def dry_run_summary(run: Any, failed: bool, needed: list[NeededJob]) -> list[str]:
+def _refused() -> list[str]:
+    files = _results_files()
+    earlier = "; tables and report are those of an earlier run" if files else ""
+    return [f"Nothing was computed{earlier}.", *files]
+
+
+def dry_run_summary(run: Any, ending: Ending, needed: list[NeededJob]) -> list[str]:
     """What a run would compute and why, and which scans it would leave out."""
     plan = getattr(run, "plan", None)
-    if failed or plan is None or plan.error:
-        return ["A run would stop at this error."] if failed else []
+    if ending in (Ending.REFUSED, Ending.FAILED) or plan is None or plan.error:
+        return ["A run would stop before its first job."]
     models, scans = list(run.models), [record["scan"] for record in plan.records]
     problems = {
         (record["scan"], model): (state[0], state[1])
         for record in plan.records
         for model, state in record["problems"].items()
     }
-    ending = []
+    excluded = []
     if problems:
         count = plural(len({scan for scan, _ in problems}), "scan")
-        ending = [f"{count} left out:", *_indented(problem_lines(problems, models, "the tables"))]
+        excluded = [f"{count} left out:", *_indented(problem_lines(problems, models, "the tables"))]
     if not needed:
-        return ["A run would compute nothing: all results are up to date.", *ending]
+        return ["A run would compute nothing: all results are up to date.", *excluded]
     new = rerun_reasons.new_scans(plan.records, models)
     would = rerun_reasons.dry_run_lines(needed, scans, models, new)
-    return ["A run would compute", *_indented(would), *ending]
+    return ["A run would compute", *_indented(would), *excluded]
 
 
 def left_out(run: Any) -> list[tuple[str, str, str]]:
@@ -93,6 +107,11 @@ def _results_files() -> list[str]:
             folder = printable(str(paths[0].parent.absolute()))
             lines.append(f"{title}: {folder}/{', '.join(path.name for path in paths)}")
     return lines
+
+
+def _reads_all_scans(dag: Any) -> bool:
+    """Whether a run describes all scans; one with files of single scans as its targets does not."""
+    return any(job.rule.name in ("aggregate", "evaluate") for job in dag.jobs)
 
 
 def _states(run: Any, failed: bool) -> States:

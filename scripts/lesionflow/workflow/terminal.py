@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from snakemake.common import NOTHING_TO_BE_DONE_MSG
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -25,10 +26,11 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from lesionflow.base import layout
 from lesionflow.base.job_log import outcome
 from lesionflow.results.scan_status import scan_wildcards
-from lesionflow.workflow.needed_jobs import described, needed_job
+from lesionflow.workflow.kept_stderr import KeptStderr
+from lesionflow.workflow.needed_jobs import described, kinds_of_files, needed_job
 from lesionflow.workflow.rerun_reasons import NeededJob
 from lesionflow.workflow.run_progress import RunProgress
-from lesionflow.workflow.run_summary import dry_run_summary, left_out, summary
+from lesionflow.workflow.run_summary import Ending, dry_run_summary, left_out, summary
 from lesionflow.workflow.terminal_text import printable, scan_result
 
 SHOWN = {"lesionflow": True}  # ``extra`` of a message that a user should see
@@ -89,10 +91,8 @@ class Terminal(logging.Handler):
         self.progress: RunProgress | None = None
         self.needed: list[NeededJob] | None = None
         self.jobs: dict[int, Any] = {}
-        self.failed = self.closed = False
-        self.kept: tuple[int, TextIO] | None = (
-            None  # while stderr of the jobs goes to Snakemake's log
-        )
+        self.failed = self.nothing_to_do = self.closed = False
+        self.kept: KeptStderr | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print what a user should see of a record of Snakemake's log."""
@@ -111,17 +111,28 @@ class Terminal(logging.Handler):
             logger.addHandler(self.replaced)
             self.replaced = None
 
+    def _return_stderr(self) -> None:
+        self._erase()
+        if self.kept:
+            self.stream = self.kept.give_back()
+            self.kept = None
+
     def _receive(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.WORKFLOW_STARTED:
             self.began = time.monotonic()
-            self._keep_stderr()
+            files = self.run.workflow.logger_manager.get_logfile()
+            if self.replaced and files and not self.dryrun:
+                self.kept = KeptStderr(self.stream, Path(files[0]))
+                self.stream = self.kept.terminal
         elif event == LogEvent.RUN_INFO and self.needed is None:
             self._plan_jobs()
         if event in JOB_EVENTS:
-            self.failed = False  # what ends a run comes after its jobs; before, a job has failed and was tried again
+            self.failed = False  # until now: an error that ends a run comes after its jobs
         elif event == LogEvent.ERROR:
             self.failed = True
+        elif record.msg == NOTHING_TO_BE_DONE_MSG:
+            self.nothing_to_do = True
         if self.replaced is None:
             return
         if self.began is None:
@@ -196,11 +207,13 @@ class Terminal(logging.Handler):
         self.jobs = {dag.jobid(job): job for job in jobs}
         if self.dryrun:
             contents = getattr(self.run, "contents", None)
-            self.needed = [needed_job(job, dag, contents, self.run) for job in jobs]
+            kinds = kinds_of_files(self.run.plan.records)
+            self.needed = [needed_job(job, dag, contents, kinds) for job in jobs]
             return
         self.needed = []
         known = {number: described(job) for number, job in self.jobs.items()}
         models = list(self.run.models)
+        self.records = {record["scan"]: record for record in self.run.plan.records}
         self.progress = RunProgress(known, models, self._result, time.monotonic())
         if self.replaced and not self.quiet:
             self._print(self.progress.first_lines(left_out(self.run)))
@@ -208,8 +221,7 @@ class Terminal(logging.Handler):
 
     def _result(self, scan: str, model: str) -> str:
         """The result of a scan from its table of volumes."""
-        record = next(record for record in self.run.plan.records if record["scan"] == scan)
-        path = layout.path(layout.SCAN_VOLUMES, **scan_wildcards(record, model))
+        path = layout.path(layout.SCAN_VOLUMES, **scan_wildcards(self.records[scan], model))
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 return scan_result(list(csv.DictReader(file, delimiter="\t")))
@@ -218,9 +230,17 @@ class Terminal(logging.Handler):
 
     def _summary(self) -> list[str]:
         if self.dryrun:
-            return dry_run_summary(self.run, self.failed, self.needed or [])
-        needed = len(self.jobs) if self.progress else 0 if not self.failed else None
-        return summary(self.run, self.failed, needed, self.began)
+            return dry_run_summary(self.run, self._ending(), self.needed or [])
+        return summary(self.run, self._ending(), self.began or time.monotonic())
+
+    def _ending(self) -> Ending:
+        """How this call ends; that it has finished needs more evidence than that no error was named."""
+        if self.nothing_to_do and not self.failed:
+            return Ending.NOTHING_TO_DO
+        if self.needed is None:
+            return Ending.REFUSED
+        unfinished = not self.dryrun and any(True for _ in self.run.workflow.dag.needrun_jobs())
+        return Ending.FAILED if self.failed or unfinished else Ending.FINISHED
 
     def close(self) -> None:
         """Print the summary; Snakemake closes its handlers when it ends, whatever happened before."""
@@ -235,10 +255,13 @@ class Terminal(logging.Handler):
             except Exception:  # the end of a run must not fail for its summary
                 logger.exception("the summary of the run could not be written")
         if lines:
-            if not self.silent or self.dryrun:
+            others = [handler.name for handler in logger.handlers]
+            if HANDLER not in others and (self.dryrun or not self.silent):
                 with suppress(BrokenPipeError):
-                    self._print(["", *lines] if self.replaced else lines)
-            logger.info("\n".join(lines))  # this handler is closed: to the log file
+                    self._print(["", *lines])
+            logger.info(
+                "\n".join(lines)
+            )  # this handler is closed: to the log file, and to Snakemake's own handler
         super().close()
 
     def _print(self, lines: Iterable[str], decorate: Any = str) -> None:
@@ -268,33 +291,6 @@ class Terminal(logging.Handler):
         if self.drawn:
             self.stream.write("\r\x1b[K")
             self.drawn = False
-
-    def _keep_stderr(self) -> None:
-        """Send what jobs print to stderr to Snakemake's log: their reasons are in their own logs, and shown by scan."""
-        files = self.run.workflow.logger_manager.get_logfile()
-        if self.replaced is None or self.dryrun or not files:
-            return
-        with suppress(OSError, ValueError):  # ValueError: a stream without a file
-            if self.stream.fileno() != 2:
-                return
-            terminal = os.dup(2)
-            log = os.open(files[0], os.O_WRONLY | os.O_APPEND)
-            os.dup2(log, 2)
-            os.close(log)
-            self.kept = terminal, self.stream
-            self.stream = os.fdopen(
-                os.dup(terminal), "w", encoding=self.stream.encoding, errors="backslashreplace"
-            )
-
-    def _return_stderr(self) -> None:
-        if self.kept is None:
-            return
-        self._erase()
-        self.stream.close()
-        terminal, self.stream = self.kept
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        self.kept = None
 
 
 def _width(stream: TextIO) -> int:
