@@ -2,8 +2,7 @@
 
 import os
 import sys
-import time
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -29,11 +28,11 @@ from lesionflow.workflow import (
     terminal,
     working_directory_lock,
 )
+from lesionflow.workflow.hashing_progress import HashingProgress
 from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
 from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "plan"  # of the config that a run hands on to its cluster jobs
-REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the target that needs no cohort
 
 
@@ -118,7 +117,7 @@ class Run:
         _check_rights(Path(".snakemake"))
         if killed := run_record.interrupted():
             logger.warning(killed)
-        progress = _Progress()
+        progress = HashingProgress()
         self.digests = FileDigests(layout.FILE_DIGESTS, "work/", progress)
         code = self.code["import_fold"]
         self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
@@ -282,23 +281,3 @@ def _errors_in_one_line() -> Iterator[None]:
         raise RunError(
             f"{path}: {error.strerror}: run the same command again afterwards"
         ) from error
-
-
-class _Progress:
-    """Say that files are hashed: at the first one of the cohort, and from time to time how many."""
-
-    def __init__(self) -> None:
-        self.files, self.size, self.last = 0, 0, time.monotonic()
-        self.cohort: Container[str] = ()
-        self.began = False
-
-    def __call__(self, path: Path, size: int) -> None:
-        self.files, self.size = self.files + 1, self.size + size
-        begins = not self.began and str(path) in self.cohort
-        if begins or time.monotonic() - self.last > REPORT_S:
-            self.began, self.last = self.began or begins, time.monotonic()
-            logger.info(
-                f"reading files with another date or path, to compare their content: {path} "
-                f"({self.files} files, {self.size / 1e9:.1f} GB)",
-                extra=terminal.SHOWN,
-            )
