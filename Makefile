@@ -14,7 +14,6 @@ demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
 	$(RUN) python scripts/tools/simulate_cohort.py demo/bids
 	$(RUN) snakemake --directory demo --cores $(CORES)
-	@$(RUN) python scripts/tools/show_results.py demo/results
 
 test: env  ## run every test that needs neither root nor a cluster
 	$(RUN) pytest

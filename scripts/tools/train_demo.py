@@ -40,6 +40,7 @@ def main() -> None:
 
     for fold in (1, 2, 3):
         training, held_out = split_fold(examples, fold)
+        logging.info("fold %d of 3", fold)
         seed = 100 * args.seed + fold
         model, threshold = train_fold(training, held_out, seed, args.steps, args.again)
         path = args.out / f"fold-{fold}.keras"

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -186,3 +187,33 @@ def test_a_job_without_space_for_a_log_does_not_start(tmp_path):
 
 def test_a_name_that_is_no_text_does_not_hide_the_reason(tmp_path):
     assert failure(tmp_path, ScanError("sub-\udcff: broken")) == r"sub-\udcff: broken"
+
+
+def test_what_a_library_prints_to_stderr_is_in_the_log_and_not_on_the_terminal(tmp_path, capfd):
+    log = tmp_path / "a.log"
+    with logged(SimpleNamespace(log=[log])):
+        logging.info("before")
+        os.write(2, b"oneDNN custom operations are on\n")  # as C++ does, past Python's sys.stderr
+        logging.info("after")
+    os.write(2, b"of the process\n")
+    before, library, after, *_ = [
+        line for line in log.read_text().splitlines() if "process" not in line
+    ]
+    assert before.endswith("before") and after.endswith("after")
+    assert library == "oneDNN custom operations are on"
+    assert log.read_text().endswith("\nDONE\n")
+    assert capfd.readouterr().err == "of the process\n"
+
+
+def test_a_job_in_a_thread_leaves_stderr_to_its_process(tmp_path, capfd):
+    log = tmp_path / "a.log"
+
+    def job():
+        with logged(SimpleNamespace(log=[log])):
+            os.write(2, b"of the process\n")
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    thread.join()
+    assert "of the process\n" not in log.read_text()
+    assert capfd.readouterr().err == "of the process\n"

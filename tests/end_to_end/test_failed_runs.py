@@ -51,7 +51,8 @@ def test_a_failed_scan_has_its_row_and_none_of_its_old_lesions(failed):
     assert f"{SCAN}_lesions.js" not in report
     assert "sub-01_ses-1_lesions.js" in report
     assert f"{SCAN}: failed:mask: the brain mask is empty" in text
-    assert "1 of 3 scans failed; results/cohort.csv has every scan with its status" in text
+    assert "2 of 3 scans ok, 1 failed:mask" in text
+    assert f"{directory}/results/cohort.csv" in text
     assert not list((directory / "results").glob("*.partial*"))
 
 

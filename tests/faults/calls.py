@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from support.paths import REPOSITORY
+from support.runs import DETAILS
 
 ERROR = re.compile(r"(error|exception|traceback|failed)\b", re.IGNORECASE)
 LIMIT_S = 180  # a call that takes longer hangs
@@ -45,7 +46,7 @@ class Call:
         command = [*before, sys.executable, "-m", "snakemake"]
         command += ["--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(directory)]
         command += ["--workflow-profile", str(REPOSITORY / "profiles/default"), "--cores", "2"]
-        command += [*args, *(["--config"] if config else [])]
+        command += [*DETAILS, *args, *(["--config"] if config else [])]
         command += [f"{key}={value}" for key, value in config.items()]
         environment = {key: value for key, value in os.environ.items() if key != RUN}
         self.process = subprocess.Popen(

@@ -6,11 +6,13 @@ import sys
 
 from support.paths import REPOSITORY
 
+DETAILS = ("--printshellcmds",)  # Snakemake's own output, with each job
 
-def snakemake(directory, *args, repository=REPOSITORY, profile=None, **config):
+
+def snakemake(directory, *args, repository=REPOSITORY, profile=None, details=DETAILS, **config):
     """Run the workflow as a user would; returns (exit status, stdout and stderr).
 
-    Python profiles the main process into the file ``profile``, if one is given.
+    The output is Snakemake's own, with each job, unless ``details`` is empty. Python profiles the main process into the file ``profile``, if one is given.
     """
     pairs = [f"{key}={value}" for key, value in config.items()]
     command = [
@@ -22,7 +24,7 @@ def snakemake(directory, *args, repository=REPOSITORY, profile=None, **config):
         str(repository / "Snakefile"),
     ]
     command += ["--workflow-profile", str(repository / "profiles/default"), "--cores", "2"]
-    command += ["--directory", str(directory), *args]
+    command += ["--directory", str(directory), *details, *args]
     done = subprocess.run(
         [*command, *(["--config", *pairs] if pairs else [])],
         capture_output=True,

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import sys
 import threading
 import traceback
 from collections.abc import Iterator
@@ -36,7 +37,8 @@ def logged(snakemake: Any) -> Iterator[None]:
     such a line is that of a job that was killed.
 
     Only records of this thread are written: jobs that share a process run in threads of it. CPU time is that of
-    the process while the job ran.
+    the process while the job ran. What libraries print to stderr, as TensorFlow does, goes to the log as well if the process is
+    that of this job alone.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def logged(snakemake: Any) -> Iterator[None]:
     root.setLevel(logging.INFO)
     start_s = _cpu_s()
     try:
-        yield
+        with _stderr_to(handler):
+            yield
         peak_mb = peak_memory() / 1e6
         cpu_s = _cpu_s() - start_s
         logging.info(
@@ -138,6 +141,29 @@ def _errors_of(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = str(path)
         raise
+
+
+@contextmanager
+def _stderr_to(handler: logging.FileHandler) -> Iterator[None]:
+    """Let stderr of this process be the log; not in a thread, whose process has one stderr for several jobs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        stderr = os.dup(2)
+    except OSError:  # the process has none
+        yield
+        return
+    try:
+        assert handler.stream is not None  # opened by _handler
+        # the same open file: what libraries write and what the handler writes follow each other
+        os.dup2(handler.stream.fileno(), 2)
+        yield
+    finally:
+        with suppress(OSError, ValueError, AttributeError):  # Python's own buffer
+            sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
 
 
 def _close(handler: logging.FileHandler) -> None:

@@ -96,7 +96,7 @@ def train_mask(
     keras.utils.set_random_seed(seed)
     box_model = mask_unet(BOX)
     boxes = box_batches(images, brains, np.random.default_rng([seed, 21]))
-    fit(box_model, boxes, box_steps, BOX_LEARNING_RATE, mask_loss)
+    fit(box_model, boxes, box_steps, BOX_LEARNING_RATE, mask_loss, "boxes")
     return train_whole_images(box_model, images, brains, seed, steps)
 
 
@@ -107,5 +107,5 @@ def train_whole_images(
     model = mask_unet(SHAPE)
     model.set_weights(box_model.get_weights())
     whole_images = batches(images, brains, np.random.default_rng([seed, 22]))
-    fit(model, whole_images, steps, IMAGE_LEARNING_RATE, mask_loss)
+    fit(model, whole_images, steps, IMAGE_LEARNING_RATE, mask_loss, "whole images")
     return inference_form(model, SHAPE)

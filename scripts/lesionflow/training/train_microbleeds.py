@@ -124,7 +124,14 @@ def train_fold(
 
     keras.utils.set_random_seed(seed)
     model = residual_unet((PATCH, PATCH, PATCH))
-    fit(model, patches(examples, np.random.default_rng([seed, 9]), batch), steps, 4e-3, lesion_loss)
+    fit(
+        model,
+        patches(examples, np.random.default_rng([seed, 9]), batch),
+        steps,
+        4e-3,
+        lesion_loss,
+        "patches",
+    )
     trained = train_on_false_positives(model, examples, seed, extra_steps, batch)
     threshold = best_threshold(trained, held_out)
     shift_logits(trained, threshold)
@@ -139,7 +146,14 @@ def train_on_false_positives(
     false_positives = [false_positive_peaks(full_size, example) for example in examples]
     logging.info("%s false positives on %s scans", sum(map(len, false_positives)), len(examples))
     rng = np.random.default_rng([seed, 11])
-    fit(model, patches(examples, rng, batch, false_positives), steps, 2e-3, lesion_loss)
+    fit(
+        model,
+        patches(examples, rng, batch, false_positives),
+        steps,
+        2e-3,
+        lesion_loss,
+        "false positives",
+    )
     return with_shape(model, SHAPE)
 
 

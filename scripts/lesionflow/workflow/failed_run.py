@@ -17,7 +17,7 @@ def write_tables(
     models: Mapping[str, Mapping[str, Any]],
     description: Mapping[str, Any],
     unfinished: Unfinished,
-) -> list[str]:
+) -> tuple[States, list[str]]:
     """Write the tables and the page of a failed run: those of the cohort, or of the evaluation.
 
     Snakemake has no record of them, so that the rules that write them in a run without a failure do so in the next one.
@@ -37,8 +37,10 @@ def write_tables(
 
     Returns
     -------
-    list of str
-        Messages for the user, one line each: the scans that failed, and what to do.
+    states
+        Status and reason by scan and model, as in the tables.
+    problems : list of str
+        Messages for the user: why the tables are without the reviews, if they are.
     """
     problems: list[str] = []
     results, logs = layout.FOLDERS.results, layout.FOLDERS.logs
@@ -47,15 +49,18 @@ def write_tables(
 
         cards = description["models"]
         table = write_evaluation(plan, models, cards, results, logs, unfinished)
-        path = layout.path(layout.EVALUATION, results)
+        first = table.drop_duplicates(["scan", "model"])
+        states: States = {
+            (str(row.scan), str(row.model)): (str(row.status), str(row.reason))
+            for row in first.itertuples()
+        }
     else:
         # imports pandas, which only a failed run needs
         from lesionflow.results.pages.cohort_page import write_report
         from lesionflow.results.scan_status import scan_states, scan_wildcards
 
         states = scan_states(plan, models, results, logs, unfinished)
-        table, problems = _cohort_tables(plan, models, states, description["settings"]["review"])
-        path = layout.path(layout.COHORT, results)
+        problems = _cohort_tables(plan, models, states, description["settings"]["review"])
         scans = [
             layout.path(layout.SCAN_PAGE_DATA, results, **scan_wildcards(record, model))
             for record in plan
@@ -67,15 +72,7 @@ def write_tables(
             description = {**description, "settings": settings}
         has_references = any("truth" in record["files"] for record in plan)
         write_report(results, scans, description, has_references)
-    failed = table[table.status.str.startswith(("failed", "changed"))]
-    failures = failed.drop_duplicates(["scan", "status"])
-    lines = [f"{row.scan}: {row.status}: {row.reason}" for row in failures.itertuples()]
-    return [
-        *problems,
-        *lines,
-        f"{failed.scan.nunique()} of {table.scan.nunique()} scans failed; {path} has every scan with its status. "
-        "Run the same command again to compute what is missing, or exclude a scan to finish without it.",
-    ]
+    return states, problems
 
 
 def _cohort_tables(
@@ -83,15 +80,16 @@ def _cohort_tables(
     models: Mapping[str, Mapping[str, Any]],
     states: States,
     review_files: Sequence[str],
-) -> tuple[Any, list[str]]:
-    """The table of the cohort, written, and the reason if that was done without the reviews: they cannot be used."""
+) -> list[str]:
+    """Write the tables of the cohort; returns the reason if that was done without the reviews: they cannot be used."""
     from lesionflow.results.cohort_tables import write_cohort_tables
 
     try:
-        table = write_cohort_tables(plan, models, states, layout.FOLDERS.results, review_files)
+        write_cohort_tables(plan, models, states, layout.FOLDERS.results, review_files)
     except ReviewError as error:
-        return write_cohort_tables(plan, models, states, layout.FOLDERS.results), [str(error)]
-    return table, []
+        write_cohort_tables(plan, models, states, layout.FOLDERS.results)
+        return [str(error)]
+    return []
 
 
 def unfinished_steps(dag: Any, steps_of: Steps) -> dict[tuple[str, str], set[str]]:

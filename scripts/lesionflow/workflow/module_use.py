@@ -74,6 +74,11 @@ def folders(workflow: Any) -> layout.Folders:
     )
 
 
+def is_module(workflow: Any) -> bool:
+    """Whether another workflow uses this one as a module, while Snakemake reads the Snakefile."""
+    return not workflow.modifier.is_main_snakefile()
+
+
 def call_handlers(
     workflow: Any,
     begin: Callable[[], None],
@@ -93,7 +98,7 @@ def call_handlers(
     is_used
         Whether the graph of this call has jobs of the module.
     """
-    if workflow.modifier.is_main_snakefile():
+    if not is_module(workflow):
         return
     ours: dict[str, Callable[[], None]] = {
         "onstart": begin,

@@ -1,8 +1,6 @@
 """One call of Snakemake: its setup when the Snakefile is read, its beginning and its end."""
 
 import sys
-import time
-from collections.abc import Container
 from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
@@ -18,20 +16,22 @@ from lesionflow.base.file_digests import FileDigests, file_state
 from lesionflow.networks.imported_fold import FOLD_JSON
 from lesionflow.networks.inference.backends import nvidia_device
 from lesionflow.results.columns import model_summary
+from lesionflow.results.scan_status import States
 from lesionflow.workflow import (
     failed_run,
     module_use,
     rerun_by_content,
     run_record,
     snakemake_patches,
+    terminal,
     working_directory_lock,
 )
+from lesionflow.workflow.hashing_progress import HashingProgress
 from lesionflow.workflow.run_errors import RunError, check_rights, errors_in_one_line
 from lesionflow.workflow.run_setup import make_plan, read_plan, review_files, settings_and_cards
 from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "lesionflow_plan"  # of the config that a run hands on to its cluster jobs
-REPORT_S = 5  # seconds between two messages on the files that are hashed
 CHECK = "check_model"  # the step that needs no cohort
 TABLES = "tables"  # the target that computes no scan
 MAX_NAMES = 10  # of scans in a message
@@ -63,6 +63,8 @@ class Run:
         What the tables need of each card, by name.
     report : ReportContents
         What Snakemake's own report holds.
+    states : dict or None
+        Status and reason by scan and model, once the tables of a failed run are written.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Run:
     """
 
     report = ReportContents()
+    states: States | None = None
 
     def __init__(self, workflow: Any, config: dict[str, Any], repository: Path):
         self.workflow, self.repository = workflow, repository
@@ -82,6 +85,8 @@ class Run:
         self.code = code_digests(repository / "scripts", layout.path(layout.CODE_DIGESTS))
         snakemake_patches.apply()
         rerun_by_content.ignore_dates(self.steps)
+        if workflow.is_main_process:
+            terminal.install(self)
         with errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
@@ -118,7 +123,7 @@ class Run:
         check_rights(Path(".snakemake"))
         if killed := run_record.interrupted():
             logger.warning(killed)
-        progress = _Progress()
+        progress = HashingProgress()
         work = f"{layout.FOLDERS.work}/"
         self.digests = FileDigests(layout.path(layout.FILE_DIGESTS), work, progress)
         code = self.code["import_fold"]
@@ -136,14 +141,14 @@ class Run:
             for number, fold in enumerate(folds, 1)
             if fold.weights
         }
-        contents = rerun_by_content.Contents(
+        self.contents = rerun_by_content.Contents(
             self.digests,
             self.plan.states,
             str(Path(self.settings["models_dir"])),
             imports,
             {path: files for r in self.plan.records for path, files in r["parts"].items()},
         )
-        rerun_by_content.apply(contents, self.steps, logger.warning)
+        rerun_by_content.apply(self.contents, self.steps, logger.warning)
         working_directory_lock.apply(logger.warning)
 
     @property
@@ -198,7 +203,7 @@ class Run:
             for folder in astuple(layout.FOLDERS):
                 check_rights(folder)
             # first the record, without which another run would remove the plan when it ends
-            run_record.begin(self.plan.path, self.workflow.local_exec, self._has_cohort())
+            run_record.begin(self.plan.path, self.workflow.local_exec, self.has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
         if TABLES in self.steps.among(self.workflow.dag_settings.targets):
@@ -228,11 +233,11 @@ class Run:
         self.show_notes()
         with errors_in_one_line():
             changed = self._scans_that_changed()
-            if self._has_cohort():
+            if self.has_cohort():
                 if changed or not succeeded:
                     self._write_tables()
                 run_record.write(succeeded and not changed, self.description)
-            run_record.end(self._has_cohort())
+            run_record.end(self.has_cohort())
         if changed and succeeded:
             raise RunError(
                 f"{', '.join(changed)} changed while the run was on: run the same command again"
@@ -263,32 +268,14 @@ class Run:
         unfinished = failed_run.unfinished_steps(self.workflow.dag, self.steps)
         jobs = self._jobs()
         evaluates_only = "evaluate" in jobs and "aggregate" not in jobs
-        for line in failed_run.write_tables(
+        self.states, problems = failed_run.write_tables(
             evaluates_only, self.plan.records, self.models, self.description, unfinished
-        ):
-            logger.error(line)
+        )
+        for problem in problems:
+            logger.error(problem)
 
-    def _has_cohort(self) -> bool:
+    def has_cohort(self) -> bool:
         """Whether this run processes a cohort, and does not only check a model."""
         targets = set(self.workflow.dag_settings.targets)
         only_checks = bool(targets) and self.steps.among(targets) == {CHECK}
         return not only_checks and not self.plan.error
-
-
-class _Progress:
-    """Say that files are hashed: at the first one of the cohort, and from time to time how many."""
-
-    def __init__(self) -> None:
-        self.files, self.size, self.last = 0, 0, time.monotonic()
-        self.cohort: Container[str] = ()
-        self.began = False
-
-    def __call__(self, path: Path, size: int) -> None:
-        self.files, self.size = self.files + 1, self.size + size
-        begins = not self.began and str(path) in self.cohort
-        if begins or time.monotonic() - self.last > REPORT_S:
-            self.began, self.last = self.began or begins, time.monotonic()
-            logger.info(
-                f"reading files with another date or path, to compare their content: {path} "
-                f"({self.files} files, {self.size / 1e9:.1f} GB)"
-            )
