@@ -6,7 +6,6 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
-import pytest
 import yaml
 
 import lesionflow
