@@ -41,6 +41,9 @@ ORIG_PROBABILITY = "<results>/<scan>_space-orig_probseg.nii.gz"
 ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
 ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
+DICOM_SEG_SIDECAR = (
+    "<results>/<scan>_space-orig_desc-seg_dseg.json"  # beside it the .dcm, if there is a lesion
+)
 QC_FIGURE = "<results>/<scan>_qc.png"
 SCAN_PAGE = "<results>/<scan>_lesions.html"
 SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
@@ -105,6 +108,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
     "show": "show/<scan>",
+    "export_dicom": "export_dicom/<scan>",
     "compare": "compare/<scan>",
     "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",
