@@ -56,6 +56,7 @@ rule all:
         rules.aggregate.input.pictures,
         rules.aggregate.input.pages,
         evaluation_in_report,
+        dicom_segmentations,
     localrule: True
 
 

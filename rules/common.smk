@@ -218,9 +218,24 @@ def source_parts(wildcards, input):
     return SCAN_BY_NAME[wildcards.scan]["parts"].get(path, [path])
 
 
-def dicom_volume(wildcards):
+def dicom_volume(wildcards, kind=None):
     """Which volume of its DICOM series the image of a job is."""
-    return SCAN_BY_NAME[wildcards.scan]["dicom"][wildcards.kind]
+    return SCAN_BY_NAME[wildcards.scan]["dicom"][kind or wildcards.kind]
+
+
+def dicom_segmentations(wildcards):
+    """The DICOM segmentations of the scans that came from DICOM, if the config asks for them."""
+    if not SETTINGS["dicom_seg"]:
+        return []
+    return [
+        path
+        for name, card in CARDS.items()
+        for path in paths_of_runs(
+            rules.export_dicom.output.sidecar,
+            [r for r in RUN.scans() if reference_of(card["input"]) in r["dicom"]],
+            [name],
+        )
+    ]
 
 
 def matlab_reference(wildcards):

@@ -162,3 +162,26 @@ rule show:
         volumes=SETTINGS["report"] == "volumes",
     script:
         "../scripts/show.py"
+
+
+rule export_dicom:
+    """Write the lesions of a scan that came from DICOM as a DICOM segmentation."""
+    input:
+        source=lambda wildcards: source_file(wildcards, reference_channel(wildcards)),
+        labels=rules.restore.output.labels,
+        sidecar=rules.count.output.sidecar,
+    output:
+        sidecar=layout.DICOM_SEG_SIDECAR,
+    log:
+        layout.log("export_dicom"),
+    benchmark:
+        layout.benchmark("export_dicom")
+    conda:
+        "../envs/dicom.yaml"
+    params:
+        code=code_digest("export_dicom"),
+        volume=lambda wildcards: dicom_volume(wildcards, reference_channel(wildcards)),
+        files=source_parts,
+        labels=card_entry("output", "labels"),
+    script:
+        "../scripts/export_dicom.py"

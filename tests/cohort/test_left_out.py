@@ -125,6 +125,35 @@ def test_bidsignore_is_read_as_git_reads_its_patterns(tmp_path):
     assert set(left_out.values()) == {"an image that .bidsignore excludes"}
 
 
+@pytest.mark.parametrize(
+    ("line", "excluded"),
+    [
+        # names for which BIDS has none, listed so that the validator accepts the dataset
+        *[
+            ("*_swi.nii", []),
+            ("*_swi*", []),
+            ("**/*_swi.nii*", []),
+            ("swi/", []),
+            ("*.nii", ["1", "2"]),
+        ],
+        *[("sub-*/swi/", []), ("**/anat/*_swi*", []), ("sub-*_swi.nii", [])],
+        # scans
+        *[
+            ("sub-02_*", ["2"]),
+            ("sub-02_swi.nii", ["2"]),
+            ("sub-02/swi/", ["2"]),
+            ("sub-0*", ["1", "2"]),
+        ],
+        *[("sub-02/anat/", []), ("/sub-02", ["2"]), ("sub-02/**/*_swi*", ["2"])],
+    ],
+)
+def test_bidsignore_excludes_scans_and_not_what_bids_has_no_name_for(tmp_path, line, excluded):
+    root = tree(tmp_path, "sub-01/anat/sub-01_swi.nii", "sub-02/swi/sub-02_swi.nii")
+    (root / ".bidsignore").write_text(f"{line}\n")
+    names, _ = listed(root)
+    assert names == [f"sub-0{n}" for n in "12" if n not in excluded]
+
+
 def test_a_note_has_one_line_per_reason(tmp_path):
     files = [f"sub-{n:02d}/sub-{n:02d}_swi.nii" for n in range(1, 31)]
     listing = list_scans(tree(tmp_path, *files), PATTERNS)

@@ -83,10 +83,12 @@ def test_the_image_computes_a_cohort_read_only_offline_for_an_unknown_user(root,
             path.chmod(0o755)
     for path in [tmp_path / "in", *(tmp_path / "in").rglob("*")]:
         os.chown(path, 1234, 1234)
-    options = ["--directory", "/mnt/out", "--cores", "2", "--config", "cohort=/mnt/bids"]
-    status, text = run_in(root, tmp_path / "in", "snakemake", *options)
+    status, text = run_in(root, tmp_path / "in", "/mnt/bids", "/mnt/out", "participant")
     assert status == 0, text
     assert "process of its own" not in text
+    options = ["--directory", "/mnt/out", "--cores", "2", "--config", "cohort=/mnt/bids"]
+    status, text = run_in(root, tmp_path / "in", "snakemake", *options)
+    assert "Nothing to be done" in text, text
     status, text = snakemake(tmp_path / "here/out", cohort=tmp_path / "in/bids")
     assert status == 0, text
     tables = [pd.read_csv(tmp_path / name / "out/results/lesions.csv") for name in ("in", "here")]

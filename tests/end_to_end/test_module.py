@@ -91,6 +91,7 @@ def test_a_module_with_a_prefix_gives_the_same_tables(finished, tmp_path, tiny, 
     status, text = call(tmp_path)
     assert status == 0, text
     assert text.count("the other workflow began") == text.count("workflow succeeded") == 1
+    assert text.count("3 of 3 scans ok") == 1
     ours = tmp_path / "microbleeds/results"
     for table in ("cohort.csv", "lesions.csv"):
         assert (ours / table).read_bytes() == (finished / "results" / table).read_bytes()

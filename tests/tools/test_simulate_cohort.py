@@ -7,6 +7,7 @@ import pytest
 import simulate_cohort
 from lesionflow.simulation import scan
 from lesionflow.simulation.scan import simulated_head
+from support.bids_validator import bids_errors
 
 
 class SerialPool:
@@ -43,6 +44,7 @@ def test_demo_cohort_has_its_files_and_one_broken_scan(tmp_path, monkeypatch):
     monkeypatch.setattr(simulate_cohort, "ProcessPoolExecutor", SerialPool)
     monkeypatch.setattr("sys.argv", ["simulate_cohort.py", str(tmp_path)])
     simulate_cohort.main()
+    assert bids_errors(tmp_path) == []
     folder = tmp_path / "sub-04" / "anat"
     assert sorted(path.name for path in folder.iterdir()) == [
         "sub-04_desc-brain_mask.nii.gz",

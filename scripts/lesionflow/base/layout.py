@@ -67,6 +67,7 @@ ORIG_LESIONS = "<results>/<scan>_space-orig_desc-lesions_dseg.nii.gz"
 ORIG_LESIONS_SIDECAR = "<results>/<scan>_space-orig_desc-lesions_dseg.json"
 ORIG_LABELS = "<results>/<scan>_space-orig_dseg.nii.gz"
 ORIG_LABELS_SIDECAR = "<results>/<scan>_space-orig_dseg.json"
+DICOM_SEG_SIDECAR = "<results>/<scan>_seg.json"  # beside it the .dcm, if there is a lesion
 QC_FIGURE = "<results>/<scan>_qc.png"
 SCAN_PAGE = "<results>/<scan>_lesions.html"
 SCAN_PAGE_DATA = "<results>/<scan>_lesions.js"
@@ -114,7 +115,8 @@ EVALUATION_PAGE = "<results>/evaluation.html"
 
 # Files for which BIDS has no name, in the dataset of a model and beside these datasets (.bidsignore).
 NOT_BIDS = (
-    *(CONVERTED_IMAGE, SOURCE_SIDECAR, BRAIN_MEASURES, f"{CROPPED_IMAGE}.nii.gz", FOLD_SPREAD),
+    *(CONVERTED_IMAGE, DICOM_IMAGE, DICOM_SIDECAR, DICOM_SEG_SIDECAR, "<results>/<scan>_seg.dcm"),
+    *(SOURCE_SIDECAR, BRAIN_MEASURES, f"{CROPPED_IMAGE}.nii.gz", FOLD_SPREAD),
     *(SCAN_LESIONS, SCAN_VOLUMES, QC_FIGURE, QC_PAGES, THUMBNAIL, SCAN_PAGE, SCAN_PAGE_DATA),
     *(COMPARISON, COMPARISON_SIDECAR, SCAN_ERRORS, ERROR_PICTURES),
 )
@@ -150,6 +152,7 @@ JOBS = {  # name of a job's log and benchmark, by step in the order of the pipel
     "restore": "restore/<scan>",
     "draw": "draw/<scan>",
     "show": "show/<scan>",
+    "export_dicom": "export_dicom/<scan>",
     "compare": "compare/<scan>",
     "show_errors": "show_errors/<scan>",
     "describe": "describe/{model}",

@@ -70,6 +70,8 @@ class Config(Section):
     """In place of cohort: a directory of DICOM files, with one folder per subject"""
     dicom_series: Series = SERIES
     """Per channel, the patterns of the descriptions of its DICOM series, without regard to case; those that are not given stay"""
+    dicom_seg: bool = False
+    """Whether the lesions of scans that came from DICOM are written as DICOM segmentations as well"""
     scan_entities: Annotated[list[ScanEntity], DISTINCT, _list_of(ScanEntity)] = []
     """BIDS entities by which images of the reference channel are scans of their own, as by their run"""
     include: Names = []

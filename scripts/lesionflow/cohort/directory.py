@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pathspec
-
+from lesionflow.cohort.bidsignore import IgnoredFiles
 from lesionflow.cohort.entities import (
     NOT_MAGNITUDE,
     PROJECTIONS,
@@ -48,7 +47,7 @@ class _Walk:
     endings
         File name extensions of images.
     ignored
-        Patterns of ``.bidsignore``.
+        What ``.bidsignore`` excludes.
     listing
         The result, to which left-out files are added.
     references, scan_entities
@@ -58,7 +57,7 @@ class _Walk:
     root: Path
     matchers: Mapping[str, re.Pattern[str]]
     endings: tuple[str, ...]
-    ignored: pathspec.PathSpec
+    ignored: IgnoredFiles
     listing: Listing
     references: Sequence[str]
     scan_entities: Sequence[str]
@@ -83,15 +82,13 @@ def list_directory(
 ) -> Listing:
     """Scans of a BIDS directory, or of a directory of ``SUBJECT/CHANNEL/*.nii[.gz]`` folders.
 
-    Parameters are those of ``listing.list_scans``. Files that ``.bidsignore`` names are left out.
+    Parameters are those of ``listing.list_scans``. Files that ``.bidsignore`` excludes are left out.
     """
     matchers = {
         channel: re.compile("|".join(map(fnmatch.translate, globs)) or r"(?!)")
         for channel, globs in patterns.items()
     }
-    bidsignore = root / ".bidsignore"
-    lines = bidsignore.read_text("utf-8", "replace").splitlines() if bidsignore.is_file() else []
-    ignored = pathspec.PathSpec.from_lines("gitwildmatch", lines)
+    ignored = IgnoredFiles(root)
     walk = _Walk(root, matchers, endings, ignored, Listing([]), references, scan_entities)
     entries = [e for e in _entries(root) if e.name not in NOT_SUBJECTS]
     folders = {entry.name for entry in entries if _is_folder(entry)}
@@ -209,7 +206,7 @@ def _matches(walk: _Walk, folder: os.DirEntry[str], bids_names: list[str]) -> li
         if is_projection(entry.name) and not PROJECTIONS.intersection(channels):
             walk.leave_out(entry.path, "an intensity projection over several slices")
             continue
-        if walk.ignored.match_file(os.path.relpath(entry.path, walk.root)):
+        if walk.ignored.excludes(os.path.relpath(entry.path, walk.root)):
             walk.leave_out(entry.path, "an image that .bidsignore excludes")
             continue
         if other := [name for name in bids_names if _differs(name, entities)]:

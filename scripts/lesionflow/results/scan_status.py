@@ -13,6 +13,7 @@ STEPS = (  # of one scan, in the order of the pipeline
     *("import_fold", "convert", "convert_dicom", "resample", "find_brain", "mask"),
     *("crop", "normalize"),
     *("predict_fold", "average_folds", "clean", "threshold", "count", "restore", "draw", "show"),
+    "export_dicom",
 )
 FINAL_RESULTS = (  # without any of these a scan is not finished
     layout.SCAN_LESIONS,
@@ -137,6 +138,7 @@ def _step_logs(
             converted[conversion(path)].append(kind)
     skipped = {step: not kinds for step, kinds in converted.items()}
     skipped |= {"find_brain": not finder, "clean": not summary["cleaned"]}
+    skipped["export_dicom"] = not converted["convert_dicom"]
     wildcards = scan_wildcards(record, model)
     suffixes = list(map(layout.suffix, summary["channels"]))
     step_logs = {"import_fold": _import_logs(model, summary["imports"], logs)}

@@ -44,6 +44,14 @@ Each scan has its reference beside it: *_desc-brain_mask.nii.gz is the brain mas
 *_desc-truth_lesions.tsv lists the number of each microbleed, its position (world mm, RAS+), its
 region, volume and diameter; *_desc-truth_dseg.nii.gz has these numbers on the grid of the scan.
 """
+# BIDS has no suffix for SWI, and no place for masks and reference lesions beside raw scans.
+IGNORED = """\
+*_swi.nii.gz
+*_swi.json
+*_desc-brain_mask.nii.gz
+*_desc-truth_dseg.nii.gz
+*_desc-truth_lesions.tsv
+"""
 
 
 def simulation_jobs(config: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -157,7 +165,7 @@ def write_scan(scan: Scan, folder: Path, name: str, sequence: str) -> dict[str, 
 
 
 def describe(out: Path, source: str, made_by: str, note: str = "") -> None:
-    """Write dataset_description.json and README, which state that the data are simulated.
+    """Write dataset_description.json and README, which state that the data are simulated, and .bidsignore.
 
     Parameters
     ----------
@@ -180,6 +188,7 @@ def describe(out: Path, source: str, made_by: str, note: str = "") -> None:
     texts = {
         "dataset_description.json": json.dumps(description, indent=2) + "\n",
         "README": README.format(source=source, note=f"\n{note}\n" if note else ""),
+        ".bidsignore": IGNORED,
     }
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():

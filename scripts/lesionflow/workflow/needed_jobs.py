@@ -7,24 +7,26 @@ from lesionflow.workflow.rerun_reasons import NeededJob
 from lesionflow.workflow.run_progress import Job
 
 
-def described(job: Any) -> Job:
-    """What a job is for, from its wildcards."""
+def described(job: Any, step: str) -> Job:
+    """What a job of a step is for, from its wildcards."""
     wildcards = job.wildcards_dict
     return Job(
-        job.rule.name,
+        step,
         wildcards.get("scan", ""),
         wildcards.get("model", ""),
         str(wildcards.get("fold", "")),
     )
 
 
-def needed_job(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> NeededJob:
+def needed_job(job: Any, step: str, dag: Any, contents: Any, kinds: dict[str, str]) -> NeededJob:
     """A job of the graph with its own reasons in words.
 
     Parameters
     ----------
     job, dag
         Snakemake's job and graph.
+    step
+        The step of the job.
     contents
         See ``rerun_by_content.Contents``; None if there are none.
     kinds
@@ -32,10 +34,10 @@ def needed_job(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> Need
     """
     wildcards = job.wildcards_dict
     scan, model = wildcards.get("scan", ""), wildcards.get("model", "")
-    return NeededJob(job.rule.name, scan, model, tuple(_reasons(job, dag, contents, kinds)))
+    return NeededJob(step, scan, model, tuple(_reasons(job, step, dag, contents, kinds)))
 
 
-def _reasons(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> list[str]:
+def _reasons(job: Any, step: str, dag: Any, contents: Any, kinds: dict[str, str]) -> list[str]:
     reason, words = dag.reason(job), []
     if reason.forced:
         return ["asked for on the command line"]
@@ -45,7 +47,7 @@ def _reasons(job: Any, dag: Any, contents: Any, kinds: dict[str, str]) -> list[s
         texts = {name: persistence._serialize_param(value) for name, value in current.items()}
         changed = {k: text for k, text in texts.items() if text in reason.params_changed.only_new}
         words += rerun_reasons.changed_settings(
-            job.rule.name, current, changed, reason.params_changed.only_old
+            step, current, changed, reason.params_changed.only_old
         )
     made_again = contents.made_again if contents else {}
     if any(str(file) in made_again for file in job.output):

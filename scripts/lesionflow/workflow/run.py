@@ -90,7 +90,7 @@ class Run:
         with errors_in_one_line():
             if workflow.is_main_process:
                 self._set_up(config, repository)
-                module_use.call_handlers(workflow, self.begin, self.end, lambda: bool(self._jobs()))
+                module_use.call_handlers(workflow, self.begin, self.end, lambda: bool(self.jobs()))
             else:
                 path = workflow.config_settings.overwrite_config.get(PLAN_KEY)
                 if path is None:
@@ -110,7 +110,7 @@ class Run:
         """The steps of this process of a cluster job, whose command line names its jobs as ``RULE:WILDCARDS``."""
         return self.steps.among(argument.split(":")[0] for argument in sys.argv)
 
-    def _jobs(self) -> set[str]:
+    def jobs(self) -> set[str]:
         """The steps of which the graph of this run has jobs, whether they have to run or not."""
         dag = self.workflow.dag
         return self.steps.among(job.rule.name for job in dag.jobs) if dag else set()
@@ -249,7 +249,7 @@ class Run:
         The jobs of the run may have read it before, after or meanwhile.
         """
         changed = []
-        evaluates = "evaluate" in self._jobs()
+        evaluates = "evaluate" in self.jobs()
         for record in self.plan.records:
             models = set(self.models) - set(record["problems"])  # that were run
             paths = [
@@ -266,7 +266,7 @@ class Run:
 
     def _write_tables(self) -> None:
         unfinished = failed_run.unfinished_steps(self.workflow.dag, self.steps)
-        jobs = self._jobs()
+        jobs = self.jobs()
         evaluates_only = "evaluate" in jobs and "aggregate" not in jobs
         self.states, problems = failed_run.write_tables(
             evaluates_only, self.plan.records, self.models, self.description, unfinished

@@ -200,7 +200,7 @@ def _commit(repository: Path) -> dict[str, Any]:
     """Commit of the repository and whether its files were modified; None without git or a git repository."""
     if not (repository / ".git").exists():  # it may be inside another repository
         named = repository / ".commit"
-        return {"commit": named.read_text() if named.exists() else None, "modified": None}
+        return {"commit": named.read_text().strip() if named.exists() else None, "modified": None}
     git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changes = (

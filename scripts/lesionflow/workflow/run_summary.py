@@ -48,7 +48,7 @@ def summary(run: Any, ending: Ending, began: float) -> list[str]:
         Ending.FINISHED: f"Finished in {took}.",
         Ending.FAILED: f"The run failed after {took}. {AGAIN}",
     }[ending]
-    if not run.has_cohort() or not (run.states or _reads_all_scans(run.workflow.dag)):
+    if not run.has_cohort() or not (run.states or run.jobs() & {"aggregate", "evaluate"}):
         return [first, *_log_file(run)]
     models, states = list(run.models), _states(run, failed)
     problems = problem_lines(states, models, str(layout.path(layout.COHORT)))
@@ -67,6 +67,8 @@ def dry_run_summary(run: Any, ending: Ending, needed: list[NeededJob]) -> list[s
     plan = getattr(run, "plan", None)
     if ending in (Ending.REFUSED, Ending.FAILED) or plan is None or plan.error:
         return ["A run would stop before its first job."]
+    if not run.has_cohort():
+        return []
     models, scans = list(run.models), [record["scan"] for record in plan.records]
     problems = {
         (record["scan"], model): (state[0], state[1])
@@ -107,11 +109,6 @@ def _results_files() -> list[str]:
             folder = printable(str(paths[0].parent.absolute()))
             lines.append(f"{title}: {folder}/{', '.join(path.name for path in paths)}")
     return lines
-
-
-def _reads_all_scans(dag: Any) -> bool:
-    """Whether a run describes all scans; one with files of single scans as its targets does not."""
-    return any(job.rule.name in ("aggregate", "evaluate") for job in dag.jobs)
 
 
 def _states(run: Any, failed: bool) -> States:

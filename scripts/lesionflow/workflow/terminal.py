@@ -4,8 +4,8 @@
 ``.snakemake/log`` as before. A logger plugin of Snakemake would have to be installed beside Snakemake, and Snakemake would
 not start with a profile that names it where it is not; this handler needs the Snakefile only. It leaves the terminal to
 Snakemake, and adds the summary, if the user asks for the details of Snakemake (``--printshellcmds``, ``--verbose``,
-``--debug-dag``) or for another logger plugin (``--logger``), and in calls that compute nothing, such as ``--list``. As a module of
-another workflow, nothing changes at all.
+``--debug-dag``) or for another logger plugin (``--logger``), if another workflow uses this one as a module, and in calls that compute
+nothing, such as ``--list``.
 """
 
 import csv
@@ -32,7 +32,7 @@ from lesionflow.workflow.needed_jobs import described, kinds_of_files, needed_jo
 from lesionflow.workflow.rerun_reasons import NeededJob
 from lesionflow.workflow.run_progress import RunProgress
 from lesionflow.workflow.run_summary import Ending, dry_run_summary, left_out, summary
-from lesionflow.workflow.terminal_text import printable, scan_result
+from lesionflow.workflow.terminal_text import printable, scan_result, width
 
 SHOWN = {"lesionflow": True}  # ``extra`` of a message that a user should see
 HANDLER = "DefaultStreamHandler"  # Snakemake's name of the handler that prints its log
@@ -49,14 +49,13 @@ INTERRUPTED = ("Will exit after", "Shutting down", "Terminating processes")
 
 
 def install(run: Any) -> None:
-    """Show the run of this process by scans, unless another workflow uses this one as a module."""
+    """Show the run of this process by scans."""
     workflow = run.workflow
-    if is_module(workflow):
-        return
     settings = workflow.output_settings
     default = next((handler for handler in logger.handlers if handler.name == HANDLER), None)
     detailed = settings.printshellcmds or settings.verbose or settings.debug_dag
-    terminal = Terminal(run, None if detailed else default)
+    is_part = is_module(workflow)
+    terminal = Terminal(run, None if detailed or is_part else default, is_part)
     if terminal.replaced:
         logger.removeHandler(terminal.replaced)
     # first, since Snakemake closes its handlers in their order: the summary is to reach the log file
@@ -73,11 +72,13 @@ class Terminal(logging.Handler):
     replaced
         Snakemake's handler, if it does not print itself: it prints what comes before the run, and its filter decides what
         ``--quiet`` leaves out. None if only a summary is printed.
+    is_part
+        Whether another workflow uses this one: then there is a summary only if it has jobs of this one.
     """
 
-    def __init__(self, run: Any, replaced: logging.Handler | None):
+    def __init__(self, run: Any, replaced: logging.Handler | None, is_part: bool = False):
         super().__init__()
-        self.run, self.replaced = run, replaced
+        self.run, self.replaced, self.is_part = run, replaced, is_part
         settings = run.workflow.output_settings
         self.dryrun, quiet = settings.dryrun, set(settings.quiet or ())
         self.silent = Quietness.ALL in quiet
@@ -203,15 +204,18 @@ class Terminal(logging.Handler):
     def _plan_jobs(self) -> None:
         """Learn which jobs there are, from Snakemake's graph."""
         dag = self.run.workflow.dag
-        jobs = list(dag.needrun_jobs())
+        steps = self.run.steps
+        jobs = [job for job in dag.needrun_jobs() if steps[job.rule.name]]
         self.jobs = {dag.jobid(job): job for job in jobs}
         if self.dryrun:
             contents = getattr(self.run, "contents", None)
             kinds = kinds_of_files(self.run.plan.records)
-            self.needed = [needed_job(job, dag, contents, kinds) for job in jobs]
+            self.needed = [
+                needed_job(job, steps[job.rule.name], dag, contents, kinds) for job in jobs
+            ]
             return
         self.needed = []
-        known = {number: described(job) for number, job in self.jobs.items()}
+        known = {n: described(job, steps[job.rule.name]) for n, job in self.jobs.items()}
         models = list(self.run.models)
         self.records = {record["scan"]: record for record in self.run.plan.records}
         self.progress = RunProgress(known, models, self._result, time.monotonic())
@@ -229,6 +233,8 @@ class Terminal(logging.Handler):
             return "done"
 
     def _summary(self) -> list[str]:
+        if self.is_part and not self.run.jobs():
+            return []
         if self.dryrun:
             return dry_run_summary(self.run, self._ending(), self.needed or [])
         return summary(self.run, self._ending(), self.began or time.monotonic())
@@ -281,9 +287,8 @@ class Terminal(logging.Handler):
         if not self.redrawn or self.quiet or self.progress is None or self.replaced is None:
             return
         self._erase()
-        width = _width(self.stream) - 1
-        state = self.progress.state(now)
-        self.stream.write(state if len(state) <= width else f"{state[: width - 3]}...")
+        columns, state = width(self.stream) - 1, self.progress.state(now)
+        self.stream.write(state if len(state) <= columns else f"{state[: columns - 3]}...")
         self.stream.flush()
         self.drawn = True
 
@@ -291,10 +296,3 @@ class Terminal(logging.Handler):
         if self.drawn:
             self.stream.write("\r\x1b[K")
             self.drawn = False
-
-
-def _width(stream: TextIO) -> int:
-    """Columns of a terminal; 80 if it does not tell."""
-    with suppress(OSError, ValueError):
-        return os.get_terminal_size(stream.fileno()).columns or 80
-    return 80

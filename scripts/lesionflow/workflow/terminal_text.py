@@ -1,7 +1,10 @@
 """Texts of the terminal: the result of a scan, and the summary of a run."""
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TextIO
 
 from lesionflow.results.scan_status import States
 
@@ -110,3 +113,10 @@ def shortened(reason: str, limit: int = MAX_REASON) -> str:
     """A reason as one printable line of limited length: the end is left out, where a reason has its details."""
     text = printable(reason)
     return text if len(text) <= limit else f"{text[: limit - 3].rstrip()}..."
+
+
+def width(stream: TextIO) -> int:
+    """Columns of a terminal; 80 if it does not tell."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    return 80
