@@ -75,7 +75,7 @@ def node_positions(edges: Edges) -> dict[str, tuple[float, float]]:
         for name in names:
             if name not in rank and all(a in rank for a in needs[name]):
                 rank[name] = 1 + max((rank[a] for a in needs[name]), default=-1)
-    row = {"import_fold": 1, "describe": 1, "draw": 1, "resample": -1}
+    row = {"import_fold": 1, "describe": 1, "describe_cohort": 1, "draw": 1, "resample": -1}
     return {name: (rank[name], row.get(name, 0)) for name in names}
 
 
@@ -86,7 +86,7 @@ def draw_workflow(edges: Edges, path: Path) -> None:
 
     matplotlib.rcParams.update({"svg.hashsalt": "workflow", "svg.fonttype": "none"})
     positions = node_positions(edges)
-    figure = Figure(figsize=(16, 3.4), layout="constrained")
+    figure = Figure(figsize=(13, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
     axes.set_xlim(-0.6, max(x for x, _ in positions.values()) + 0.6)
