@@ -40,7 +40,7 @@ docs: env  ## write the generated pages and figures of docs/
 	$(RUN) python scripts/tools/write_docs.py
 
 site: env  ## build the documentation site in site/; fails if a link or an anchor is broken
-	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
 
 site-serve: env  ## show the site at http://127.0.0.1:8000, and build it again after each change
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs serve
