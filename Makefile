@@ -8,7 +8,7 @@ CORES ?= all
 # injected faults that run beside the others, since a run of few scans uses one core
 OTHER_FAULTS := $(addprefix tests/faults/,test_kills.py test_rights.py test_two_runs.py test_working_files.py)
 
-.PHONY: demo test test-faults test-container lint env uv docs benchmark benchmark-pages screenshots demo-weights brainmask-weights
+.PHONY: demo test test-faults test-container lint env uv docs site site-serve benchmark benchmark-pages screenshots demo-weights brainmask-weights
 
 demo: uv  ## run the workflow on a small simulated cohort
 	@$(SYNC) --no-dev --inexact
@@ -38,6 +38,12 @@ lint: env  ## check code, rules, imports, types and generated pages
 
 docs: env  ## write the generated pages and figures of docs/
 	$(RUN) python scripts/tools/write_docs.py
+
+site: env  ## build the documentation site in site/; fails if a link or an anchor is broken
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
+
+site-serve: env  ## show the site at http://127.0.0.1:8000, and build it again after each change
+	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs serve
 
 benchmark: env  ## compare the workflow with a baseline and a lower bound on this machine; writes docs/speed.md
 	PYTHONPATH=tests $(RUN) python scripts/tools/benchmark.py benchmark

@@ -89,7 +89,7 @@ def card_page() -> str:
         "# Keys of a model card",
         "",
         "Made by `make docs` from lesionflow.cards.card_schema. Keys without a default are required.",
-        "[own_network.md](own_network.md) adds a network of your own step by step; config/models/ has the cards of the",
+        "[Your own network](own_network.md) adds one step by step; config/models/ has the cards of the",
         "published ones, each number with its source.",
         "",
     ]

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
-import pytest
 import yaml
 
 import lesionflow
@@ -88,17 +87,3 @@ def test_steps_of_a_scan_form_two_cluster_jobs():
     groups = profile["groups"]
     assert set(STEPS) - set(groups) == {"import_fold"}
     assert set(groups.values()) == {"prepare", "measure"}
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "config/README.md"),
-        *sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")),
-    ],
-)
-def test_links_between_documents_exist(page):
-    path = REPOSITORY / page
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
-    for link in links:
-        assert (path.parent / link).exists(), link
