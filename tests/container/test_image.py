@@ -57,7 +57,10 @@ def root(tmp_path_factory):
         base = os.environ.get("LESIONFLOW_BASE_IMAGE") or debian(tmp_path_factory.mktemp("debian"))
         certificates = "/etc/ssl/certs:/etc/ssl/certs:ro"  # with those of a proxy
         options = ["--isolation", "chroot", "--layers=false", "--volume", certificates]
-        buildah("bud", *options, "--build-arg", f"BASE={base}", "--tag", image, str(REPOSITORY))
+        arguments = {"BASE": base, "SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt"}
+        for name, value in arguments.items():
+            options += ["--build-arg", f"{name}={value}"]
+        buildah("bud", *options, "--tag", image, str(REPOSITORY))
     container = buildah("from", image)
     yield Path(buildah("mount", container))
     buildah("rm", container)

@@ -91,12 +91,12 @@ def write_scans(directory, count):
 
 
 def test_headers_are_read_once_and_then_cached(tmp_path, monkeypatch):
+    from lesionflow.cards.config import check_config
     from lesionflow.cohort import header_check
     from lesionflow.cohort.plan import plan_run
 
     write_scans(tmp_path, 100)
-    config = {"cohort": tmp_path / "bids", "patterns": {"swi": ["*_swi.nii.gz"]}}
-    config |= {"include": [], "exclude": [], "brain_mask": "none", "affine": "strict"}
+    config = check_config({"cohort": str(tmp_path / "bids"), "brain_mask": "none"})
     cards = {"tiny": {"input": default("input", channels=["swi"])}}
     inspect, calls = header_check.inspect, []
     monkeypatch.setattr(header_check, "inspect", lambda *args: calls.append(args) or inspect(*args))
@@ -141,7 +141,7 @@ def test_a_cluster_job_does_not_list_the_cohort_again(tmp_path, monkeypatch):
     status, text = snakemake(tmp_path, *remote, **config)
     assert status == 1
     assert "handed on no plan" in text
-    status, text = snakemake(tmp_path, *remote, **config, plan=plan.path)
+    status, text = snakemake(tmp_path, *remote, **config, lesionflow_plan=plan.path)
     assert status == 0, text
     assert (tmp_path / "results/demo-cmb/sub-a/anat/sub-a_desc-source_swi.json").is_file()
 

@@ -188,7 +188,7 @@ def test_failed_scans_are_listed_in_the_table(run_again, tmp_path):
     status, text = run("evaluate", repository=tmp_path / "repository")
     assert status != 0
     assert "2 of 3 scans ok, 1 failed:compare" in text
-    assert "results/evaluation.csv" in text
+    assert "evaluation.csv" in text
     rows = pd.read_csv(directory / "results/evaluation.csv").set_index("scan")
     assert rows.status.tolist() == ["ok", "ok", "failed:compare"]
 

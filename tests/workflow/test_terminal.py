@@ -34,13 +34,14 @@ def run_of(folder, **options):
     """A run without a plan, as before its settings are read."""
     settings = dict.fromkeys(("printshellcmds", "verbose", "debug_dag", "dryrun", "stdout"), False)
     settings |= {"quiet": None, **options}
-    (folder / "Snakefile").touch()
     workflow = SimpleNamespace(
-        main_snakefile=str(folder / "Snakefile"),
+        modifier=SimpleNamespace(is_main_snakefile=lambda: True),
         output_settings=SimpleNamespace(**settings),
         logger_manager=SimpleNamespace(get_logfile=lambda: []),
     )
-    return SimpleNamespace(workflow=workflow, repository=folder)
+    return SimpleNamespace(
+        workflow=workflow, repository=folder, steps={}, jobs=lambda: {"aggregate"}
+    )
 
 
 def test_it_takes_the_place_of_the_handler_of_snakemake(handlers, tmp_path):
@@ -59,14 +60,14 @@ def test_it_prints_beside_snakemake_if_details_are_asked_for(handlers, tmp_path,
     assert handlers[1].getvalue() == "1 of 3 steps\n"
 
 
-def test_the_terminal_of_another_workflow_is_left_alone(handlers, tmp_path):
-    default, _ = handlers
+def test_a_workflow_that_uses_this_one_keeps_its_terminal_and_gets_a_summary(handlers, tmp_path):
+    default, stream = handlers
     run = run_of(tmp_path)
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other/Snakefile").touch()
-    run.workflow.main_snakefile = str(tmp_path / "other/Snakefile")
+    run.workflow.modifier = SimpleNamespace(is_main_snakefile=lambda: False)
     terminal.install(run)
-    assert logger.handlers == [default]
+    assert default in logger.handlers and len(logger.handlers) == 2
+    logger.info("1 of 3 steps")
+    assert stream.getvalue() == "1 of 3 steps\n"
 
 
 def test_another_logger_plugin_keeps_the_terminal(handlers, tmp_path):
