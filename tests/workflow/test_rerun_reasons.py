@@ -1,7 +1,6 @@
 """What a dry run says: the scans that a run would compute, and why."""
 
 from lesionflow.workflow.rerun_reasons import (
-    CODE,
     LOST,
     NeededJob,
     changed_inputs,
@@ -81,7 +80,12 @@ def test_of_a_section_the_keys_that_changed_are_named():
 
 def test_the_code_of_a_step_is_another_version():
     words = changed_settings("count", {"code": "ab"}, {"code": "'ab'"}, ["'cd'"])
-    assert words == [CODE]
+    assert words == ["another version of lesionflow"]
+
+
+def test_a_digest_of_the_plan_is_not_shown():
+    words = changed_settings("aggregate", {"plan_digest": "ab"}, {"plan_digest": "'ab'"}, ["'cd'"])
+    assert words == ["the list of scans, or the status of one, changed"]
 
 
 def test_a_setting_that_is_gone_is_a_change_of_the_step():

@@ -13,7 +13,10 @@ from lesionflow.workflow.terminal_text import names_in_short, plural, printable
 
 NEW = "no results yet"
 OTHER = "results of an earlier step are made again"
-CODE = "another version of lesionflow"
+PARAMS = {  # that are no settings
+    "code": "another version of lesionflow",
+    "plan_digest": "the list of scans, or the status of one, changed",
+}
 LOST = "results are missing, or are not as they were written"
 MAX_REASONS = 3  # of one scan
 MAX_VALUE = 20  # characters of a setting that is shown
@@ -118,8 +121,8 @@ def changed_settings(
     scalars = [text for text in old if not isinstance(_value(text), dict)]
     for name in texts:
         value = current[name]
-        if name == "code":
-            words[CODE] = None
+        if name in PARAMS:
+            words[PARAMS[name]] = None
         elif isinstance(value, dict):
             before = max(left, key=lambda earlier: len(earlier.keys() & value.keys()), default={})
             changed = _changed_keys(before, value)
