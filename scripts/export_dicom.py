@@ -20,7 +20,7 @@ def main(snakemake):
         sources, slices = read_sources(params.files, params.volume)
         frames = on_slices(np.asanyarray(image.dataobj), image.affine, slices)
         about = json_sidecar.read(files.sidecar)
-        segments = write_segmentation(path, sources, frames, params.labels, about)
+        segments = write_segmentation(path, sources, slices, frames, params.labels, about)
         written = {"file": path.name, "sha256": sha256_file(path)} if segments else {"file": None}
         json_sidecar.write(snakemake.output.sidecar, {**written, "segments": segments})
 

@@ -67,7 +67,7 @@ def jobs(tmp_path_factory):
     for targets, config in (
         (evaluated, {}),
         (evaluated, {"keep": "[resampled,cropped]", "review": "review.tsv"}),
-        (("all", "--dry-run"), {"dicom": "dicom"}),
+        (("all", "--dry-run"), {"dicom": "dicom", "dicom_seg": "True"}),
     ):
         status, text = snakemake(directory, *targets, models=card, **config)
         assert status == 0, text

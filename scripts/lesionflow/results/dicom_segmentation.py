@@ -1,6 +1,7 @@
 """Lesions as a DICOM segmentation (SEG) on the slices of the series that the scan came from."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,7 @@ SHARED = "PlaneOrientationSequence", "PixelMeasuresSequence"  # equal in all fra
 ON_GRID = 0.05  # largest distance of a pixel from a voxel, in voxels
 
 
-def read_sources(
-    files: Sequence[str], volume: Mapping[str, Any]
-) -> tuple[list[Any], list[Slice | None]]:
+def read_sources(files: Sequence[str], volume: Mapping[str, Any]) -> tuple[list[Any], list[Slice]]:
     """The DICOM files of a volume without their pixels, and where each of their frames lies.
 
     Parameters
@@ -34,7 +33,7 @@ def read_sources(
     sources
         The files.
     slices
-        Of each frame of the files; None for the frames of an enhanced file that belong to another volume.
+        Of each frame of the volume; the ``number`` is that of the frame in its file.
     """
     import pydicom
 
@@ -45,16 +44,18 @@ def read_sources(
         sources.append(ds)
         groups = frame_groups(ds)
         slices += [
-            read_slice(ds, path, group) if frame_volume(ds, group) == wanted else None
-            for group in groups
-        ] or [read_slice(ds, path)]
+            replace(read_slice(ds, path, group), number=number)
+            for number, group in enumerate(groups, start=1)
+            if frame_volume(ds, group) == wanted
+        ]
+        slices += [] if groups else [read_slice(ds, path)]
         for name in SHARED if groups else ():  # highdicom looks for them there alone
             if name not in ds.SharedFunctionalGroupsSequence[0]:
                 setattr(ds.SharedFunctionalGroupsSequence[0], name, [groups[0](name)])
     return sources, slices
 
 
-def on_slices(labels: np.ndarray, affine: np.ndarray, slices: Sequence[Slice | None]) -> np.ndarray:
+def on_slices(labels: np.ndarray, affine: np.ndarray, slices: Sequence[Slice]) -> np.ndarray:
     """A label image on the pixels of DICOM slices (slice, row, column).
 
     Parameters
@@ -64,7 +65,7 @@ def on_slices(labels: np.ndarray, affine: np.ndarray, slices: Sequence[Slice | N
     affine : array (4, 4)
         From voxels to RAS+ in mm.
     slices
-        Of the DICOM files, in any order; without labels where it is None.
+        Of the DICOM files, in any order.
 
     Raises
     ------
@@ -73,11 +74,7 @@ def on_slices(labels: np.ndarray, affine: np.ndarray, slices: Sequence[Slice | N
     """
     to_voxel = np.linalg.inv(affine) @ np.diag([-1.0, -1, 1, 1])
     frames = []
-    shape = next(s.shape for s in slices if s)
     for of_slice in slices:
-        if of_slice is None:
-            frames.append(np.zeros(shape[::-1], labels.dtype))
-            continue
         columns, rows = np.meshgrid(*map(np.arange, of_slice.shape))
         steps = of_slice.orientation * of_slice.spacing_mm[:, None]
         lps = of_slice.position + columns[..., None] * steps[0] + rows[..., None] * steps[1]
@@ -96,6 +93,7 @@ def on_slices(labels: np.ndarray, affine: np.ndarray, slices: Sequence[Slice | N
 def write_segmentation(
     path: Path,
     sources: Sequence[Any],
+    slices: Sequence[Slice],
     frames: np.ndarray,
     names: Mapping[int, str],
     about: Mapping[str, Any],
@@ -110,8 +108,10 @@ def write_segmentation(
         The file; written atomically, or removed if there is nothing to write.
     sources
         The DICOM files of the series, without their pixels.
+    slices
+        Where the frames lie.
     frames : array (frame, row, column), int
-        Labels on the frames of the sources.
+        Labels on the slices.
     names
         Names of the labels.
     about
@@ -149,6 +149,7 @@ def write_segmentation(
     segmentation = hd.seg.Segmentation(
         source_images=sources,
         pixel_array=masks,
+        plane_positions=[hd.PlanePositionSequence("PATIENT", s.position.tolist()) for s in slices],
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=generate_uid(entropy_srcs=series),
@@ -164,6 +165,22 @@ def write_segmentation(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         series_description=f"{about['model'][:40]}, {NOT_FOR_DIAGNOSIS}",
     )
+    for frame in segmentation.PerFrameFunctionalGroupsSequence:
+        _refer_to_frame(frame, slices)
     with write_atomically(path) as partial:
         segmentation.save_as(partial)
     return [names[label] for label in present]
+
+
+def _refer_to_frame(frame: Any, slices: Sequence[Slice]) -> None:
+    """Let a frame refer to the frame of an enhanced file that it was drawn on: highdicom goes by the position alone.
+
+    Other echoes and components of the series lie at the same positions.
+    """
+    position = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float)
+    distances = [np.linalg.norm(s.position - position) for s in slices]
+    for derivation in frame.get("DerivationImageSequence", []):
+        if "ReferencedFrameNumber" in derivation.SourceImageSequence[0]:
+            del derivation.SourceImageSequence[1:]
+            number = slices[int(np.argmin(distances))].number
+            derivation.SourceImageSequence[0].ReferencedFrameNumber = number
