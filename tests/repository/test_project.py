@@ -6,11 +6,14 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 
+import pytest
 import yaml
 
 import lesionflow
+from lesionflow.base import layout
 from lesionflow.results.scan_status import STEPS
 from support.paths import REPOSITORY
+from support.runs import snakemake
 
 RULE_FILES = "\n".join(path.read_text() for path in (REPOSITORY / "rules").glob("*.smk"))
 PROFILES = sorted((REPOSITORY / "profiles").glob("*/profile.v9+.yaml"))
@@ -87,3 +90,12 @@ def test_steps_of_a_scan_form_two_cluster_jobs():
     groups = profile["groups"]
     assert set(STEPS) - set(groups) == {"import_fold"}
     assert set(groups.values()) == {"prepare", "measure"}
+
+
+@pytest.mark.slow
+def test_every_rule_says_what_it_does(tmp_path):
+    status, text = snakemake(tmp_path, "--list")
+    assert status == 0, text
+    listed = dict(re.findall(r"^(\w+)(?: \((.+)\))?$", text, re.M))
+    assert {*layout.JOBS, "all", "tables"} <= set(listed)
+    assert [rule for rule in layout.JOBS if not listed[rule]] == []

@@ -33,6 +33,7 @@ from lesionflow.workflow.snakemake_report import ReportContents, plan_report
 
 PLAN_KEY = "lesionflow_plan"  # of the config that a run hands on to its cluster jobs
 CHECK = "check_model"  # the step that needs no cohort
+LISTING = {"--list", "--list-rules", "-l", "--list-target-rules", "--lt"}  # need no cohort either
 TABLES = "tables"  # the target that computes no scan
 MAX_NAMES = 10  # of scans in a message
 
@@ -128,7 +129,8 @@ class Run:
         self.digests = FileDigests(layout.path(layout.FILE_DIGESTS), work, progress)
         code = self.code["import_fold"]
         self.plan = make_plan(self.settings, self.cards, self.mask_card, code, self.digests)
-        if self.plan.error and CHECK not in self.steps.among(sys.argv):
+        needs_cohort = CHECK not in self.steps.among(sys.argv) and not LISTING & set(sys.argv)
+        if self.plan.error and needs_cohort:
             raise CohortError(self.plan.error)
         if self.plan.records:
             self.report = plan_report(self.plan.records, list(self.cards), logger.warning)
