@@ -16,7 +16,7 @@ demo: uv  ## run the workflow on a small simulated cohort
 	$(RUN) snakemake --directory demo --cores $(CORES)
 
 test: env  ## run every test that needs neither root nor a cluster
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile
 
 test-faults: env  ## inject some hundred faults into runs (half an hour on two cores), and print two tables of them
 	@other=$$(mktemp); \
