@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,6 +21,15 @@ From a directory of brain MRI scans to tables of lesions. For research only, not
 participant  computes the results of the scans, and the tables and the report of the cohort
 group        writes the tables and the report again from results that exist, and computes no scan
 """
+OWN = {  # options of Snakemake that this command gives, and what gives them
+    "--config": "--config before it",
+    "--configfile": "--config-file before it",
+    "--configfiles": "--config-file before it",
+    "--directory": "another OUTPUT_DIR",
+    "--snakefile": "no Snakefile: that is ours",
+    "--workflow-profile": "--profile before it",
+}
+SHORT = {"-C": "--config", "-d": "--directory", "-s": "--snakefile"}
 EPILOG = """\
 OUTPUT_DIR/results has the tables and report.html. The same command again computes what changed. All options of Snakemake
 can follow two hyphens: lesionflow BIDS_DIR OUTPUT_DIR participant --models shiva-cmb-v2 -- --keep-incomplete
@@ -53,14 +62,17 @@ def snakemake_command(arguments: Sequence[str]) -> list[str]:
     """
     arguments = list(arguments)
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    given, others = _parser().parse_args(arguments[:end]), arguments[end + 1 :]
-    settings: dict[str, str | list[str]] = {"cohort": str(given.bids_dir.absolute())}
+    parser = _parser()
+    given, others = parser.parse_args(arguments[:end]), arguments[end + 1 :]
+    cohort = "dicom" if given.dicom else "cohort"
+    settings: dict[str, str | list[str]] = {cohort: str(given.bids_dir.absolute())}
     if given.participant_label or given.session_label:
         settings["include"] = _scans(given.participant_label, given.session_label)
     if given.models:
         settings["models"] = [_model(name) for name in given.models]
     if given.models_dir:
         settings["models_dir"] = str(given.models_dir.absolute())
+    _check_once(parser, settings, given.config, others)
     command = [sys.executable, "-m", "snakemake"]
     command += ["--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(given.output_dir.absolute())]
@@ -71,7 +83,7 @@ def snakemake_command(arguments: Sequence[str]) -> list[str]:
     if given.config_file:
         command += ["--configfile", str(given.config_file.absolute())]
     # Snakemake reads YAML, of which JSON is a part. It strips quotes, unless a space is before and behind them.
-    command += ["--config", *(f"{key}= {json.dumps(value)} " for key, value in settings.items())]
+    command += ["--config", *(f"{key}= {_yaml(value)} " for key, value in settings.items())]
     command += given.config
     if given.dry_run:
         command.append("--dry-run")
@@ -102,9 +114,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("level", metavar="LEVEL", choices=("participant", "group"), help="participant or group")
     add(
+        "--dicom",
+        action="store_true",
+        help="BIDS_DIR is a directory of DICOM files (docs/dicom.md)",
+    )
+    add(
         "--participant-label",
         "--participant_label",
         nargs="+",
+        action="extend",
         type=_label("sub"),
         metavar="LABEL",
         help="participants to compute, e.g. 01 02; the tables of such a run list the others as excluded",
@@ -113,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         "--session-label",
         "--session_label",
         nargs="+",
+        action="extend",
         type=_label("ses"),
         metavar="LABEL",
         help="sessions to compute",
@@ -120,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--models",
         nargs="+",
+        action="extend",
         metavar="MODEL",
         help="names of model cards, or paths to cards (.yaml); without it, the demo ensemble, for a trial only",
     )
@@ -133,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--config",
         nargs="+",
+        action="extend",
         default=[],
         metavar="KEY=VALUE",
         help="more settings, e.g. threshold=0.3 (config/README.md)",
@@ -158,6 +179,31 @@ def _label(entity: str) -> Callable[[str], str]:
         return value
 
     return label
+
+
+def _check_once(
+    parser: argparse.ArgumentParser,
+    settings: Mapping[str, object],
+    config: Sequence[str],
+    others: Sequence[str],
+) -> None:
+    """Refuse what would replace an argument of this command: Snakemake takes the last value, without a word."""
+    for pair in config:
+        key = pair.split("=", 1)[0].strip()
+        if key in {*settings, "cohort", "dicom"}:
+            parser.error(f"--config {key}: another argument gives it")
+    for word in others:
+        name = word.split("=", 1)[0]
+        if replaced := [option for option in OWN if len(name) > 3 and option.startswith(name)]:
+            parser.error(f"{word} behind --: give {OWN[replaced[0]]}")
+        if name[:2] in SHORT:
+            parser.error(f"{word} behind --: give {OWN[SHORT[name[:2]]]}")
+
+
+def _yaml(value: str | list[str]) -> str:
+    """A value as YAML, in ASCII: JSON, but that writes a character beyond U+FFFF as two."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if " " <= c <= "~" else f"\\U{ord(c):08x}" for c in text)
 
 
 def _scans(participants: Sequence[str] | None, sessions: Sequence[str] | None) -> list[str]:

@@ -24,10 +24,10 @@ def save(folder, number, image_type, description="swi3d", **options):
     return save_series(folder, SMALL, AFFINE, image_type, description, number, **options)
 
 
-def chosen(folder, channel="swi", globs=GLOBS, echo=None, series=""):
+def chosen(folder, channel="swi", globs=GLOBS, echo=None, series="", foreign=("*t1*",)):
     """Numbers and kinds of the chosen series, or status and reason."""
     archive = DicomHeaders(folder / "none.json").archive(str(folder))
-    volume, status, reason = choose_volume(archive, channel, globs, echo, series)
+    volume, status, reason = choose_volume(archive, channel, globs, echo, series, foreign)
     return (volume.number, volume.kind) if volume else (status, reason)
 
 
@@ -148,6 +148,7 @@ def test_a_damaged_file_and_one_that_is_not_dicom(tmp_path):
         assert status == "unreadable" and "cut.dcm is a damaged DICOM file" in reason, length
     (tmp_path / "a/cut.dcm").write_bytes(b"")
     assert "it is empty" in chosen(tmp_path)[1]
+    (tmp_path / "b").mkdir()
     assert "has no MR image in DICOM" in chosen(tmp_path / "b")[1]
 
 
@@ -191,3 +192,85 @@ def test_subjects_and_sessions_of_a_directory(tmp_path):
         "sub-04": 0,
     }
     assert [len(paths) for paths in listing.left_out.values()] == [1]
+
+
+def test_two_patients_in_a_folder_are_never_a_scan(tmp_path):
+    t1 = ["ORIGINAL", "PRIMARY", "M"]
+    save(tmp_path, 3, t1, "t1_mprage", name="a{}", PatientID="7001")
+    save(tmp_path, 4, COMBINED, name="b{}", PatientID="7002", date="20240301")
+    status, reason = chosen(tmp_path)
+    assert status == "missing-input" and "2 patients (PatientID)" in reason and "7002" not in reason
+    (dicom,) = (
+        v for v in DicomHeaders(tmp_path / "c").archive(str(tmp_path)).volumes if v.number == 4
+    )
+    assert chosen(tmp_path, series=dicom.series) == (4, "combined SWI")
+
+
+def test_the_sessions_of_a_folder_with_two_patients_are_not_used(tmp_path):
+    save(tmp_path / "01", 3, COMBINED, name="a{}", PatientID="7001")
+    save(tmp_path / "01", 4, COMBINED, name="b{}", PatientID="7002", date="20240301")
+    listing = list_dicom_directory(tmp_path, DicomHeaders(tmp_path / "none.json"))
+    found = [choose_volume(scan.archive, "swi", GLOBS) for scan in listing.scans]
+    assert ["2 patients" in reason for _, _, reason in found] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        ({"PatientID": "7002"}, "patients"),
+        ({"StudyInstanceUID": "1.2.3"}, "studies"),
+        ({"StudyDate": "20250101"}, "dates"),
+    ],
+)
+def test_images_of_two_studies_are_never_one_volume(tmp_path, other, what):
+    save(tmp_path, 3, COMBINED, name="a{}", instances=[0, 1])
+    save(tmp_path, 3, COMBINED, name="b{}", instances=[2], **other)
+    status, reason = chosen(tmp_path)
+    assert status == "unreadable" and f"are of two {what}" in reason
+
+
+def test_a_series_of_another_channel_is_not_taken_for_want_of_a_better_one(tmp_path):
+    save(tmp_path / "only", 3, ["ORIGINAL", "PRIMARY", "M"], "t1_mprage", name="a{}")
+    assert chosen(tmp_path / "only")[0] == "missing-input"
+    assert chosen(tmp_path / "only", "t1", ["*t1*"], foreign=GLOBS) == (3, "magnitude")
+    save(tmp_path / "phase", 3, ["ORIGINAL", "PRIMARY", "M"], "gre", name="a{}")
+    assert chosen(tmp_path / "phase") == (3, "magnitude")
+    save(tmp_path / "phase", 4, PHASE, "gre", name="b{}")
+    assert chosen(tmp_path / "phase")[0] == "missing-input"
+
+
+def test_a_study_without_a_date_has_none_of_another_study(tmp_path):
+    save(tmp_path / "01", 3, COMBINED, name="a{}", StudyDate="")
+    save(tmp_path / "01", 4, COMBINED, name="b{}", date="20240301")
+    listing = list_dicom_directory(tmp_path, DicomHeaders(tmp_path / "none.json"))
+    numbers = {scan.name: [v.number for v in scan.archive.volumes] for scan in listing.scans}
+    assert numbers == {"sub-01": [3], "sub-01_ses-20240301": [4]}
+
+
+@pytest.mark.parametrize(
+    ("image_type", "technique", "kind"),
+    [
+        ("DERIVED/PRIMARY/SWI/MIN_IP", "", "minIP"),
+        ("DERIVED/PRIMARY/SWI/NONE", "MIN_IP", "minIP"),
+        ("DERIVED/PRIMARY/M/NONE", "MAX_IP", "MIP"),
+        ("DERIVED/PRIMARY/M/NONE", "CURVED_MPR", "reformat"),
+        ("ORIGINAL/PRIMARY/SWI/NONE", "NONE", "combined SWI"),
+    ],
+)
+def test_projections_of_enhanced_files_are_told_by_their_technique(image_type, technique, kind):
+    assert kind_of_image(image_type.split("/"), "swi3d", "MAGNITUDE", technique) == kind
+
+
+def test_a_folder_that_cannot_be_listed_makes_the_choice_impossible(tmp_path, monkeypatch):
+    save(tmp_path, 3, COMBINED)
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def deny(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    status, reason = chosen(tmp_path)
+    assert status == "unreadable" and "closed cannot be listed: Permission denied" in reason

@@ -40,7 +40,24 @@ def test_paths_are_those_of_the_directory_in_which_the_command_is_given(tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", ["my bids", "'", '"', "a: b", "[x]", "{y}", "12", "true", "a=b", "# c", "ä\\n", "-x"]
+    "name",
+    [
+        "my bids",
+        "'",
+        '"',
+        "a: b",
+        "[x]",
+        "{y}",
+        "12",
+        "true",
+        "a=b",
+        "# c",
+        "ä\\n",
+        "-x",
+        "\U0001f9e0",
+        "\udcff",
+        "\x7f\x85\u2028",
+    ],
 )
 def test_any_name_of_a_folder_reaches_snakemake_as_it_is(name):
     words = command.snakemake_command([f"/data/{name}", "out", "participant"])
@@ -52,11 +69,38 @@ def test_any_name_of_a_folder_reaches_snakemake_as_it_is(name):
     [
         (["--participant-label", "01", "sub-02"], ["sub-01", "sub-02"]),
         (["--participant_label", "01", "--session_label", "ses-a"], ["sub-01_ses-a"]),
+        (["--participant-label", "01", "--participant-label", "02"], ["sub-01", "sub-02"]),
         (["--session-label", "1", "2"], ["sub-*_ses-1", "sub-*_ses-2"]),
     ],
 )
 def test_labels_choose_scans(arguments, include):
     assert settings(*arguments)["include"] == include
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--config", "cohort=/elsewhere"],
+        ["--config", "threshold=0.3", "dicom=/elsewhere"],
+        ["--participant-label", "01", "--config", "include=sub-02"],
+        ["--models", "a", "--config", "models=b"],
+        ["--", "--config", "threshold=0.3"],
+        ["--", "-Cthreshold=0.3"],
+        ["--", "--keep-going", "--configfile=other.yaml"],
+        ["--", "-d", "elsewhere"],
+        ["--", "--directory", "elsewhere"],
+    ],
+)
+def test_nothing_replaces_an_argument_without_a_word(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.snakemake_command(["bids", "out", "participant", *arguments])
+    assert stopped.value.code == 2
+    assert "gives it" in (text := capsys.readouterr().err) or "behind --" in text
+
+
+def test_a_directory_of_dicom_files_takes_the_place_of_the_cohort(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert settings("--dicom") == {"dicom": str(tmp_path / "bids")}
 
 
 @pytest.mark.parametrize(

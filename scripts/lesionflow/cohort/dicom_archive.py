@@ -71,7 +71,7 @@ class DicomHeaders:
         """The volumes of a folder and the folders below it, but for some folders in it."""
         archive = Archive(folder)
         volumes: dict[tuple, Volume] = {}
-        for path in _files_below(folder, without):
+        for path in _files_below(folder, without, archive.damaged):
             try:
                 header = self.read(path)
             except (DamagedDicomError, OSError) as error:
@@ -85,12 +85,20 @@ class DicomHeaders:
         archive.volumes = sorted(
             volumes.values(), key=lambda v: (v.number, v.series, v.echo_time or 0)
         )
+        archive.n_patients = len({v.patient for v in archive.volumes if v.patient})
         return archive
 
 
-def _files_below(folder: str, without: Sequence[str]) -> Iterator[str]:
-    """Regular files below a folder that may be DICOM, sorted; links to folders are not followed."""
-    for parent, folders, names in os.walk(folder):
+def _files_below(folder: str, without: Sequence[str], unread: list[str]) -> Iterator[str]:
+    """Regular files below a folder that may be DICOM, sorted; links to folders are not followed.
+
+    Folders that cannot be listed are added to ``unread``, with the reason.
+    """
+
+    def add_unread(error: OSError) -> None:
+        unread.append(printable(f"{error.filename} cannot be listed: {error.strerror}"))
+
+    for parent, folders, names in os.walk(folder, onerror=add_unread):
         left_out = without if parent == folder else ()
         folders[:] = sorted(n for n in folders if not n.startswith(".") and n not in left_out)
         for name in sorted(names):
@@ -105,15 +113,28 @@ def _add_file(volumes: dict[tuple, Volume], path: str, header: Header) -> None:
     for kind, echo_time, n_slices in header["volumes"]:
         key = header["series"], kind, echo_time
         if key not in volumes:
-            about = {name: header[name] for name in ("series", "number", "description", "date")}
+            names = ("series", "study", "patient", "number", "description", "date")
+            about = {name: header[name] for name in names}
             volumes[key] = Volume(
                 **about, image_type=header["type"], kind=kind, echo_time=echo_time
             )
-        _add(volumes[key], path, header["instance"], n_slices)
+        _add(volumes[key], path, header, n_slices)
 
 
-def _add(volume: Volume, path: str, instance: str, n_slices: int) -> None:
+def _add(volume: Volume, path: str, header: Header, n_slices: int) -> None:
     """Add a file to a volume; a second copy of the same image is left out, if its content is the same."""
+    instance = header["instance"]
+    of_two = {
+        "patient": "patients (PatientID)",
+        "study": "studies",
+        "date": "dates of studies",
+    }
+    for key, what in of_two.items():
+        if header[key] != getattr(volume, key):
+            volume.problem = printable(
+                f"{next(iter(volume.files))} and {path} are of two {what}, but have the same SeriesInstanceUID"
+            )
+            break
     if other := next((p for p, i in volume.files.items() if i == instance), None):
         if sha256_file(other) != sha256_file(path):
             volume.problem = printable(

@@ -1,6 +1,6 @@
 """Scans of a directory of DICOM files: one folder per subject, with or without folders of sessions."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lesionflow.base.errors import CohortError
@@ -61,11 +61,12 @@ def _scans_of_subject(subject: str, folder: Path, headers: DicomHeaders) -> list
     archive = headers.archive(str(folder), sessions)
     if archive.volumes or archive.damaged or not scans:
         dates = sorted({volume.date for volume in archive.volumes})
-        labels = dates if len(dates) > 1 else [""]
-        scans += [Scan(subject, date, archive=_of_date(archive, date)) for date in labels]
+        if len(dates) > 1:
+            scans += [Scan(subject, date, archive=_of_date(archive, date)) for date in dates]
+        else:
+            scans.append(Scan(subject, archive=archive))
     return scans
 
 
 def _of_date(archive: Archive, date: str) -> Archive:
-    volumes: Sequence = [v for v in archive.volumes if not date or v.date == date]
-    return Archive(archive.folder, list(volumes), archive.damaged)
+    return replace(archive, volumes=[v for v in archive.volumes if v.date == date])

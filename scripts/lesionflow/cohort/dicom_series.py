@@ -21,8 +21,9 @@ class Volume:
 
     Attributes
     ----------
-    series, number, description, date, image_type
-        From the headers: SeriesInstanceUID, SeriesNumber, SeriesDescription, StudyDate, ImageType.
+    series, study, patient, number, description, date, image_type
+        From the headers: SeriesInstanceUID, StudyInstanceUID, PatientID (a part of its digest), SeriesNumber,
+        SeriesDescription, StudyDate, ImageType.
     kind
         See ``dicom_headers.kind_of_image``.
     echo_time
@@ -38,6 +39,8 @@ class Volume:
     """
 
     series: str
+    study: str
+    patient: str
     number: int
     description: str
     date: str
@@ -66,7 +69,7 @@ class Volume:
 
 @dataclass
 class Archive:
-    """The volumes of a folder, and the damaged files in it.
+    """The volumes of a folder, and what cannot be read in it.
 
     Attributes
     ----------
@@ -75,12 +78,15 @@ class Archive:
     volumes
         In the order of their series.
     damaged
-        The files that may be part of any of them, with the reason.
+        The files that may be part of any of them, and the folders that may hold some, with the reason.
+    n_patients
+        Number of patients, by PatientID.
     """
 
     folder: str
     volumes: list[Volume] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    n_patients: int = 0
 
 
 def choose_volume(
@@ -89,6 +95,7 @@ def choose_volume(
     patterns: Sequence[str],
     echo: int | None = None,
     series: str = "",
+    foreign: Sequence[str] = (),
 ) -> tuple[Volume | None, str, str]:
     """The only volume of a folder that fits a channel; else None, a status and its reason.
 
@@ -103,11 +110,14 @@ def choose_volume(
     channel
         A channel.
     patterns
-        Of the description of its series, without regard to case; not used where the folder has a single series.
+        Of the description of its series, without regard to case. The only series of a folder need not match, unless it matches
+        ``foreign``.
     echo
         Echo, from 1.
     series
         SeriesInstanceUID, if the user has chosen a series.
+    foreign
+        Patterns of other channels.
     """
     if archive.damaged:
         return (
@@ -124,9 +134,21 @@ def choose_volume(
             f"no series {series}" if series else "no MR image in DICOM (a file that is marked DICM)"
         )
         return None, "missing-input", f"{where} has {what}"
+    if archive.n_patients > 1 and not series:
+        shown = "; ".join(map(str, volumes))
+        reason = (
+            f"{where} has images of {archive.n_patients} patients (PatientID): make a folder for each, or choose one by "
+            f"FOLDER#SeriesInstanceUID in a scan table: {shown}"
+        )
+        return None, "missing-input", reason
     suitable = [v for v in volumes if v.kind not in EXCLUDED]
-    if not series and len({v.series for v in suitable}) > 1:
-        suitable = [v for v in suitable if _matches(v, channel, patterns)]
+    if not series:
+        several = len({v.series for v in volumes}) > 1
+        suitable = [
+            v
+            for v in suitable
+            if _matches(v, channel, patterns) or not (several or _matches(v, "", foreign))
+        ]
     if channel != "swi":
         suitable = [v for v in suitable if v.kind != COMBINED]
     elif any(v.kind == COMBINED for v in suitable):

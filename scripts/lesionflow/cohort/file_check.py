@@ -46,7 +46,7 @@ def check_file(
     cells = scan.files.get(channel, [])
     cell = cells[0] if len(cells) == 1 else ""
     if scan.archive or (cell and names_dicom(cell_parts(cell)[0])):
-        globs = settings["dicom_series"].get(channel, [])
+        globs = settings["dicom_series"]
         volume, status, reason = _dicom_volume(scan, channel, cell, globs, echo, headers)
         if volume is None:
             return status, printable(reason)
@@ -77,7 +77,12 @@ def check_file(
 
 
 def _dicom_volume(
-    scan: Scan, channel: str, cell: str, globs: list[str], echo: int | None, headers: HeaderCache
+    scan: Scan,
+    channel: str,
+    cell: str,
+    globs: Mapping[str, list[str]],
+    echo: int | None,
+    headers: HeaderCache,
 ) -> tuple[Volume | None, str, str]:
     """The volume for a channel, or None with a status and its reason."""
     if channel in NOT_CHANNELS:
@@ -89,7 +94,8 @@ def _dicom_volume(
             )
         return None, "unreadable", f"{cell} is DICOM or a folder, which a {channel} image cannot be"
     archive, series = (scan.archive, "") if scan.archive else headers.dicom.cell(cell)
-    return choose_volume(archive, channel, globs, echo, series)
+    foreign = [glob for other, of_other in globs.items() if other != channel for glob in of_other]
+    return choose_volume(archive, channel, globs.get(channel, []), echo, series, foreign)
 
 
 def _enter(record: Record, channel: str, files: list[str]) -> tuple[str, str]:

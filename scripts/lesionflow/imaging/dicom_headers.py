@@ -1,5 +1,6 @@
 """What the headers of DICOM files say of the volumes that they hold: series, kind of image, echo, number of slices."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ DEFLATED = "1.2.840.10008.1.2.1.99"  # whose whole content is compressed
 ENDINGS = (".dcm", ".ima")  # of names that promise a DICOM file
 TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyDate", "SeriesNumber"),
+    *("StudyInstanceUID", "PatientID", "VolumeBasedCalculationTechnique"),
     *("SeriesDescription", "ProtocolName", "ImageType", "EchoTime", "Rows"),
     *("ComplexImageComponent", "NumberOfFrames", "PerFrameFunctionalGroupsSequence"),
     "SharedFunctionalGroupsSequence",
@@ -25,11 +27,27 @@ COMBINED, MAGNITUDE, OTHER = "combined SWI", "magnitude", "image"
 _RULES = (  # kind, tokens of ImageType, description; the first match wins
     (QSM, {"QSM"}, r"(^|[\W_])qsm([\W_]|$)|susceptibility.?map"),
     # Siemens calls its minimum intensity projection of susceptibility-weighted images mIP_Images(SW)
-    (MINIP, {"MNIP", "MINIP", "MIN IP", "MINIMUM"}, r"min.?ip|mnip|mip_images"),
-    (MIP, {"MIP", "MAXIP", "MAXIMUM", "PROJECTION IMAGE"}, r"(^|[\W_])mip([\W_]|$)|projection"),
+    (MINIP, {"MNIP", "MINIP", "MIN IP", "MIN_IP", "MINIMUM"}, r"min.?ip|mnip|mip_images"),
+    (
+        MIP,
+        {
+            "MIP",
+            "MAXIP",
+            "MAX_IP",
+            "MAXIMUM",
+            "PROJECTION IMAGE",
+            "VOLUME_RENDER",
+            "SURFACE_RENDER",
+        },
+        r"(^|[\W_])mip([\W_]|$)|projection",
+    ),
     (LOCALIZER, {"LOCALIZER"}, r"localizer|localiser|scout|survey"),
     (MOSAIC, {"MOSAIC"}, r"(?!)"),
-    (REFORMAT, {"MPR", "CSA MPR", "REFORMATTED", "CSA RESAMPLED", "SCREEN SAVE"}, r"(?!)"),
+    (
+        REFORMAT,
+        {"MPR", "CURVED_MPR", "CSA MPR", "REFORMATTED", "CSA RESAMPLED", "SCREEN SAVE"},
+        r"(?!)",
+    ),
     (
         PHASE,
         {"P", "PHASE", "PHASE MAP", "REAL", "R", "I", "IMAGINARY"},
@@ -46,8 +64,10 @@ class DamagedDicomError(Exception):
     """A file that is marked as DICOM, or named like it, and cannot be read."""
 
 
-def kind_of_image(image_type: Sequence[str], description: str, component: str = "") -> str:
-    """Kind of an image, by its ImageType and ComplexImageComponent first where these tell, and by its description.
+def kind_of_image(
+    image_type: Sequence[str], description: str, component: str = "", technique: str = ""
+) -> str:
+    """Kind of an image, by its ImageType and what it was computed by first where these tell, and by its description.
 
     Parameters
     ----------
@@ -57,8 +77,10 @@ def kind_of_image(image_type: Sequence[str], description: str, component: str = 
         SeriesDescription.
     component
         ComplexImageComponent.
+    technique
+        VolumeBasedCalculationTechnique, which tells projections in enhanced files.
     """
-    tokens = {str(token).strip().upper() for token in [*image_type[2:], component]}
+    tokens = {str(token).strip().upper() for token in [*image_type[2:], component, technique]}
     tokens -= {"", "NONE", "MIXED"}
     return next(
         (
@@ -76,8 +98,8 @@ def read_dicom_header(path: Path) -> Header | None:
     Returns
     -------
     dict
-        ``series`` and ``instance`` (UIDs), ``date`` of the study, ``number`` and ``description`` of the series, ``type``
-        (ImageType), and ``volumes``: kind, echo time in ms (None if unknown) and number of slices of each.
+        ``series``, ``study`` and ``instance`` (UIDs), ``patient`` (see ``_patient``), ``date`` of the study, ``number``
+        and ``description`` of the series, ``type`` (ImageType), and ``volumes``: kind, echo time in ms (None if unknown) and number of slices of each.
 
     Raises
     ------
@@ -116,7 +138,9 @@ def _header(ds: Any) -> Header:
     frames = [frame_volume(ds, group) for group in groups] or [frame_volume(ds)]
     return {
         "series": str(ds.SeriesInstanceUID),
+        "study": str(ds.get("StudyInstanceUID") or ""),
         "instance": str(ds.SOPInstanceUID),
+        "patient": _patient(ds),
         "date": _line(ds.get("StudyDate") or ""),
         "number": int(ds.get("SeriesNumber") or 0),
         "description": _description(ds),
@@ -138,18 +162,26 @@ def frame_groups(ds: Any) -> list[Any]:
 def frame_volume(ds: Any, group: Any = None) -> tuple[str, float | None]:
     """Kind and echo time in ms of a frame of an enhanced file, by its functional groups, or of a classic file."""
     component, image_type = ds.get("ComplexImageComponent"), _image_type(ds)
+    technique = ds.get("VolumeBasedCalculationTechnique")
     echo_time = ds.get("EchoTime")
     if group is not None:
         frame_type = group("MRImageFrameTypeSequence")
         component = frame_type.get("ComplexImageComponent") or component
         image_type = list(frame_type.get("FrameType") or image_type)
+        technique = frame_type.get("VolumeBasedCalculationTechnique") or technique
         echo_time = group("MREchoSequence").get("EffectiveEchoTime")
-    kind = kind_of_image(image_type, _description(ds), str(component or ""))
+    kind = kind_of_image(image_type, _description(ds), str(component or ""), str(technique or ""))
     return kind, None if echo_time in (None, "") else round(float(echo_time), 4)
 
 
 def _description(ds: Any) -> str:
     return _line(ds.get("SeriesDescription") or ds.get("ProtocolName") or "")
+
+
+def _patient(ds: Any) -> str:
+    """Two bytes of a digest of PatientID, empty without one: enough to tell two patients apart, too few to tell who it is."""
+    number = _line(ds.get("PatientID") or "")
+    return hashlib.sha256(number.encode()).hexdigest()[:4] if number else ""
 
 
 def _image_type(ds: Any) -> list[str]:
