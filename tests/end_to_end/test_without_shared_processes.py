@@ -18,6 +18,7 @@ import yaml
 from lesionflow.base.digests import sources
 from support import SCRIPTS
 from support.cohorts import AFFINE, CARD, add_scan, blobs
+from support.dicom import save_series
 from support.paths import REPOSITORY
 from support.runs import snakemake
 
@@ -77,8 +78,8 @@ def separate(repository, imports, finished, tiny, models_dir, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def other_steps(repository, imports, models_dir, tmp_path_factory):
-    """Jobs of the steps that ``separate`` does not run: convert, clean, find_brain, import_fold, simulate."""
+def other_steps(repository, imports, tiny, models_dir, tmp_path_factory):
+    """Jobs of the steps that ``separate`` does not run: of images in other formats, clean, find_brain, import_fold, simulate."""
     import tensorflow as tf
 
     directory = tmp_path_factory.mktemp("matlab")
@@ -113,6 +114,11 @@ def other_steps(repository, imports, models_dir, tmp_path_factory):
     )
     assert status == 0, text
     add_scan(directory / "bids", "sub-1", blobs([]), mask=False)
+    save_series(directory / "dicom/1/swi", np.rint(blobs([(8, 9, 5)])).astype(np.int16), AFFINE)
+    config = {"models": tiny, "models_dir": models_dir, "brain_mask": "none"}
+    config |= {"dicom": "dicom", "dicom_seg": "True"}
+    status, text = snakemake(directory, repository=repository, **config)
+    assert status == 0, text
     until = ["--until", "find_brain"]
     config = {"models": directory / "matlab.yaml", "models_dir": directory / "models"}
     status, text = snakemake(directory, *until, repository=repository, cohort="bids", **config)

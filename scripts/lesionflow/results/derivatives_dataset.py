@@ -14,6 +14,7 @@ NOT_CHANNELS = ("mask", "regions", "truth")  # the other kinds of files of a sca
 LICENSE = "the scans' own; no clinical use"
 DESCRIPTIONS = {  # of the desc- labels in file names
     "brain": "Brain mask",
+    "dicom": "Image of a DICOM series of the cohort, converted to NIfTI, and what its headers say of it",
     "source": "File of the cohort as it was read: its digest; or its image, converted to NIfTI",
     "resampled": "Scan, resampled to the spacing and orientation of the model",
     "cropped": "Scan, resampled, and cropped and padded to the box of the model; all channels",

@@ -114,7 +114,8 @@ class Run:
     def jobs(self) -> set[str]:
         """The steps of which the graph of this run has jobs, whether they have to run or not."""
         dag = self.workflow.dag
-        return self.steps.among(job.rule.name for job in dag.jobs) if dag else set()
+        # the length of a graph is the number of jobs that have to run
+        return set() if dag is None else self.steps.among(job.rule.name for job in dag.jobs)
 
     def _read_settings(self, config: dict[str, Any], repository: Path) -> None:
         self.settings, self.cards, self.mask_card = settings_and_cards(config, repository)
