@@ -330,7 +330,7 @@ def datasets(model):
     return Datasets(
         results=layout.FOLDERS.results / model,
         models=Path(SETTINGS["models_dir"]),
-        cohort=cohort_folder(SETTINGS["cohort"]),
+        cohort=cohort_folder(SETTINGS),
     )
 
 

@@ -77,7 +77,7 @@ def snakemake_command(arguments: Sequence[str]) -> list[str]:
     command += ["--snakefile", str(REPOSITORY / "Snakefile")]
     command += ["--directory", str(given.output_dir.absolute())]
     if given.profile:
-        command += ["--workflow-profile", _profile(given.profile)]
+        command += ["--workflow-profile", str(_profile(parser, given.profile))]
     if given.cores:
         command += ["--cores", given.cores]
     if given.config_file:
@@ -220,10 +220,13 @@ def _model(name: str) -> str:
     return str(Path(name).absolute()) if is_path else name
 
 
-def _profile(name: str) -> str:
-    """Path of a profile of this repository, or of another one."""
+def _profile(parser: argparse.ArgumentParser, name: str) -> Path:
+    """Path of a profile of this repository, or of another one: Snakemake says nothing of one that does not exist."""
     ours = REPOSITORY / "profiles" / name
-    return str(ours if ours.is_dir() and os.sep not in name else Path(name).absolute())
+    folder = ours if ours.is_dir() and os.sep not in name else Path(name).absolute()
+    if not any(folder.glob("config*.y*ml")) and not any(folder.glob("profile*.y*ml")):
+        parser.error(f"--profile {name}: {folder} has no file config.yaml")
+    return folder
 
 
 def _version() -> str:

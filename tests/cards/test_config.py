@@ -52,3 +52,11 @@ def test_numbers_are_finite(key, value):
 
 def test_integers_may_be_written_with_a_decimal_point():
     assert repr(check_config({"echo": 2.0})["echo"]) == "2"
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False), (True, True)])
+def test_the_words_of_yaml_are_booleans_on_the_command_line_too(text, value):
+    found = check_config({"dicom_seg": text, "xla": text})
+    assert found["dicom_seg"] is found["xla"] is value
+    with pytest.raises(ConfigError):
+        check_config({"dicom_seg": "maybe"})

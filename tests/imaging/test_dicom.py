@@ -106,6 +106,25 @@ def test_a_regular_gap_is_told_by_the_numbers_of_the_images(tmp_path):
     assert convert(paths, tmp_path, whole=False)[0].shape[2] == 3
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "words"),
+    [
+        ({"SamplesPerPixel": 3}, "unreadable", "3 numbers per pixel"),
+        ({"PixelSpacing": [0, 0]}, "header-conflict", "not an invertible affine"),
+    ],
+)
+def test_colours_and_lengths_of_zero_are_refused(tmp_path, fields, status, words):
+    paths = save_series(tmp_path / "a", DATA, AFFINE)
+    for path in paths:
+        ds = pydicom.dcmread(path)
+        for name, value in fields.items():
+            setattr(ds, name, value)
+        ds.save_as(path)
+    with pytest.raises(ScanError, match=words) as error:
+        convert(paths, tmp_path)
+    assert error.value.status == status
+
+
 def test_two_images_at_one_position_are_an_error(tmp_path):
     paths = save_series(tmp_path / "a", DATA, AFFINE)
     paths += save_series(tmp_path / "b", DATA, AFFINE, number=6)

@@ -67,9 +67,10 @@ def test_links_are_relative_to_the_dataset_and_follow_symbolic_links(tmp_path):
 def test_paths_of_a_scan_table_are_relative_to_its_folder(tmp_path):
     table = tmp_path / "scans.tsv"
     table.touch()
-    assert cohort_folder(table) == tmp_path
-    assert cohort_folder(tmp_path) == tmp_path
-    assert cohort_folder("scans.tsv") == Path()
+    assert cohort_folder({"cohort": table, "dicom": None}) == tmp_path
+    assert cohort_folder({"cohort": tmp_path, "dicom": None}) == tmp_path
+    assert cohort_folder({"cohort": "scans.tsv", "dicom": None}) == Path()
+    assert cohort_folder({"cohort": "bids", "dicom": tmp_path}) == tmp_path
 
 
 def test_channels_before_the_labels_are_background():

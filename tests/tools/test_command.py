@@ -110,6 +110,8 @@ def test_a_directory_of_dicom_files_takes_the_place_of_the_cohort(tmp_path, monk
         ["bids", "out", "session"],
         ["bids", "out", "participant", "--participant-label", "*"],
         ["bids", "out", "participant", "--no-such-option"],
+        ["bids", "out", "participant", "--profile", "nowhere"],
+        ["bids", "out", "participant", "--profile", "slurm/"],
     ],
 )
 def test_wrong_arguments_are_refused(arguments, capsys):
@@ -139,8 +141,6 @@ def test_participant_computes_scans_and_group_writes_tables_alone(again, tiny, m
             models_dir,
             "--cores",
             "2",
-            "--config",
-            "cohort=bids",
         ]
         words = [sys.executable, FILE, "bids", ".", *arguments, *given]
         done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False)

@@ -11,6 +11,8 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from lesionflow.workflow import terminal
+from lesionflow.workflow.rerun_reasons import NeededJob
+from lesionflow.workflow.run_summary import Ending, dry_run_summary
 from lesionflow.workflow.terminal import HANDLER, Terminal
 
 
@@ -165,3 +167,14 @@ def test_a_run_has_finished_only_if_all_its_jobs_have(handlers, tmp_path, messag
     for handler in list(logger.handlers):
         handler.close()
     assert ending in stream.getvalue()
+
+
+def test_a_dry_run_of_the_tables_says_that_they_would_need_a_scan(tmp_path):
+    plan = SimpleNamespace(records=[{"scan": "sub-1", "problems": {}}], error="")
+    run = SimpleNamespace(plan=plan, models={}, has_cohort=lambda: True)
+    needed = [NeededJob("count", "sub-1", "m", ()), NeededJob("report", "", "", ())]
+    for tables_alone, beginning in ((True, "A run would stop"), (False, "A run would compute")):
+        run.computes_no_scan = lambda alone=tables_alone: alone
+        assert dry_run_summary(run, Ending.FINISHED, needed)[0].startswith(beginning)
+    run.computes_no_scan = lambda: True
+    assert dry_run_summary(run, Ending.FINISHED, needed[1:])[0] == "A run would compute"

@@ -23,6 +23,14 @@ from lesionflow.cards.sections import (
 ScanEntity = Literal["acq", "ce", "rec", "dir", "flip", "inv", "chunk"]
 
 
+def _bool(value: Any) -> Any:
+    """A word of YAML as a boolean: on its command line, Snakemake reads True and False only."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+Switch = Annotated[bool, BeforeValidator(_bool)]
+
+
 def _list_of(item: Any) -> BeforeValidator:
     """A single value in place of a list of one."""
     return BeforeValidator(
@@ -70,7 +78,7 @@ class Config(Section):
     """In place of cohort: a directory of DICOM files, with one folder per subject"""
     dicom_series: Series = SERIES
     """Per channel, the patterns of the descriptions of its DICOM series, without regard to case; those that are not given stay"""
-    dicom_seg: bool = False
+    dicom_seg: Switch = False
     """Whether the lesions of scans that came from DICOM are written as DICOM segmentations as well"""
     scan_entities: Annotated[list[ScanEntity], DISTINCT, _list_of(ScanEntity)] = []
     """BIDS entities by which images of the reference channel are scans of their own, as by their run"""
@@ -98,7 +106,7 @@ class Config(Section):
     """What runs them; auto: TensorFlow on a GPU, and on the CPU OpenVINO if it converts the fold"""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of the networks: bfloat16 by OpenVINO on a CPU that supports it, float16 (mixed) by TensorFlow on a GPU; float32 otherwise"""
-    xla: bool = False
+    xla: Switch = False
     """Whether TensorFlow compiles networks with XLA"""
     keep: Annotated[list[Literal["resampled", "cropped", "normalized", "folds"]], DISTINCT] = []
     """Intermediate images to keep under results/; normalized images and fold maps are always kept"""

@@ -16,7 +16,7 @@ from lesionflow.base.errors import ScanError
 from lesionflow.imaging.dicom_geometry import Slice, check_numbers, dicom_grid, read_slice
 from lesionflow.imaging.dicom_headers import frame_groups, frame_volume
 from lesionflow.imaging.nifti import write_nifti
-from lesionflow.imaging.nifti_header import read_header
+from lesionflow.imaging.nifti_header import check_affine, read_header
 
 TIMEOUT_S = 1800
 EXIT_STATUS = {  # of dcm2niix, as its manual lists them
@@ -78,6 +78,7 @@ def convert_volume(files: Sequence[str], volume: Mapping[str, Any], output: Path
         if numbers := [s.number for s in checked if s.number is not None]:
             check_numbers(numbers)
         affine, shape = dicom_grid(slices)
+        check_affine(affine, shape)
         warnings = _run(source, converted)
         image = _only_image(converted, warnings)
         header = read_header(image)
@@ -105,6 +106,8 @@ def _read(path: str) -> Any:
 
 def _prepare(ds: Any, path: str, volume: Mapping[str, Any], copy: Path) -> list[Slice]:
     """Put the frames of a file that belong to the volume in place for dcm2niix; returns the geometry of each slice."""
+    if (n_numbers := int(ds.get("SamplesPerPixel") or 1)) != 1:
+        raise ScanError(f"{path} has {n_numbers} numbers per pixel (colours), one is needed")
     groups = frame_groups(ds)
     if not groups:
         _check_length(ds, path, 1)

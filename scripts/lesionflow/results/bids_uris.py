@@ -79,8 +79,9 @@ class Datasets:
         }
 
 
-def cohort_folder(cohort: str | Path) -> Path:
-    """The folder that paths of a cohort are relative to: its directory, or the folder of the scan table."""
+def cohort_folder(settings: Mapping[str, Any]) -> Path:
+    """The folder that paths of a cohort are relative to: its directory (of DICOM or not), or that of the scan table."""
+    cohort = settings["dicom"] or settings["cohort"]
     return Path(cohort) if Path(cohort).is_dir() else Path(cohort).parent
 
 

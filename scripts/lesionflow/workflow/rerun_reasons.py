@@ -69,7 +69,7 @@ def dry_run_lines(
             f"{printable(why)}: {printable(names_in_short(names))}"
         )
     imports = Counter(job.model for job in jobs if job.rule == IMPORT)
-    for model, count in imports.items():
+    for model, count in sorted(imports.items()):
         lines.append(f"{plural(count, 'fold')} of {printable(model)} to import")
     rules = {job.rule for job in jobs}
     made = [name for rule, name in TABLES.items() if rule in rules]

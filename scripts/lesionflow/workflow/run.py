@@ -209,8 +209,12 @@ class Run:
             run_record.begin(self.plan.path, self.workflow.local_exec, self.has_cohort())
             with write_atomically(self.plan.path) as partial:
                 partial.write_text(self.plan.text, encoding="utf-8")
-        if TABLES in self.steps.among(self.workflow.dag_settings.targets):
+        if self.computes_no_scan():
             self._check_results()
+
+    def computes_no_scan(self) -> bool:
+        """Whether the tables are written from results that exist."""
+        return TABLES in self.steps.among(self.workflow.dag_settings.targets)
 
     def _check_results(self) -> None:
         """Check that no scan has to be computed; if one has, write the tables with its status.

@@ -83,6 +83,11 @@ def dry_run_summary(run: Any, ending: Ending, needed: list[NeededJob]) -> list[s
         return ["A run would compute nothing: all results are up to date.", *excluded]
     new = rerun_reasons.new_scans(plan.records, models)
     would = rerun_reasons.dry_run_lines(needed, scans, models, new)
+    if run.computes_no_scan() and any(job.scan for job in needed):
+        first = (
+            "A run would stop before its first job: this target computes no scan, but it would need"
+        )
+        return [first, *_indented(would), *excluded]
     return ["A run would compute", *_indented(would), *excluded]
 
 
