@@ -103,13 +103,13 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "bids_dir",
         metavar="BIDS_DIR",
-        type=Path,
+        type=_path,
         help="the scans: a BIDS directory, folders SUBJECT/swi/, or a scan table (.tsv, .csv)",
     )
     add(
         "output_dir",
         metavar="OUTPUT_DIR",
-        type=Path,
+        type=_path,
         help="working directory of this cohort: results/, logs/, and models/ with the downloaded weights",
     )
     add("level", metavar="LEVEL", choices=("participant", "group"), help="participant or group")
@@ -143,10 +143,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="names of model cards, or paths to cards (.yaml); without it, the demo ensemble, for a trial only",
     )
-    add("--models-dir", type=Path, metavar="DIR", help="folder of the weights (OUTPUT_DIR/models)")
+    add("--models-dir", type=_path, metavar="DIR", help="folder of the weights (OUTPUT_DIR/models)")
     add(
         "--config-file",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="a file with more settings (config/README.md)",
     )
@@ -167,6 +167,13 @@ def _parser() -> argparse.ArgumentParser:
         help="print what would be computed, and compute nothing",
     )
     return parser
+
+
+def _path(text: str) -> Path:
+    """Type of a path, which is not empty as that of a shell variable that was not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is empty")
+    return Path(text)
 
 
 def _label(entity: str) -> Callable[[str], str]:

@@ -108,6 +108,8 @@ def test_a_directory_of_dicom_files_takes_the_place_of_the_cohort(tmp_path, monk
     [
         ["bids", "out"],
         ["bids", "out", "session"],
+        ["", "out", "participant"],
+        ["bids", "", "participant"],
         ["bids", "out", "participant", "--participant-label", "*"],
         ["bids", "out", "participant", "--no-such-option"],
         ["bids", "out", "participant", "--profile", "nowhere"],
