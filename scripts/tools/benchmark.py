@@ -191,7 +191,8 @@ class Benchmark:
         """
         folder = self.folder / f"graph-{scans}"
         write_small_cohort(folder / "bids", scans)
-        dry_run = self.command(folder, folder / "bids", "auto", "cpu", "--dry-run")
+        options = "--dry-run", "--printshellcmds"  # which prints the number of jobs
+        dry_run = self.command(folder, folder / "bids", "auto", "cpu", *options)
         program = [sys.executable, TOOLS / "benchmark_dry_run.py", folder / "snakemake.txt"]
         command = [str(word) for word in [*program, *dry_run]]
         runs = []
