@@ -9,10 +9,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.io import flag
 from snakemake.path_modifier import PATH_MODIFIER_FLAG
+from snakemake.sourcecache import LocalSourceFile
 
-if hasattr(workflow.current_basedir, "ref"):
+if not isinstance(workflow.current_basedir, LocalSourceFile):
     raise WorkflowError(
-        'lesionflow as a module from git: give path="workflow/Snakefile"'
+        'lesionflow is used from a folder, or from git with path="workflow/Snakefile"'
     )
 REPOSITORY = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
 

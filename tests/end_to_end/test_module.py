@@ -163,7 +163,7 @@ def test_a_module_from_a_git_repository_is_a_copy_of_its_commit(
         tmp_path, tiny, models_dir, snakefile.replace("workflow/Snakefile", "Snakefile")
     )
     status, text = call(tmp_path, "--dry-run", **environment)
-    assert status != 0
+    assert status != 0  # Snakemake does not find the files beside a Snakefile at the root
 
 
 def test_a_deployed_workflow_runs(finished, tmp_path, tiny, models_dir, origin):
