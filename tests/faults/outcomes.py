@@ -53,7 +53,10 @@ def content(directory, name):
                 del section[key]
         return {key: value for key, value in record.items() if key not in OF_THE_CALL}
     if name.endswith(".json"):
-        return json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8"))
+        if name.endswith("dataset_description.json"):
+            read.pop("DatasetLinks", None)  # where the cohort and the models lie
+        return read
     if name.endswith(".html"):
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
         return TIME.sub("TIME", COMMIT.sub("", RUN_SECTION.sub("", text)))
