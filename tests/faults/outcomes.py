@@ -55,7 +55,8 @@ def content(directory, name):
     if name.endswith(".json"):
         read = json.loads(path.read_text(encoding="utf-8"))
         if name.endswith("dataset_description.json"):
-            read.pop("DatasetLinks", None)  # where the cohort and the models lie
+            for key in ("DatasetLinks", "SourceDatasets"):  # where the cohort and the models lie
+                read.pop(key, None)
         return read
     if name.endswith(".html"):
         text = path.read_text(encoding="utf-8").replace(str(directory), "DIRECTORY")
